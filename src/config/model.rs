@@ -1,0 +1,296 @@
+//! The configuration as plain data. The schema and the reference page are made from the comments here, so they speak
+//! to operators.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::units::{Size, Span};
+use crate::wire::id::ServerName;
+
+/// Everything stdiod is told: the whole configuration after all layers are merged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// How the daemon listens and what it accepts.
+    pub http: Http,
+    /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// What is logged and how.
+    pub log: Log,
+    /// The servers by name. Each name is a path segment: `/servers/<name>/mcp`.
+    #[schemars(with = "BTreeMap<String, Server>")]
+    pub servers: BTreeMap<ServerName, Server>,
+}
+
+/// How the daemon listens and what it accepts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Addresses to listen on: `"127.0.0.1:8750"`, `"[::1]:8750"` or `"unix:/run/stdiod/http.sock"`, several at once.
+    pub listen: Vec<String>,
+    /// Host names accepted beyond loopback names, IP literals, `host.containers.internal` and `host.docker.internal`.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of browsers accepted beyond loopback ones; these also receive CORS headers.
+    pub allowed_origins: Vec<String>,
+    /// The largest request body.
+    pub max_body: Size,
+    /// How often a silent event stream gets a comment, so that proxies keep it open.
+    pub keep_alive: Span,
+    /// Silence after which an answer that is still being worked on becomes an event stream.
+    pub commit_after: Span,
+    /// How many connections are open at once over all listeners; more wait to be accepted.
+    pub max_connections: usize,
+    /// Serve requests that come without a session. With `false` they get a 400 that says what is missing.
+    pub lenient_sessions: bool,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// Bearer tokens, each read from a file.
+    pub tokens: Vec<Token>,
+}
+
+/// One bearer token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The name of who holds the token; logs and `tokens` of a server use it.
+    pub name: String,
+    /// The file that holds the token, alone on its first line.
+    pub file: PathBuf,
+    /// The servers it opens; `"*"` is all of them.
+    #[serde(default = "everything")]
+    pub servers: Vec<String>,
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `auto` is text on a terminal and under systemd, JSON otherwise.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,stdiod::http=debug`.
+    pub level: String,
+    /// Log arguments and results of calls too. They may hold secrets; off by default.
+    pub payloads: bool,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Auto,
+    Text,
+    Json,
+}
+
+/// One stdio MCP server and how it is run. Every key can also stand under `[defaults]`, for all servers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// The program: a path, or a name looked up on `PATH`.
+    pub command: String,
+    /// Its arguments. `${credential:NAME}`, `${file:PATH}` and `${env:NAME}` are expanded in `args` and `env`.
+    pub args: Vec<String>,
+    /// The directory it runs in; the daemon's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
+    /// Environment variables it gets beyond the safe set.
+    pub env: BTreeMap<String, String>,
+    /// Files of `KEY=value` lines added to the environment; `env` wins over them.
+    pub env_file: Vec<PathBuf>,
+    /// Variables of the daemon's environment handed on, beyond the safe set
+    /// (`PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR XDG_*`, proxy and CA variables).
+    pub pass_env: Vec<String>,
+    /// With `false` the server is kept in the file but not run.
+    pub enabled: bool,
+    /// An address of its own with `/mcp`, `/sse` and `/messages` at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Who shares a child: `auto`, `shared` or `per-session`.
+    pub mode: Mode,
+    /// Client capabilities that earn a client an own child in `auto` mode.
+    pub private_for: Vec<AskKind>,
+    /// The ceiling of child processes of this server.
+    pub max_children: usize,
+    /// The protocol era the child speaks: `auto` or `legacy`.
+    pub era: EraChoice,
+    /// `eager` starts with the daemon, `lazy` with the first request.
+    pub start: Start,
+    /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams.
+    pub push: Push,
+    /// How long a child may take to answer its handshake.
+    pub start_timeout: Span,
+    /// How long a request waits for a starting child before it gets an error that says so.
+    pub start_wait: Span,
+    /// How long a call may take; progress extends it up to `request_timeout_max`.
+    pub request_timeout: Span,
+    /// The longest a call may take, progress or not.
+    pub request_timeout_max: Span,
+    /// How long a question of the server waits for a channel to its client.
+    pub push_wait: Span,
+    /// How long a child gets to leave after its stdin closed, and again after SIGTERM.
+    pub stop_grace: Span,
+    /// Calls in flight per child; the rest queue in order. 0 is no limit.
+    pub concurrency: usize,
+    /// Which tools clients may see and call.
+    pub tools: ToolFilter,
+    /// Names of `[auth]` tokens that may use this server; empty is every token that names it.
+    pub tokens: Vec<String>,
+    /// Limits set on the child process.
+    pub limits: ProcessLimits,
+    /// The longest message a child may print and a client may be sent.
+    pub max_message: Size,
+}
+
+/// Who shares a child.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Clients share one child unless they declare a capability listed in `private_for`.
+    #[default]
+    Auto,
+    /// Everybody shares one child.
+    Shared,
+    /// Every session has its own child.
+    PerSession,
+}
+
+/// A kind of question a server can ask its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AskKind {
+    Sampling,
+    Elicitation,
+    Roots,
+}
+
+/// The protocol era a child speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EraChoice {
+    #[default]
+    Auto,
+    Legacy,
+}
+
+/// When a child is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    #[default]
+    Eager,
+    Lazy,
+}
+
+/// Whether clients may hold streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Push {
+    #[default]
+    On,
+    Off,
+}
+
+/// Which tools clients may see and call. Patterns match whole names; `*` stands for any run of characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolFilter {
+    /// Names that are allowed.
+    pub allow: Vec<String>,
+    /// Names that are not, even if allowed above.
+    pub deny: Vec<String>,
+}
+
+/// Limits set on the child process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessLimits {
+    /// Open files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// Address space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
+    /// Scheduling niceness, 0 to 19.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
+}
+
+fn everything() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+// === impl Http ===
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: vec!["127.0.0.1:8750".to_owned()],
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_body: Size::mib(16),
+            keep_alive: Span::seconds(15),
+            commit_after: Span::seconds(5),
+            max_connections: 10_000,
+            lenient_sessions: true,
+        }
+    }
+}
+
+// === impl Log ===
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned(), payloads: false }
+    }
+}
+
+// === impl Server ===
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            command: String::new(),
+            args: Vec::new(),
+            cwd: None,
+            env: BTreeMap::new(),
+            env_file: Vec::new(),
+            pass_env: Vec::new(),
+            enabled: true,
+            listen: None,
+            mode: Mode::Auto,
+            private_for: vec![AskKind::Sampling, AskKind::Elicitation, AskKind::Roots],
+            max_children: 16,
+            era: EraChoice::Auto,
+            start: Start::Eager,
+            push: Push::On,
+            start_timeout: Span::seconds(60),
+            start_wait: Span::seconds(20),
+            request_timeout: Span::seconds(600),
+            request_timeout_max: Span::seconds(3600),
+            push_wait: Span::seconds(5),
+            stop_grace: Span::seconds(5),
+            concurrency: 0,
+            tools: ToolFilter::default(),
+            tokens: Vec::new(),
+            limits: ProcessLimits::default(),
+            max_message: Size::mib(16),
+        }
+    }
+}
+
+// === impl ToolFilter ===
+
+impl Default for ToolFilter {
+    fn default() -> Self {
+        Self { allow: everything(), deny: Vec::new() }
+    }
+}
