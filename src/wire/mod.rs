@@ -9,7 +9,11 @@
 
 pub mod fault;
 pub mod frame;
+pub mod headers;
 pub mod id;
+pub mod lines;
 pub mod meta;
 pub mod method;
+pub mod overlong;
+pub mod sse;
 pub mod version;
