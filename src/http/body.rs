@@ -30,7 +30,7 @@ pub(super) struct Events {
     ended: bool,
     keep_alive: Duration,
     silence: Pin<Box<Sleep>>,
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Dropped with the stream.
     _companion: Option<Box<dyn Send + Sync>>,
 }
@@ -86,20 +86,22 @@ impl hyper::body::Body for Body {
 // === impl Events ===
 
 impl Events {
-    pub(super) fn new(
-        replies: Replies,
-        keep_alive: Duration,
-        stopping: &CancellationToken,
-    ) -> Self {
+    pub(super) fn new(replies: Replies, keep_alive: Duration) -> Self {
         Self {
             replies,
             ready: BytesMut::new(),
             ended: false,
             keep_alive,
             silence: Box::pin(tokio::time::sleep(keep_alive)),
-            stopping: Box::pin(stopping.clone().cancelled_owned()),
+            stopping: None,
             _companion: None,
         }
+    }
+
+    /// Ends when this happens, and asks the client to come back.
+    pub(super) fn until(mut self, stopping: &CancellationToken) -> Self {
+        self.stopping = Some(Box::pin(stopping.clone().cancelled_owned()));
+        self
     }
 
     /// Keeps something until the stream ends, whoever ends it.
@@ -143,7 +145,7 @@ impl Events {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.stopping.as_mut().poll(cx).is_ready() {
+        if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(cx).is_ready()) {
             self.ended = true;
             sse::retry(&mut self.ready, RETRY_MS);
             return Poll::Ready(Some(self.ready.split().freeze()));
