@@ -22,7 +22,15 @@ const FOREIGN: &[(Section, &[&str], &str)] = &[
     ),
     (
         Section::Server,
-        &["transport", "transport_type", "type", "output_transport", "protocol", "stateless", "stateful"],
+        &[
+            "transport",
+            "transport_type",
+            "type",
+            "output_transport",
+            "protocol",
+            "stateless",
+            "stateful",
+        ],
         "leave it out: every server is stdio on one side and answers every HTTP transport on the other",
     ),
     (
@@ -37,8 +45,16 @@ const FOREIGN: &[(Section, &[&str], &str)] = &[
         "remote servers already speak HTTP and are not bridged; give clients their address",
     ),
     (Section::Server, &["workdir", "working_dir", "working_directory", "dir"], "write `cwd`"),
-    (Section::Server, &["environment", "environ", "envs", "variables"], "write `env = { KEY = \"value\" }`"),
-    (Section::Server, &["env_from", "pass_environment", "passthrough_env"], "write `pass_env = [\"NAME\"]`"),
+    (
+        Section::Server,
+        &["environment", "environ", "envs", "variables"],
+        "write `env = { KEY = \"value\" }`",
+    ),
+    (
+        Section::Server,
+        &["env_from", "pass_environment", "passthrough_env"],
+        "write `pass_env = [\"NAME\"]`",
+    ),
     (Section::Server, &["cmd", "exec", "executable", "program", "binary"], "write `command`"),
     (Section::Server, &["arguments", "argv", "params"], "write `args = [\"one\", \"two\"]`"),
     (
@@ -62,7 +78,11 @@ const FOREIGN: &[(Section, &[&str], &str)] = &[
         &["restart", "auto_restart", "restart_policy"],
         "leave it out: a server that ends is always started again",
     ),
-    (Section::Server, &["lazy", "autostart", "auto_start"], "write `start = \"lazy\"` or `start = \"eager\"`"),
+    (
+        Section::Server,
+        &["lazy", "autostart", "auto_start"],
+        "write `start = \"lazy\"` or `start = \"eager\"`",
+    ),
     (
         Section::Server,
         &["token", "api_key", "bearer", "auth"],
@@ -73,17 +93,33 @@ const FOREIGN: &[(Section, &[&str], &str)] = &[
         &["port", "host", "bind", "address", "addr"],
         "write `listen = [\"127.0.0.1:8750\"]`, address and port in one",
     ),
-    (Section::Http, &["cors", "cors_origins", "allow_origin", "origins"], "write `allowed_origins`"),
+    (
+        Section::Http,
+        &["cors", "cors_origins", "allow_origin", "origins"],
+        "write `allowed_origins`",
+    ),
     (Section::Http, &["tls", "cert", "key", "https"], "TLS is the business of a proxy in front"),
     (
         Section::Root,
         &["port", "host", "bind", "address", "server"],
         "write `listen = [\"127.0.0.1:8750\"]` under `[http]`",
     ),
-    (Section::Root, &["log_level", "loglevel", "verbose", "debug"], "write `level = \"debug\"` under `[log]`"),
+    (
+        Section::Root,
+        &["log_level", "loglevel", "verbose", "debug"],
+        "write `level = \"debug\"` under `[log]`",
+    ),
     (Section::Root, &["tokens", "api_keys", "token"], "write it under `[auth]`"),
-    (Section::Root, &["mcpservers", "mcp_servers", "mcp"], "write `[servers.NAME]`, one section for each"),
-    (Section::Token, &["token", "value", "secret", "key"], "put the token into a file of its own and write `file = \"/path\"`"),
+    (
+        Section::Root,
+        &["mcpservers", "mcp_servers", "mcp"],
+        "write `[servers.NAME]`, one section for each",
+    ),
+    (
+        Section::Token,
+        &["token", "value", "secret", "key"],
+        "put the token into a file of its own and write `file = \"/path\"`",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +132,10 @@ enum Section {
 }
 
 /// The candidate nearest to a word, if any is near at all.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let plain = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
     };
@@ -111,7 +150,9 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
     let better = |one: &str, two: &str| {
         jaro_winkler(&word, &plain(two)).total_cmp(&jaro_winkler(&word, &plain(one)))
     };
-    scored.min_by(|(d1, one), (d2, two)| d1.cmp(d2).then_with(|| better(one, two))).map(|(_, near)| near)
+    scored
+        .min_by(|(d1, one), (d2, two)| d1.cmp(d2).then_with(|| better(one, two)))
+        .map(|(_, near)| near)
 }
 
 /// What to do about an unknown key in a table with these fields.
@@ -124,9 +165,8 @@ pub(super) fn unknown_key(table: &KeyPath, key: &str, fields: &[Field]) -> Advic
     }
     let section = Section::of(table);
     let plain = snake(key);
-    let foreign = FOREIGN
-        .iter()
-        .find(|(place, keys, _)| *place == section && keys.contains(&plain.as_str()));
+    let foreign =
+        FOREIGN.iter().find(|(place, keys, _)| *place == section && keys.contains(&plain.as_str()));
     if let Some((_, _, hint)) = foreign {
         let meant = fields.iter().find(|field| hint.starts_with(&format!("write `{}", field.name)));
         return Advice {
@@ -181,7 +221,9 @@ impl Section {
             [Step::Key(only)] if only == "http" => Self::Http,
             [Step::Key(only)] if only == "defaults" => Self::Server,
             [Step::Key(root), Step::Key(_)] if root == "servers" => Self::Server,
-            [Step::Key(root), Step::Key(list), Step::Index(_)] if root == "auth" && list == "tokens" => {
+            [Step::Key(root), Step::Key(list), Step::Index(_)]
+                if root == "auth" && list == "tokens" =>
+            {
                 Self::Token
             }
             _ => Self::Other,
@@ -196,7 +238,8 @@ mod tests {
     #[test]
     fn near_misses_are_found_and_far_ones_left_alone() {
         let keys = ["command", "cwd", "env", "env_file", "request_timeout", "request_timeout_max"];
-        let check = |word: &str, near: Option<&str>| assert_eq!(nearest(word, keys.into_iter()), near);
+        let check =
+            |word: &str, near: Option<&str>| assert_eq!(nearest(word, keys.into_iter()), near);
         check("comand", Some("command"));
         check("requestTimeout", Some("request_timeout"));
         check("env-file", Some("env_file"));

@@ -46,13 +46,25 @@ impl Rules<'_> {
         let http = &self.model.http;
         let path = KeyPath::from(["http"]);
         if http.max_body.0 == 0 {
-            self.error(&path.key("max_body"), "no request would fit", &["the built-in value is \"16MiB\""]);
+            self.error(
+                &path.key("max_body"),
+                "no request would fit",
+                &["the built-in value is \"16MiB\""],
+            );
         }
         if http.max_connections == 0 {
-            self.error(&path.key("max_connections"), "nobody could connect", &["the built-in value is 10000"]);
+            self.error(
+                &path.key("max_connections"),
+                "nobody could connect",
+                &["the built-in value is 10000"],
+            );
         }
         if http.keep_alive.0.is_zero() {
-            self.error(&path.key("keep_alive"), "a stream cannot be kept open every 0s", &["write a time such as \"15s\""]);
+            self.error(
+                &path.key("keep_alive"),
+                "a stream cannot be kept open every 0s",
+                &["write a time such as \"15s\""],
+            );
         }
         for (index, origin) in http.allowed_origins.iter().enumerate() {
             let has_scheme = origin.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
@@ -92,7 +104,11 @@ impl Rules<'_> {
             }
         }
         if tracing_subscriber::EnvFilter::try_new(level).is_err() {
-            self.error(&path, &format!("{level:?} is no log filter"), &["write it like \"info,stdiod::http=debug\""]);
+            self.error(
+                &path,
+                &format!("{level:?} is no log filter"),
+                &["write it like \"info,stdiod::http=debug\""],
+            );
         }
     }
 

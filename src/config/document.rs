@@ -64,7 +64,8 @@ impl Document {
             Format::Json => json::parse(&text),
             Format::Yaml => yaml::parse(&text),
         };
-        let secrets = parsed.as_ref().map_or(Secrets::Unknown, |node| Secrets::At(node.secret_ranges()));
+        let secrets =
+            parsed.as_ref().map_or(Secrets::Unknown, |node| Secrets::At(node.secret_ranges()));
         let document = Arc::new(Self { path: path.to_owned(), text, secrets });
         let place = |span: Range<usize>| Place::file(&document, span);
         match parsed {
@@ -108,7 +109,10 @@ impl Document {
                     Format::Json | Format::Yaml => 0,
                 };
                 let scope = self.text[since..end].to_ascii_lowercase();
-                if ["env", "token", "secret", "key", "password"].iter().any(|sign| scope.contains(sign)) {
+                if ["env", "token", "secret", "key", "password"]
+                    .iter()
+                    .any(|sign| scope.contains(sign))
+                {
                     mask(&mut text, 0..self.text.len(), true);
                 }
             }
@@ -136,7 +140,8 @@ impl fmt::Debug for Document {
 
 impl Format {
     fn of(path: &Path) -> Self {
-        match path.extension().and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        match path.extension().and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).as_deref()
+        {
             Some("json" | "jsonc") => Self::Json,
             Some("yaml" | "yml") => Self::Yaml,
             _ => Self::Toml,
@@ -159,8 +164,11 @@ pub(super) fn is_config_file(path: &Path) -> bool {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    let document =
-        Arc::new(Document { path: path.to_owned(), text: String::new(), secrets: Secrets::Unknown });
+    let document = Arc::new(Document {
+        path: path.to_owned(),
+        text: String::new(),
+        secrets: Secrets::Unknown,
+    });
     let reason = match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::IsADirectory => "it is a directory; name the file in it".to_owned(),

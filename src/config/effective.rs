@@ -88,7 +88,9 @@ impl Page<'_> {
 
 /// Whether the whole text is one reference, which says where a secret is and not what it is.
 fn is_reference(text: &str) -> bool {
-    text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['$', '}']))
+    text.strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .is_some_and(|name| !name.contains(['$', '}']))
 }
 
 fn toml(value: &Value) -> String {
@@ -103,8 +105,10 @@ fn toml(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Dict(_, dict) => {
-            let entries: Vec<String> =
-                dict.iter().map(|(key, value)| format!("{} = {}", toml_key(key), toml(value))).collect();
+            let entries: Vec<String> = dict
+                .iter()
+                .map(|(key, value)| format!("{} = {}", toml_key(key), toml(value)))
+                .collect();
             format!("{{ {} }}", entries.join(", "))
         }
     }

@@ -23,7 +23,9 @@ pub(super) fn layer(
 ) -> Node {
     let mut root = Node::table(Place::Default);
     for (name, text) in variables {
-        let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !rest.is_empty()) else { continue };
+        let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !rest.is_empty()) else {
+            continue;
+        };
         let place = Place::Variable(name.clone());
         let mut keys: Vec<String> = rest.split("__").map(str::to_owned).collect();
         let shape = resolve(&mut keys, servers);
@@ -39,7 +41,11 @@ pub(super) fn layer(
 /// A variable that begins like ours and is not. It may not be meant for us: container platforms make variables from
 /// the names of services, such as `STDIOD_PORT` and `STDIOD_SERVICE_HOST`.
 fn stray(name: &str, rest: &str, first: &str, place: Place) -> Problem {
-    let problem = Problem::warning(&KeyPath::root(), place, format!("{name} is ignored: no key is called so"));
+    let problem = Problem::warning(
+        &KeyPath::root(),
+        place,
+        format!("{name} is ignored: no key is called so"),
+    );
     let sections = file_shape().fields();
     let lower = rest.to_ascii_lowercase();
     let one_underscore = sections.iter().find(|field| {
@@ -56,7 +62,9 @@ fn stray(name: &str, rest: &str, first: &str, place: Place) -> Problem {
         ));
     }
     match nearest(first, sections.iter().map(|field| field.name.as_str())) {
-        Some(near) => problem.hint(format!("did you mean {PREFIX}{}__…?", near.to_ascii_uppercase())),
+        Some(near) => {
+            problem.hint(format!("did you mean {PREFIX}{}__…?", near.to_ascii_uppercase()))
+        }
         None => problem,
     }
 }
@@ -104,7 +112,9 @@ fn resolve(keys: &mut Vec<String>, servers: &BTreeSet<String>) -> Option<&'stati
 
 /// The name of a server as a shell lets one write it: `my-server.v2` is `MY_SERVER_V2`.
 fn shell_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+        .collect()
 }
 
 /// A text as the value its key wants. What does not fit stays a text, so that the walk reports it.
@@ -169,11 +179,19 @@ mod tests {
     #[test]
     fn variables_are_read_by_the_shape_of_their_key() {
         let check = |name: &str, text: &str, tree: &str| assert_eq!(read(&[(name, text)]).0, tree);
-        check("STDIOD_HTTP__LISTEN", "[::1]:1, localhost:2", r#"{"http":{"listen":["[::1]:1","localhost:2"]}}"#);
+        check(
+            "STDIOD_HTTP__LISTEN",
+            "[::1]:1, localhost:2",
+            r#"{"http":{"listen":["[::1]:1","localhost:2"]}}"#,
+        );
         check("STDIOD_HTTP__LISTEN", r#"["[::1]:1"]"#, r#"{"http":{"listen":["[::1]:1"]}}"#);
         check("STDIOD_HTTP__MAX_CONNECTIONS", "7", r#"{"http":{"max_connections":7}}"#);
         check("STDIOD_HTTP__LENIENT_SESSIONS", "off", r#"{"http":{"lenient_sessions":false}}"#);
-        check("STDIOD_SERVERS__MY_SERVER__CONCURRENCY", "2", r#"{"servers":{"my-server":{"concurrency":2}}}"#);
+        check(
+            "STDIOD_SERVERS__MY_SERVER__CONCURRENCY",
+            "2",
+            r#"{"servers":{"my-server":{"concurrency":2}}}"#,
+        );
         check("STDIOD_SERVERS__GIT__ENV__A__b", "1", r#"{"servers":{"Git":{"env":{"A__b":"1"}}}}"#);
         check("STDIOD_SERVERS__NEW__COMMAND", " 1 ", r#"{"servers":{"new":{"command":" 1 "}}}"#);
         check(

@@ -53,7 +53,9 @@ impl Outside<'_> {
                 if let Some(near) = nearest(kind, KINDS.into_iter()) {
                     dangling.push(Dangling {
                         message: format!("`${{{kind}:…}}` is no kind of reference"),
-                        hint: Some(format!("did you mean `${{{near}:…}}`? `$${{` is a plain `${{`")),
+                        hint: Some(format!(
+                            "did you mean `${{{near}:…}}`? `$${{` is a plain `${{`"
+                        )),
                         host: false,
                     });
                 }
@@ -93,10 +95,12 @@ impl Outside<'_> {
             }),
             "file" => read_secret(&self.directory.join(name)).map_err(|error| missing(error, None)),
             _ => {
-                let hint = "systemd sets it for services with LoadCredential=; elsewhere use `${file:…}`";
+                let hint =
+                    "systemd sets it for services with LoadCredential=; elsewhere use `${file:…}`";
                 let Some(directory) = self.variables.get("CREDENTIALS_DIRECTORY") else {
-                    let message =
-                        format!("the credential {name:?} cannot be read: CREDENTIALS_DIRECTORY is not set");
+                    let message = format!(
+                        "the credential {name:?} cannot be read: CREDENTIALS_DIRECTORY is not set"
+                    );
                     return Err(missing(message, Some(hint)));
                 };
                 if name.is_empty() || name.contains('/') {
@@ -190,7 +194,8 @@ mod tests {
 
     #[test]
     fn every_dangling_reference_is_named() {
-        let errors = expand("${env:NO} ${file:x} ${credential:y} ${credentials:z} ${env:HOME").unwrap_err();
+        let errors =
+            expand("${env:NO} ${file:x} ${credential:y} ${credentials:z} ${env:HOME").unwrap_err();
         assert_eq!(
             errors,
             [

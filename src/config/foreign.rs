@@ -11,7 +11,8 @@ use super::problem::{Findings, Problem};
 use super::shape::{Field, Shape, file_shape};
 
 /// Keys of clients that say nothing about how to run a server.
-const CLIENT_ONLY: &[&str] = &["type", "transport", "name", "description", "dev", "gallery", "version", "icon"];
+const CLIENT_ONLY: &[&str] =
+    &["type", "transport", "name", "description", "dev", "gallery", "version", "icon"];
 
 /// Turns a foreign file into our own form; others pass unchanged.
 pub(super) fn adapt(root: Node, findings: &mut Findings) -> Node {
@@ -35,7 +36,11 @@ pub(super) fn adapt(root: Node, findings: &mut Findings) -> Node {
             own.push(entry);
         } else if entry.key != "$schema" && entry.key != "inputs" {
             let path = KeyPath::root().key(&entry.key);
-            findings.push(Problem::warning(&path, entry.key_mark, "ignored: it says nothing about servers"));
+            findings.push(Problem::warning(
+                &path,
+                entry.key_mark,
+                "ignored: it says nothing about servers",
+            ));
         }
     }
     own.extend(servers);
@@ -119,7 +124,8 @@ fn adapt_key(mut entry: Entry, path: &KeyPath, findings: &mut Findings) -> Optio
         (key, _) if CLIENT_ONLY.contains(&snake(key).as_str()) => return None,
         (key, _) => {
             let advice = unknown_key(&KeyPath::from(["servers", "name"]), key, fields);
-            let warning = Problem::warning(&path.key(key), entry.key_mark, "ignored: stdiod has no such key");
+            let warning =
+                Problem::warning(&path.key(key), entry.key_mark, "ignored: stdiod has no such key");
             // "Leave it out" is bad advice where another program reads the same file.
             let hints = advice.hints.into_iter().filter(|hint| !hint.starts_with("leave it out"));
             findings.push(warning.hints(hints.filter(|hint| !hint.starts_with("`stdiod schema"))));

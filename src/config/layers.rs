@@ -137,15 +137,18 @@ fn drop_ins(directory: &Path, findings: &mut Findings) -> Vec<PathBuf> {
                 findings.push(Problem::error(
                     &KeyPath::root(),
                     Place::Default,
-                    format!("cannot list {}: {}", directory.display(), error.to_string().to_lowercase()),
+                    format!(
+                        "cannot list {}: {}",
+                        directory.display(),
+                        error.to_string().to_lowercase()
+                    ),
                 ));
             }
             return Vec::new();
         }
     };
-    let hidden = |path: &Path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-    };
+    let hidden =
+        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let mut files: Vec<PathBuf> = listed
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -203,7 +206,10 @@ impl Flag {
 /// Without the values: `--env` holds secrets.
 impl std::fmt::Debug for Flag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flag").field("name", &self.name).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Flag")
+            .field("name", &self.name)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 

@@ -115,7 +115,8 @@ impl Node<Range<usize>> {
             Kind::Table(entries) => {
                 for entry in entries {
                     let key = entry.key.to_ascii_lowercase();
-                    let names_env = key.starts_with("env") && !matches!(key.as_str(), "env_file" | "envfile");
+                    let names_env =
+                        key.starts_with("env") && !matches!(key.as_str(), "env_file" | "envfile");
                     let secret = names_env || key == "headers" || is_secret_name(&key);
                     // A token written where the name of its file belongs.
                     let bare_token = key == "tokens"
@@ -124,7 +125,8 @@ impl Node<Range<usize>> {
                         && self.get("command").is_none();
                     entry.value.collect_secrets(inside || secret, ranges);
                     if bare_token && let Kind::List(items) = &entry.value.kind {
-                        let long = |item: &&Self| matches!(&item.kind, Kind::Text(t) if t.len() > 15);
+                        let long =
+                            |item: &&Self| matches!(&item.kind, Kind::Text(t) if t.len() > 15);
                         ranges.extend(items.iter().filter(long).map(|item| item.mark.clone()));
                     }
                 }

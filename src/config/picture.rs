@@ -57,7 +57,8 @@ fn source(problem: &Problem) -> Option<Element<'static>> {
                 return Some(Origin::path(path).into());
             }
             let span = document.clamp(span);
-            let snippet = Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(span));
+            let snippet =
+                Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(span));
             Some(snippet.into())
         }
     }

@@ -52,7 +52,10 @@ mod tests {
         assert_eq!(find("bin/sh", "", root), Ok("/bin/sh".into()));
         assert_eq!(find("no-such", "/bin", root), Err(NoProgram::NotOnPath("no-such".to_owned())));
         assert_eq!(find("/etc", "", root), Err(NoProgram::Directory("/etc".into())));
-        assert_eq!(find("/etc/passwd", "", root), Err(NoProgram::NotExecutable("/etc/passwd".into())));
+        assert_eq!(
+            find("/etc/passwd", "", root),
+            Err(NoProgram::NotExecutable("/etc/passwd".into()))
+        );
         assert_eq!(find("/no/such", "", root), Err(NoProgram::NoFile("/no/such".into())));
     }
 }

@@ -100,7 +100,11 @@ fn toml(value: &Value) -> String {
         Value::Object(entries) => {
             let entries: Vec<String> =
                 entries.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
-            if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+            if entries.is_empty() {
+                "{}".to_owned()
+            } else {
+                format!("{{ {} }}", entries.join(", "))
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
@@ -118,7 +122,11 @@ fn collect(keys: &mut Vec<(String, String)>, prefix: &str, shape: &Shape) {
         Shape::Map { of, .. } | Shape::List(of) => collect(keys, prefix, of),
         _ => {
             for field in shape.fields() {
-                let name = if prefix.is_empty() { field.name.clone() } else { format!("{prefix}.{}", field.name) };
+                let name = if prefix.is_empty() {
+                    field.name.clone()
+                } else {
+                    format!("{prefix}.{}", field.name)
+                };
                 keys.push((name.clone(), field.doc.clone()));
                 // Its keys are those of a server again.
                 if name != "defaults" {

@@ -10,7 +10,8 @@ pub fn file_schema() -> Value {
     let mut schema =
         SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Model>().to_value();
     schema["title"] = json!("stdiod configuration");
-    schema["description"] = json!("One file of the configuration of stdiod; every key is optional.");
+    schema["description"] =
+        json!("One file of the configuration of stdiod; every key is optional.");
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
         split_server(definitions);
     }

@@ -128,9 +128,18 @@ impl JsonSchema for Arg {
 
 /// Whether the value of a key or the argument of a flag with this name is likely a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    const SIGNS: [&str; 8] =
-        ["token", "secret", "password", "passwd", "apikey", "authorization", "credential", "bearer"];
-    let plain: String = name.to_ascii_lowercase().chars().filter(char::is_ascii_alphabetic).collect();
+    const SIGNS: [&str; 8] = [
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "apikey",
+        "authorization",
+        "credential",
+        "bearer",
+    ];
+    let plain: String =
+        name.to_ascii_lowercase().chars().filter(char::is_ascii_alphabetic).collect();
     plain != "tokens" && SIGNS.iter().any(|sign| plain.contains(sign))
 }
 

@@ -12,14 +12,20 @@ use super::schema::file_schema;
 pub(super) enum Shape {
     Table(Vec<Field>),
     /// Any keys; `server_names` when they name servers.
-    Map { of: Box<Self>, server_names: bool },
+    Map {
+        of: Box<Self>,
+        server_names: bool,
+    },
     List(Box<Self>),
     Text,
     Choice(Vec<Choice>),
     Duration,
     Size,
     Listen,
-    Whole { least: i128, most: i128 },
+    Whole {
+        least: i128,
+        most: i128,
+    },
     Truth,
 }
 
@@ -121,7 +127,8 @@ impl Reader<'_> {
                 Some("Duration") => Shape::Duration,
                 Some("Size") => Shape::Size,
                 Some("ListenAddress") => Shape::Listen,
-                _ => self.shape(self.root.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null)),
+                _ => self
+                    .shape(self.root.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null)),
             };
         }
         if let Some(some) = not_null(schema) {
@@ -163,7 +170,9 @@ impl Reader<'_> {
 /// Of an optional value, what it is when it is there.
 fn not_null(schema: &Value) -> Option<&Value> {
     let any = schema["anyOf"].as_array()?;
-    any.iter().find(|one| one["type"] != "null").filter(|_| any.iter().any(|one| one["type"] == "null"))
+    any.iter()
+        .find(|one| one["type"] != "null")
+        .filter(|_| any.iter().any(|one| one["type"] == "null"))
 }
 
 fn type_of(schema: &Value) -> &str {

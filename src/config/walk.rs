@@ -13,7 +13,12 @@ use super::units::{Size, Span};
 use crate::wire::id::ServerName;
 
 /// Gives back what of a value is sound; `None` if nothing is.
-pub(super) fn walk(node: Node, shape: &Shape, path: &KeyPath, findings: &mut Findings) -> Option<Node> {
+pub(super) fn walk(
+    node: Node,
+    shape: &Shape,
+    path: &KeyPath,
+    findings: &mut Findings,
+) -> Option<Node> {
     let Node { kind, mark } = node;
     match (shape, kind) {
         (Shape::Table(fields), Kind::Table(entries)) => {
@@ -141,7 +146,10 @@ fn choice(text: &str, choices: &[Choice]) -> Result<(), Complaint> {
     }
     let near = nearest(text, choices.iter().map(|choice| choice.name.as_str()));
     let message = format!("{text:?} is not one of {}", one_of(choices));
-    Err(Complaint { message, hints: near.map(|near| format!("did you mean {near:?}?")).into_iter().collect() })
+    Err(Complaint {
+        message,
+        hints: near.map(|near| format!("did you mean {near:?}?")).into_iter().collect(),
+    })
 }
 
 /// A value of another type. What it says is repeated only where it cannot be a secret.
@@ -149,7 +157,9 @@ fn mismatch(node: &Node, shape: &Shape) -> Complaint {
     let from_variable = matches!(node.mark, Place::Variable(_));
     let message = format!("expected {}, found {}", shape.noun(), node.noun());
     let hint = match (shape, &node.kind) {
-        (Shape::Duration, Kind::Whole(number)) => Some(format!("write the unit too: \"{number}s\"")),
+        (Shape::Duration, Kind::Whole(number)) => {
+            Some(format!("write the unit too: \"{number}s\""))
+        }
         (Shape::Size, Kind::Whole(number)) => Some(format!("put it in quotes: \"{number}\"")),
         (Shape::Text, Kind::Whole(_) | Kind::Fraction(_) | Kind::Truth(_)) => {
             Some("put it in quotes".to_owned())
@@ -159,13 +169,18 @@ fn mismatch(node: &Node, shape: &Shape) -> Complaint {
             Shape::Table(_) => "write a list of tables: [{ … }]".to_owned(),
             _ => "put it in brackets: [\"…\"]".to_owned(),
         }),
-        (Shape::Listen, Kind::List(_)) => Some("a server has one address of its own; take it out of the brackets".to_owned()),
+        (Shape::Listen, Kind::List(_)) => {
+            Some("a server has one address of its own; take it out of the brackets".to_owned())
+        }
         (Shape::Text, Kind::List(_)) if !from_variable => {
             Some("`command` is the program alone; what follows it goes into `args`".to_owned())
         }
         (Shape::Choice(choices), Kind::Truth(truth)) => {
             let word = if *truth { "on" } else { "off" };
-            choices.iter().any(|choice| choice.name == word).then(|| format!("write \"{word}\", in quotes"))
+            choices
+                .iter()
+                .any(|choice| choice.name == word)
+                .then(|| format!("write \"{word}\", in quotes"))
         }
         (Shape::Whole { .. } | Shape::Truth, Kind::Text(_)) if !from_variable => {
             Some("leave the quotes out".to_owned())

@@ -49,7 +49,12 @@ impl Rules<'_> {
                     );
                     self.error(&here, &message, &[&hint]);
                 } else {
-                    self.unknown(&here, "token", token, known.iter().map(|known| known.name.as_str()));
+                    self.unknown(
+                        &here,
+                        "token",
+                        token,
+                        known.iter().map(|known| known.name.as_str()),
+                    );
                 }
                 continue;
             };
@@ -87,8 +92,10 @@ fn token_in(file: &Path) -> Result<(), (String, Option<String>)> {
         return Err((format!("{} holds no token on its first line", file.display()), make()));
     }
     if token.len() < TOKEN_BYTES_MIN {
-        let message =
-            format!("the token in {} can be guessed: it is shorter than {TOKEN_BYTES_MIN} characters", file.display());
+        let message = format!(
+            "the token in {} can be guessed: it is shorter than {TOKEN_BYTES_MIN} characters",
+            file.display()
+        );
         return Err((message, make()));
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {

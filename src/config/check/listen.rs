@@ -10,7 +10,8 @@ impl Rules<'_> {
         let listeners = self.addresses();
         let main = KeyPath::from(["http", "listen"]);
         if self.model.http.listen.is_empty() && !self.findings.doubts(&main) {
-            let own = self.model.servers.values().any(|server| server.enabled && server.listen.is_some());
+            let own =
+                self.model.servers.values().any(|server| server.enabled && server.listen.is_some());
             if !own {
                 self.error(&main, "there is nowhere to listen", &["write [\"127.0.0.1:8750\"]"]);
             }
@@ -51,7 +52,9 @@ impl Rules<'_> {
             "{address} can be reached from other hosts, and without [auth] anybody there could run the servers"
         );
         let problem = Problem::error(path, self.merged.place(path), message)
-            .hint("listen on 127.0.0.1, or on unix:PATH, and let a proxy with authentication forward")
+            .hint(
+                "listen on 127.0.0.1, or on unix:PATH, and let a proxy with authentication forward",
+            )
             .hint(
                 "or give callers tokens: under [auth] write \
                  tokens = [{ name = \"gateway\", file = \"/etc/stdiod/gateway.token\" }]",
@@ -88,9 +91,14 @@ mod tests {
         );
         assert_eq!(
             found,
-            [format!("http.listen[0]: 0.0.0.0:1 {open}"), format!("servers.a.listen: 10.0.0.1:2 {open}")]
+            [
+                format!("http.listen[0]: 0.0.0.0:1 {open}"),
+                format!("servers.a.listen: 10.0.0.1:2 {open}")
+            ]
         );
-        let empty = messages("[http]\nlisten = [\"[::]:1\"]\n[auth]\ntokens = []\n[servers.a]\ncommand = \"sh\"");
+        let empty = messages(
+            "[http]\nlisten = [\"[::]:1\"]\n[auth]\ntokens = []\n[servers.a]\ncommand = \"sh\"",
+        );
         assert_eq!(empty, [format!("http.listen[0]: [::]:1 {open}")]);
     }
 }

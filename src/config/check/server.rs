@@ -17,7 +17,11 @@ impl Rules<'_> {
         let mut programs = BTreeMap::new();
         let all = KeyPath::from(["servers"]);
         if self.model.servers.is_empty() && !self.findings.doubts(&all) {
-            self.warning(&KeyPath::root(), "no server is configured", &["add one: [servers.NAME] with a `command`"]);
+            self.warning(
+                &KeyPath::root(),
+                "no server is configured",
+                &["add one: [servers.NAME] with a `command`"],
+            );
         }
         for (name, server) in &self.model.servers {
             let path = all.key(name.as_str());
@@ -32,9 +36,11 @@ impl Rules<'_> {
 
     fn limits(&mut self, path: &KeyPath, server: &Server) {
         if server.max_children == 0 {
-            self.error(&path.key("max_children"), "the server could never run", &[
-                "to switch it off write `enabled = false`",
-            ]);
+            self.error(
+                &path.key("max_children"),
+                "the server could never run",
+                &["to switch it off write `enabled = false`"],
+            );
         }
         let times = [
             ("start_timeout", server.start_timeout),
@@ -43,12 +49,16 @@ impl Rules<'_> {
         ];
         for (key, time) in times {
             if time.0.is_zero() {
-                self.error(&path.key(key), "every attempt would be over at once", &[
-                    "write a long time, such as \"24h\", where there should be no limit",
-                ]);
+                self.error(
+                    &path.key(key),
+                    "every attempt would be over at once",
+                    &["write a long time, such as \"24h\", where there should be no limit"],
+                );
             }
         }
-        if server.request_timeout > server.request_timeout_max && !server.request_timeout_max.0.is_zero() {
+        if server.request_timeout > server.request_timeout_max
+            && !server.request_timeout_max.0.is_zero()
+        {
             let message = format!(
                 "a call may take {} but never more than {} (request_timeout_max)",
                 server.request_timeout, server.request_timeout_max
@@ -61,7 +71,11 @@ impl Rules<'_> {
             self.error(&at, &message, &["raise request_timeout_max, or lower request_timeout"]);
         }
         if server.max_message.0 == 0 {
-            self.error(&path.key("max_message"), "no message would fit", &["the built-in value is \"16MiB\""]);
+            self.error(
+                &path.key("max_message"),
+                "no message would fit",
+                &["the built-in value is \"16MiB\""],
+            );
         }
         self.process_limits(path, server);
     }
@@ -73,10 +87,18 @@ impl Rules<'_> {
             self.error(&path.key("nice"), &message, &["0 is normal, 19 yields to everybody"]);
         }
         if server.limits.open_files.is_some_and(|files| files < 16) {
-            self.error(&path.key("open_files"), "too few to start any program", &["write 1024, or leave it out"]);
+            self.error(
+                &path.key("open_files"),
+                "too few to start any program",
+                &["write 1024, or leave it out"],
+            );
         }
         if server.limits.memory.is_some_and(|memory| memory.0 < 1 << 20) {
-            self.error(&path.key("memory"), "too little to start any program", &["write \"2GiB\", or leave it out"]);
+            self.error(
+                &path.key("memory"),
+                "too little to start any program",
+                &["write \"2GiB\", or leave it out"],
+            );
         }
     }
 
@@ -127,7 +149,8 @@ impl Rules<'_> {
             Host::Starting => Severity::Warning,
             Host::Checking | Host::Elsewhere => Severity::Error,
         };
-        let problem = Problem::error(path, self.merged.place(path), message).hints(hints).about_host();
+        let problem =
+            Problem::error(path, self.merged.place(path), message).hints(hints).about_host();
         self.findings.push(Problem { severity, ..problem });
     }
 }
@@ -203,8 +226,14 @@ mod tests {
         check("no-such-program", "\"no-such-program\" is not on PATH");
         check("sh -c true", "\"sh -c true\" is not on PATH");
         check("/etc/passwd", "/etc/passwd is not executable");
-        assert_eq!(messages("[servers.a]\nargs = []"), ["servers.a.command: a server needs a command"]);
-        assert_eq!(messages("[servers.a]\ncommand = 5"), ["servers.a.command: expected a text, found a number"]);
+        assert_eq!(
+            messages("[servers.a]\nargs = []"),
+            ["servers.a.command: a server needs a command"]
+        );
+        assert_eq!(
+            messages("[servers.a]\ncommand = 5"),
+            ["servers.a.command: expected a text, found a number"]
+        );
         assert_eq!(messages("[servers.a]\ncomand = \"sh\""), ["servers.a.comand: unknown key"]);
         assert_eq!(messages("[servers.a]\ncommand = \"none\"\nenabled = false"), [""; 0]);
     }

@@ -18,7 +18,8 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 pub(super) fn parse(text: &str) -> Result<Marked, Malformed> {
     let plain = blank_extras(text);
-    let raw: &RawValue = serde_json::from_str(&plain).map_err(|error| malformed(&plain, 0, &error))?;
+    let raw: &RawValue =
+        serde_json::from_str(&plain).map_err(|error| malformed(&plain, 0, &error))?;
     read(&plain, raw)
 }
 
@@ -57,11 +58,15 @@ fn members(
         let value = read(text, raw)?;
         // Between one value and the next stand a comma, the key and a colon, so the first quote opens the key.
         let opens = text[cursor..value.mark.start].find('"').map_or(cursor, |at| cursor + at);
-        let closes = text[opens..value.mark.start].rfind('"').map_or(value.mark.start, |at| opens + at + 1);
+        let closes =
+            text[opens..value.mark.start].rfind('"').map_or(value.mark.start, |at| opens + at + 1);
         cursor = value.mark.end;
         let key_mark = opens..closes;
         if entries.iter().any(|entry| entry.key == key) {
-            return Err(Malformed { message: format!("the key {key:?} stands here twice"), at: key_mark });
+            return Err(Malformed {
+                message: format!("the key {key:?} stands here twice"),
+                at: key_mark,
+            });
         }
         entries.push(Entry { key, key_mark, value });
     }
@@ -162,7 +167,8 @@ mod tests {
 
     #[test]
     fn faults_have_a_place() {
-        let check = |text: &str, at: usize| assert_eq!(parse(text).unwrap_err().at.start, at, "{text}");
+        let check =
+            |text: &str, at: usize| assert_eq!(parse(text).unwrap_err().at.start, at, "{text}");
         check("{\n \"a\": tru }", 11);
         check("{\"a\":1, \"a\":2}", 8);
         check("", 0);

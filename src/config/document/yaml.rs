@@ -24,14 +24,15 @@ pub(super) fn parse(text: &str) -> Result<Marked, Malformed> {
         strict_booleans: true,
         with_snippet: false,
     };
-    let root: Spanned<Any> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let at = error.location().map_or(0, |location| offset(text, location));
-        // The message ends with its place, which the picture shows better.
-        let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or("it cannot be read");
-        let message = message.split(" at line ").next().unwrap_or(message);
-        Malformed { message: message.to_owned(), at: at..at + 1 }
-    })?;
+    let root: Spanned<Any> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let at = error.location().map_or(0, |location| offset(text, location));
+            // The message ends with its place, which the picture shows better.
+            let message = error.without_snippet().to_string();
+            let message = message.lines().next().unwrap_or("it cannot be read");
+            let message = message.split(" at line ").next().unwrap_or(message);
+            Malformed { message: message.to_owned(), at: at..at + 1 }
+        })?;
     let mut node = node(root);
     node.map_to(text);
     Ok(node)
