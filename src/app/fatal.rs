@@ -1,9 +1,10 @@
 //! Why the program ends before its time, told to people: what happened, what to do, and the exit status.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
+use crate::config::Rejected;
 use crate::config::picture::{Style, picture};
-use crate::config::{Rejected, count};
 
 /// The end of the program.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +52,17 @@ impl Fatal {
 
     /// Tells it on standard error.
     pub(crate) fn report(&self) {
-        let mut text = String::new();
-        match self {
+        let text = match self {
             Self::Configuration(rejected) => {
-                text += &picture(&rejected.problems, style());
-                text += &format!("\n\n{}; nothing was started\n", count(&rejected.problems));
+                format!("{}\n\n{rejected}\n", picture(&rejected.problems, style()))
             }
             Self::Usage { message, hints } | Self::Running { message, hints } => {
-                text += &format!("error: {message}\n");
-                for hint in hints {
-                    text += &format!("  = help: {hint}\n");
-                }
+                hints.iter().fold(format!("error: {message}\n"), |mut text, hint| {
+                    writeln!(text, "  = help: {hint}").expect("a string takes any text");
+                    text
+                })
             }
-        }
+        };
         // Where standard error is gone there is nobody to tell.
         io::stderr().lock().write_all(text.as_bytes()).ok();
     }

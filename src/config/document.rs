@@ -7,6 +7,7 @@ mod toml;
 mod yaml;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,10 +53,10 @@ impl Document {
     /// Reads a file into a marked tree, or says why that cannot be done.
     pub(super) fn read(path: &Path) -> Result<Node, Problem> {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-        Self::parse(path, text)
+        Self::parse(path, &text)
     }
 
-    pub(super) fn parse(path: &Path, text: String) -> Result<Node, Problem> {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Node, Problem> {
         let format = Format::of(path);
         // Editors on Windows put a mark in front that none of the parsers expects; blanks keep all spans true.
         let text = text.replacen('\u{feff}', "   ", 1);
@@ -72,8 +73,10 @@ impl Document {
             Ok(Node { kind: Kind::Null, mark }) => Ok(Node::table(place(mark))),
             Ok(node) => Ok(node.map_marks(&place)),
             Err(Malformed { message, at }) => {
+                let quotes = (format == Format::Toml && message.contains("invalid string"))
+                    .then(|| "texts stand in quotes: key = \"value\"".to_owned());
                 let message = format!("not valid {}: {message}", format.name());
-                Err(Problem::error(&KeyPath::root(), place(at), message))
+                Err(Problem::error(&KeyPath::root(), place(at), message).hints(quotes))
             }
         }
     }
@@ -164,22 +167,23 @@ pub(super) fn is_config_file(path: &Path) -> bool {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    let document = Arc::new(Document {
-        path: path.to_owned(),
-        text: String::new(),
-        secrets: Secrets::Unknown,
-    });
-    let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory; name the file in it".to_owned(),
-        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string().to_lowercase(),
-    };
-    Problem::error(
-        &KeyPath::root(),
-        Place::file(&document, 0..0),
-        format!("cannot read {}: {reason}", path.display()),
-    )
+    let empty = Document { path: path.to_owned(), text: String::new(), secrets: Secrets::Unknown };
+    let place = Place::file(&Arc::new(empty), 0..0);
+    Problem::error(&KeyPath::root(), place, cannot_read(path, error))
+}
+
+/// Why a file cannot be read, in words that name no errno.
+pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> String {
+    let known = [
+        (ErrorKind::NotFound, "there is no such file"),
+        (ErrorKind::PermissionDenied, "permission denied"),
+        (ErrorKind::IsADirectory, "it is a directory; name the file in it"),
+        (ErrorKind::InvalidData, "it is not UTF-8 text"),
+    ];
+    let reason = known.iter().find(|(kind, _)| *kind == error.kind());
+    let reason =
+        reason.map_or_else(|| error.to_string().to_lowercase(), |(_, why)| (*why).to_owned());
+    format!("cannot read {}: {reason}", path.display())
 }
 
 fn mask(text: &mut [u8], range: Range<usize>, keep_marks: bool) {

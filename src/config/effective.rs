@@ -6,6 +6,7 @@ use figment::value::{Num, Value};
 
 use super::key::{KeyPath, toml_key};
 use super::merged::{Merged, find};
+use super::place::Place;
 use super::secret::{Arg, MASK, shown_args};
 use super::shape::{Shape, file_shape};
 
@@ -16,16 +17,17 @@ pub(super) fn print(merged: &Merged) -> String {
     let mut page = Page { merged, out: String::new() };
     for section in file_shape().fields() {
         let path = KeyPath::root().key(&section.name);
-        match &section.shape {
-            // `[defaults]` is already laid under every server.
-            _ if section.name == "defaults" => {}
-            Shape::Map { of, .. } => {
-                let servers = find(&merged.root, &path).and_then(Value::as_dict);
-                for name in servers.into_iter().flat_map(|servers| servers.keys()) {
-                    page.section(&path.key(name), of);
-                }
-            }
-            shape => page.section(&path, shape),
+        // `[defaults]` is already laid under every server.
+        if section.name == "defaults" {
+            continue;
+        }
+        let Shape::Map { of, .. } = &section.shape else {
+            page.section(&path, &section.shape);
+            continue;
+        };
+        let servers = find(&merged.root, &path).and_then(Value::as_dict);
+        for name in servers.into_iter().flat_map(|servers| servers.keys()) {
+            page.section(&path.key(name), of);
         }
     }
     page.out
@@ -47,7 +49,12 @@ impl Page<'_> {
             self.out.push('\n');
         }
         let header = format!("[{path}]");
-        self.line(&header, path);
+        if self.merged.place(path) == Place::Default {
+            self.out.push_str(&header);
+            self.out.push('\n');
+        } else {
+            self.line(&header, path);
+        }
         for field in shape.fields() {
             self.value(&toml_key(&field.name), &path.key(&field.name), &field.shape);
         }

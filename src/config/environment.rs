@@ -44,7 +44,7 @@ fn stray(name: &str, rest: &str, first: &str, place: Place) -> Problem {
     let problem = Problem::warning(
         &KeyPath::root(),
         place,
-        format!("{name} is ignored: no key is called so"),
+        format!("{name} is ignored: there is no such key"),
     );
     let sections = file_shape().fields();
     let lower = rest.to_ascii_lowercase();
@@ -155,9 +155,9 @@ fn literal(text: &str, opens: char, place: &Place) -> Option<Node> {
     if !text.starts_with(opens) {
         return None;
     }
-    let json = Document::parse("value.json".as_ref(), text.to_owned()).ok();
+    let json = Document::parse("value.json".as_ref(), text).ok();
     let node = json.or_else(|| {
-        let toml = Document::parse("value.toml".as_ref(), format!("value = {text}")).ok()?;
+        let toml = Document::parse("value.toml".as_ref(), &format!("value = {text}")).ok()?;
         toml.get("value").map(|entry| entry.value.clone())
     })?;
     Some(node.map_marks(&|_| place.clone()))

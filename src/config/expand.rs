@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::advice::nearest;
+use super::document::cannot_read;
 use super::secret::Secret;
 
 /// The kinds of reference, as written: `${credential:NAME}`.
@@ -122,17 +123,6 @@ fn read_secret(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| cannot_read(path, &error))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
-}
-
-pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> String {
-    let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string().to_lowercase(),
-    };
-    format!("cannot read {}: {reason}", path.display())
 }
 
 /// Reads lines of `KEY=value`; comments, blank lines, `export` and quotes around a value are allowed. A bad line is told

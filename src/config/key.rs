@@ -42,6 +42,11 @@ impl KeyPath {
         self.0.starts_with(&prefix.0)
     }
 
+    /// Whether it leads to a value of this key.
+    pub fn ends_with(&self, name: &str) -> bool {
+        matches!(self.0.last(), Some(Step::Key(key)) if key == name)
+    }
+
     /// For a value of a server, where the same value stands under `[defaults]`.
     pub fn under_defaults(&self) -> Option<Self> {
         match self.0.as_slice() {

@@ -118,7 +118,7 @@ impl Sources {
         let mut all = Vec::new();
         let mut seen_directories = BTreeSet::new();
         for file in main {
-            let directory = file.parent().unwrap_or(Path::new("")).join("conf.d");
+            let directory = file.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
             all.push(file);
             // Two files side by side share their drop-ins, which are then read after the first.
             if seen_directories.insert(directory.clone()) {
@@ -182,10 +182,10 @@ fn flag_layer(flags: &[Flag]) -> Node {
 
 /// An item of a list flag is taken whole: an argument may well hold commas or begin with a bracket.
 fn read_item(text: &str, shape: &Shape, place: &Place) -> Node {
-    match shape {
-        Shape::Table(_) => read_text(text, Some(shape), place.clone()),
-        _ => Node::new(Kind::Text(text.to_owned()), place.clone()),
+    if matches!(shape, Shape::Table(_)) {
+        return read_text(text, Some(shape), place.clone());
     }
+    Node::new(Kind::Text(text.to_owned()), place.clone())
 }
 
 // === impl Flag ===
@@ -196,9 +196,8 @@ impl Flag {
     }
 
     fn shape(&self) -> Option<&'static Shape> {
-        self.key.iter().try_fold(file_shape(), |shape, key| match shape {
-            Shape::Map { of, .. } => Some(of.as_ref()),
-            _ => shape.field(key).map(|field| &field.shape),
+        self.key.iter().try_fold(file_shape(), |shape, key| {
+            shape.of().or_else(|| Some(&shape.field(key)?.shape))
         })
     }
 }

@@ -74,7 +74,7 @@ fn assemble(
     sources: &Sources,
     layers: Vec<Layer>,
     files: Vec<PathBuf>,
-) -> Result<(Merged, Model, Origin), figment::Error> {
+) -> Result<(Merged, Model, Origin), Box<figment::Error>> {
     let mut merged = Merged::new(layers)?;
     let origin = if !files.is_empty() {
         Origin::Files(files)
@@ -136,7 +136,7 @@ pub fn count(problems: &[Problem]) -> String {
 fn fill_in(model: &mut Model, merged: &Merged, sources: &Sources, findings: &mut Findings) {
     let directory_of = |path: &KeyPath| -> PathBuf {
         let place = merged.place(path);
-        let file = place.path().and_then(Path::parent).unwrap_or(Path::new(""));
+        let file = place.path().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
         sources.directory.join(file)
     };
     if let Some(auth) = &mut model.auth {

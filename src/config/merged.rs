@@ -20,13 +20,14 @@ pub(super) struct Merged {
 // === impl Merged ===
 
 impl Merged {
-    pub(super) fn new(layers: Vec<Layer>) -> Result<Self, figment::Error> {
+    pub(super) fn new(layers: Vec<Layer>) -> Result<Self, Box<figment::Error>> {
         let mut figment = Figment::from(Serialized::defaults(Model::default()));
         for layer in &layers {
             figment = figment.merge(layer);
         }
-        let mut root = figment.data()?.remove(&Profile::Default).unwrap_or_default();
-        let built_in = Value::serialize(Server::default())?;
+        let mut root =
+            figment.data().map_err(Box::new)?.remove(&Profile::Default).unwrap_or_default();
+        let built_in = Value::serialize(Server::default()).map_err(Box::new)?;
         let defaults = root.remove("defaults").unwrap_or_else(|| Value::from(Dict::new()));
         let base = overlay(built_in, defaults);
         if let Some(Value::Dict(_, servers)) = root.get_mut("servers") {
@@ -37,8 +38,8 @@ impl Merged {
         Ok(Self { root: Value::Dict(Tag::Default, root), figment, layers })
     }
 
-    pub(super) fn model(&self) -> Result<Model, figment::Error> {
-        self.root.deserialize()
+    pub(super) fn model(&self) -> Result<Model, Box<figment::Error>> {
+        self.root.deserialize().map_err(Box::new)
     }
 
     pub(super) fn has_servers(&self) -> bool {
@@ -47,8 +48,12 @@ impl Merged {
     }
 
     /// Adds a server that no layer names.
-    pub(super) fn add_server(&mut self, name: &str, server: &Server) -> Result<(), figment::Error> {
-        let server = Value::serialize(server)?;
+    pub(super) fn add_server(
+        &mut self,
+        name: &str,
+        server: &Server,
+    ) -> Result<(), Box<figment::Error>> {
+        let server = Value::serialize(server).map_err(Box::new)?;
         if let Value::Dict(_, root) = &mut self.root {
             let servers = Dict::from([(name.to_owned(), server)]);
             root.insert("servers".to_owned(), Value::from(servers));

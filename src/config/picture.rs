@@ -51,11 +51,11 @@ fn source(problem: &Problem) -> Option<Element<'static>> {
         Place::Default => None,
         Place::Variable(_) | Place::Flag(_) => Some(Origin::path(problem.place.to_string()).into()),
         Place::File { document, span } => {
-            let path = document.path().display().to_string();
             let text = document.shown_text(span.start);
             if text.is_empty() {
-                return Some(Origin::path(path).into());
+                return None;
             }
+            let path = document.path().display().to_string();
             let span = document.clamp(span);
             let snippet =
                 Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(span));

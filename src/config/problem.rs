@@ -96,8 +96,8 @@ impl Findings {
         self.dubious.push(key);
     }
 
-    /// Whether an error about this key, or a part of it, is already reported.
+    /// Whether an error about this key, a part of it, or a file that may hold it is already reported.
     pub(super) fn doubts(&self, key: &KeyPath) -> bool {
-        self.dubious.iter().any(|dubious| dubious.starts_with(key))
+        self.dubious.iter().any(|dubious| dubious.steps().is_empty() || dubious.starts_with(key))
     }
 }

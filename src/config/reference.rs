@@ -43,11 +43,9 @@ fn table(page: &mut String, fields: &[Field]) {
 
 fn rows(page: &mut String, prefix: &str, field: &Field) {
     let name = format!("{prefix}{}", field.name);
-    let inner = match &field.shape {
-        Shape::Table(fields) => Some((fields.as_slice(), format!("{name}."))),
-        Shape::List(of) if !of.fields().is_empty() => Some((of.fields(), format!("{name}[]."))),
-        _ => None,
-    };
+    let is_list = matches!(field.shape, Shape::List(_));
+    let inner = field.shape.of().filter(|_| is_list).unwrap_or(&field.shape).fields();
+    let inner_prefix = if is_list { format!("{name}[].") } else { format!("{name}.") };
     let default = match (&field.default, field.required) {
         // The parts have rows of their own.
         _ if matches!(field.shape, Shape::Table(_)) => String::new(),
@@ -58,10 +56,8 @@ fn rows(page: &mut String, prefix: &str, field: &Field) {
     let mut what = field.doc.replace('\n', " ").replace('|', "\\|");
     write!(what, " {}", kind(&field.shape)).expect("a string takes any text");
     writeln!(page, "| `{name}` | {default} | {} |", what.trim()).expect("a string takes any text");
-    if let Some((fields, prefix)) = inner {
-        for field in fields {
-            rows(page, &prefix, field);
-        }
+    for field in inner {
+        rows(page, &inner_prefix, field);
     }
 }
 
@@ -118,21 +114,18 @@ pub fn all_keys() -> Vec<(String, String)> {
 }
 
 fn collect(keys: &mut Vec<(String, String)>, prefix: &str, shape: &Shape) {
-    match shape {
-        Shape::Map { of, .. } | Shape::List(of) => collect(keys, prefix, of),
-        _ => {
-            for field in shape.fields() {
-                let name = if prefix.is_empty() {
-                    field.name.clone()
-                } else {
-                    format!("{prefix}.{}", field.name)
-                };
-                keys.push((name.clone(), field.doc.clone()));
-                // Its keys are those of a server again.
-                if name != "defaults" {
-                    collect(keys, &name, &field.shape);
-                }
-            }
+    if let Some(of) = shape.of() {
+        return collect(keys, prefix, of);
+    }
+    for field in shape.fields() {
+        let name = match prefix {
+            "" => field.name.clone(),
+            _ => format!("{prefix}.{}", field.name),
+        };
+        keys.push((name.clone(), field.doc.clone()));
+        // Its keys are those of a server again.
+        if name != "defaults" {
+            collect(keys, &name, &field.shape);
         }
     }
 }

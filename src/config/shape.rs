@@ -79,6 +79,21 @@ impl Shape {
         }
     }
 
+    /// What a list or a map holds.
+    pub(super) fn of(&self) -> Option<&Self> {
+        match self {
+            Self::List(of) | Self::Map { of, .. } => Some(of),
+            Self::Table(_)
+            | Self::Text
+            | Self::Choice(_)
+            | Self::Duration
+            | Self::Size
+            | Self::Listen
+            | Self::Whole { .. }
+            | Self::Truth => None,
+        }
+    }
+
     pub(super) fn field(&self, name: &str) -> Option<&Field> {
         self.fields().iter().find(|field| field.name == name)
     }
@@ -87,17 +102,9 @@ impl Shape {
     pub(super) fn noun(&self) -> String {
         match self {
             Self::Table(_) | Self::Map { .. } => "a table".to_owned(),
-            Self::List(of) => match of.as_ref() {
-                Self::Text | Self::Choice(_) => "a list of texts".to_owned(),
-                Self::Table(_) => "a list of tables".to_owned(),
-                Self::Listen => "a list of addresses".to_owned(),
-                Self::Map { .. }
-                | Self::List(_)
-                | Self::Duration
-                | Self::Size
-                | Self::Whole { .. }
-                | Self::Truth => "a list".to_owned(),
-            },
+            Self::List(of) if matches!(**of, Self::Table(_)) => "a list of tables".to_owned(),
+            Self::List(of) if matches!(**of, Self::Listen) => "a list of addresses".to_owned(),
+            Self::List(_) => "a list of texts".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Choice(choices) => one_of(choices),
             Self::Duration => "a duration such as \"30s\"".to_owned(),

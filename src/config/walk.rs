@@ -42,9 +42,18 @@ pub(super) fn walk(
                 .filter_map(|(index, item)| walk(item, of, &path.index(index), findings));
             Some(Node::new(Kind::List(kept.collect()), mark))
         }
+        (Shape::List(of), Kind::Text(text)) if !matches!(**of, Shape::Table(_)) => {
+            let message = format!("expected {}, found a text", shape.noun());
+            let hint = format!("put it in brackets: [{text:?}]");
+            findings.push(Problem::error(path, mark.clone(), message).hint(hint));
+            // What was meant is clear enough to look for further mistakes in it.
+            let item = Node::new(Kind::Text(text), mark.clone());
+            let item = walk(item, of, &path.index(0), findings);
+            Some(Node::new(Kind::List(item.into_iter().collect()), mark))
+        }
         (_, kind) => {
             let node = Node { kind, mark };
-            match scalar(&node, shape) {
+            match scalar(&node, shape, path) {
                 Ok(()) => Some(node),
                 Err(Complaint { message, hints }) => {
                     findings.push(Problem::error(path, node.mark, message).hints(hints));
@@ -113,7 +122,7 @@ fn is_server_name(entry: &Entry, path: &KeyPath, findings: &mut Findings) -> boo
     false
 }
 
-fn scalar(node: &Node, shape: &Shape) -> Result<(), Complaint> {
+fn scalar(node: &Node, shape: &Shape, path: &KeyPath) -> Result<(), Complaint> {
     let complain = |message: String| Complaint { message, hints: Vec::new() };
     match (shape, &node.kind) {
         (Shape::Text, Kind::Text(_)) | (Shape::Truth, Kind::Truth(_)) => Ok(()),
@@ -136,7 +145,7 @@ fn scalar(node: &Node, shape: &Shape) -> Result<(), Complaint> {
                 Ok(())
             }
         }
-        _ => Err(mismatch(node, shape)),
+        _ => Err(mismatch(node, shape, path)),
     }
 }
 
@@ -153,7 +162,7 @@ fn choice(text: &str, choices: &[Choice]) -> Result<(), Complaint> {
 }
 
 /// A value of another type. What it says is repeated only where it cannot be a secret.
-fn mismatch(node: &Node, shape: &Shape) -> Complaint {
+fn mismatch(node: &Node, shape: &Shape, path: &KeyPath) -> Complaint {
     let from_variable = matches!(node.mark, Place::Variable(_));
     let message = format!("expected {}, found {}", shape.noun(), node.noun());
     let hint = match (shape, &node.kind) {
@@ -165,14 +174,11 @@ fn mismatch(node: &Node, shape: &Shape) -> Complaint {
             Some("put it in quotes".to_owned())
         }
         (Shape::Listen, Kind::Whole(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
-        (Shape::List(of), Kind::Text(_)) => Some(match of.as_ref() {
-            Shape::Table(_) => "write a list of tables: [{ … }]".to_owned(),
-            _ => "put it in brackets: [\"…\"]".to_owned(),
-        }),
+        (Shape::List(_), Kind::Text(_)) => Some("write a list of tables: [{ … }]".to_owned()),
         (Shape::Listen, Kind::List(_)) => {
             Some("a server has one address of its own; take it out of the brackets".to_owned())
         }
-        (Shape::Text, Kind::List(_)) if !from_variable => {
+        (Shape::Text, Kind::List(_)) if path.ends_with("command") => {
             Some("`command` is the program alone; what follows it goes into `args`".to_owned())
         }
         (Shape::Choice(choices), Kind::Truth(truth)) => {
@@ -184,6 +190,11 @@ fn mismatch(node: &Node, shape: &Shape) -> Complaint {
         }
         (Shape::Whole { .. } | Shape::Truth, Kind::Text(_)) if !from_variable => {
             Some("leave the quotes out".to_owned())
+        }
+        (Shape::Table(_), Kind::Text(_)) if path.starts_with(&KeyPath::from(["auth", "tokens"])) => {
+            Some(
+                "a token stands in a file of its own: { name = \"who holds it\", file = \"/path\" }".to_owned(),
+            )
         }
         (Shape::Map { .. }, Kind::List(_)) => Some("write { KEY = \"value\" }".to_owned()),
         _ => None,

@@ -8,16 +8,14 @@ use crate::app::cli::{Cli, ManArgs};
 use crate::app::fatal::{Fatal, print};
 
 pub(crate) fn man(args: &ManArgs) -> Result<(), Fatal> {
-    match &args.dir {
-        Some(directory) => write_all(directory),
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut page)
-                .map_err(|error| Fatal::running(format!("cannot make the manual page: {error}")))?;
-            print(&String::from_utf8_lossy(&page))
-        }
+    if let Some(directory) = &args.dir {
+        return write_all(directory);
     }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut page)
+        .map_err(|error| Fatal::running(format!("cannot make the manual page: {error}")))?;
+    print(&String::from_utf8_lossy(&page))
 }
 
 fn write_all(directory: &Path) -> Result<(), Fatal> {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::Rules;
 use crate::config::advice::nearest;
-use crate::config::expand::cannot_read;
+use crate::config::document::cannot_read;
 use crate::config::key::KeyPath;
+use crate::wire::id::ServerName;
 
 /// Shorter ones can be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -26,7 +27,7 @@ impl Rules<'_> {
             }
             for (at, server) in token.servers.iter().enumerate() {
                 if server != "*" && !self.model.servers.contains_key(server.as_str()) {
-                    let names = self.model.servers.keys().map(|name| name.as_str());
+                    let names = self.model.servers.keys().map(ServerName::as_str);
                     self.unknown(&path.key("servers").index(at), "server", server, names);
                 }
             }

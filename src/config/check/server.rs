@@ -10,6 +10,7 @@ use crate::config::model::Server;
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Severity};
 use crate::config::programs::{self, NoProgram};
+use crate::config::secret::Secret;
 use crate::wire::id::ServerName;
 
 impl Rules<'_> {
@@ -107,10 +108,9 @@ impl Rules<'_> {
         let key = path.key("command");
         if server.command.trim().is_empty() {
             if !self.findings.doubts(&key) {
-                let place = match self.merged.place(&key) {
-                    Place::Default => self.merged.key_place(path),
-                    written => written,
-                };
+                let written = self.merged.place(&key);
+                let nowhere = written == Place::Default;
+                let place = if nowhere { self.merged.key_place(path) } else { written };
                 let problem = Problem::error(&key, place, "a server needs a command")
                     .hint("write the program to run, such as `command = \"uvx\"`");
                 self.findings.push(problem);
@@ -131,11 +131,23 @@ impl Rules<'_> {
             self.cannot_run(&path.key("cwd"), &message, hints);
             return None;
         }
-        let own_path = server.env.get("PATH").map(|path| path.expose());
+        let own_path = server.env.get("PATH").map(Secret::expose);
         let search = own_path.or_else(|| self.sources.variables.get("PATH").map(String::as_str));
         match programs::find(&server.command, search.unwrap_or_default(), &directory) {
             Ok(program) => Some(program),
             Err(error) => {
+                if let Some((program, rest)) = server.command.trim().split_once(char::is_whitespace)
+                {
+                    let args: Vec<String> =
+                        rest.split_whitespace().map(|arg| format!("{arg:?}")).collect();
+                    let hint = format!("command = {program:?}, args = [{}]", args.join(", "));
+                    self.cannot_run(
+                        &key,
+                        "it holds arguments; `command` is the program alone",
+                        vec![hint],
+                    );
+                    return None;
+                }
                 let hints = advice(&server.command, &error, own_path.is_some());
                 self.cannot_run(&key, &error.to_string(), hints);
                 None
@@ -157,14 +169,6 @@ impl Rules<'_> {
 
 fn advice(command: &str, error: &NoProgram, own_path: bool) -> Vec<String> {
     let mut hints = Vec::new();
-    if let Some((program, rest)) = command.trim().split_once(char::is_whitespace) {
-        let args: Vec<String> = rest.split_whitespace().map(|arg| format!("{arg:?}")).collect();
-        hints.push(format!(
-            "`command` is the program alone: command = {program:?}, args = [{}]",
-            args.join(", ")
-        ));
-        return hints;
-    }
     if command.starts_with('~') {
         hints.push("`~` is not expanded; write the whole path".to_owned());
     }
@@ -224,7 +228,7 @@ mod tests {
         };
         check("", "a server needs a command");
         check("no-such-program", "\"no-such-program\" is not on PATH");
-        check("sh -c true", "\"sh -c true\" is not on PATH");
+        check("sh -c true", "it holds arguments; command is the program alone");
         check("/etc/passwd", "/etc/passwd is not executable");
         assert_eq!(
             messages("[servers.a]\nargs = []"),

@@ -78,7 +78,8 @@ fn malformed(text: &str, base: usize, error: &serde_json::Error) -> Malformed {
         text[base..].split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let at = (base + line_start + error.column().saturating_sub(1)).min(text.len());
     let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+    let message = message.split(" at line ").next().unwrap_or(&message);
+    let message = message.replace("expected ident", "expected true, false or null");
     Malformed { message, at: at..at + 1 }
 }
 
