@@ -20,13 +20,29 @@ pub struct RawId(Inner);
 /// A progress token is kept like an id.
 pub type RawToken = RawId;
 
-/// The bridge's number for a request to a child. Never used twice in a slot.
+/// The bridge's number for a request to a child. Never used twice in a slot: a call has a number of its own, and one more for
+/// being repeated; what the bridge asks for itself is numbered apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct UpstreamId(pub u64);
+
+/// Whose number an [`UpstreamId`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Numbered {
+    Call {
+        call: CallId,
+        repeated: bool,
+    },
+    /// The bridge's own request with this serial number.
+    Own(u64),
+}
 
 /// A front: what stands for one caller on a switchboard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FrontId(pub u64);
+
+/// The secret name of a session: 128 random bits, shown as hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub [u8; 16]);
 
 /// A stream of events to one client; unique in its session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -167,6 +183,56 @@ impl fmt::Debug for RawId {
     }
 }
 
+// === impl SessionId ===
+
+impl SessionId {
+    /// Reads an id as a client hands it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(|number| Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// Whoever holds a session id can use the session, so logs never show one.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+// === impl UpstreamId ===
+
+impl UpstreamId {
+    /// The handshake. Calls begin at 4.
+    pub const GREETING: Self = Self(1);
+
+    pub fn call(call: CallId, repeated: bool) -> Self {
+        Self(call.0 * 4 + u64::from(repeated))
+    }
+
+    pub fn own(serial: u64) -> Self {
+        Self(serial * 4 + 2)
+    }
+
+    pub fn read(self) -> Option<Numbered> {
+        let call = CallId(self.0 / 4);
+        match self.0 % 4 {
+            0 => Some(Numbered::Call { call, repeated: false }),
+            1 => Some(Numbered::Call { call, repeated: true }),
+            2 => Some(Numbered::Own(self.0 / 4)),
+            _ => None,
+        }
+    }
+}
+
 // === impl EventId ===
 
 impl EventId {
@@ -195,6 +261,26 @@ mod tests {
         }
         assert_ne!(RawId::new("7"), RawId::new("\"7\""));
         assert_eq!(size_of::<RawId>(), 24);
+    }
+
+    #[test]
+    fn session_ids_read_back_and_do_not_show_themselves() {
+        let id = SessionId([0x0a; 16]);
+        assert_eq!(SessionId::parse(&id.to_string()), Some(id));
+        assert_eq!(SessionId::parse("0a"), None);
+        assert_eq!(SessionId::parse(&"+".repeat(32)), None);
+        assert!(!format!("{id:?}").contains("0a"));
+    }
+
+    #[test]
+    fn upstream_numbers_read_back_and_never_meet() {
+        let call = CallId(7);
+        for repeated in [false, true] {
+            let id = UpstreamId::call(call, repeated);
+            assert_eq!(id.read(), Some(Numbered::Call { call, repeated }));
+        }
+        assert_eq!(UpstreamId::own(7).read(), Some(Numbered::Own(7)));
+        assert_ne!(UpstreamId::call(CallId(1), false), UpstreamId::GREETING);
     }
 
     #[test]

@@ -45,6 +45,53 @@ pub enum Method {
     Other,
 }
 
+/// What a bridge does with a request of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestRoute {
+    /// Answered from the handshake with the child.
+    Initialize,
+    Ping,
+    /// Merged over all clients of a child.
+    SetLevel,
+    Subscribe,
+    Unsubscribe,
+    /// Subject to the filter of tools.
+    CallTool,
+    /// Part of revisions without a handshake.
+    Modern,
+    Forward,
+}
+
+/// What a bridge does with a notification of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteRoute {
+    Initialized,
+    Cancel,
+    /// To a child that has one client; a shared child must not see it.
+    Forward,
+}
+
+/// What a bridge does with a notification of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeRoute {
+    Progress,
+    Log,
+    /// Takes back a question.
+    Cancel,
+    ResourceUpdated,
+    ListChanged,
+    /// To the one client of a child; nobody else may see it.
+    Forward,
+}
+
+/// The member of `params` that says what a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Name,
+    Uri,
+    None,
+}
+
 const NAMES: [(Method, &str); 35] = [
     (Method::ToolsCall, "tools/call"),
     (Method::Progress, "notifications/progress"),
@@ -116,12 +163,86 @@ impl Method {
         matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
     }
 
-    /// Whether this is one of the notices that a list has changed.
-    pub fn is_list_changed(self) -> bool {
-        matches!(
+    pub fn as_request(self) -> RequestRoute {
+        match self {
+            Self::Initialize => RequestRoute::Initialize,
+            Self::Ping => RequestRoute::Ping,
+            Self::SetLevel => RequestRoute::SetLevel,
+            Self::ResourcesSubscribe => RequestRoute::Subscribe,
+            Self::ResourcesUnsubscribe => RequestRoute::Unsubscribe,
+            Self::ToolsCall => RequestRoute::CallTool,
+            Self::Discover | Self::Listen => RequestRoute::Modern,
+            Self::ToolsList
+            | Self::ResourcesList
+            | Self::ResourceTemplatesList
+            | Self::ResourcesRead
+            | Self::PromptsList
+            | Self::PromptsGet
+            | Self::Complete
+            | Self::TasksGet
+            | Self::TasksResult
+            | Self::TasksList
+            | Self::TasksCancel
+            | Self::TasksUpdate
+            // None of these is a request of a client; a child may say so itself.
+            | Self::Sample
+            | Self::Elicit
+            | Self::RootsList
+            | Self::Initialized
+            | Self::Cancelled
+            | Self::Progress
+            | Self::ToolsListChanged
+            | Self::ResourcesUpdated
+            | Self::ResourcesListChanged
+            | Self::PromptsListChanged
+            | Self::LogMessage
+            | Self::ElicitComplete
+            | Self::RootsListChanged
+            | Self::ListenAcknowledged
+            | Self::TasksStatus
+            | Self::Other => RequestRoute::Forward,
+        }
+    }
+
+    pub fn as_note(self) -> NoteRoute {
+        if self == Self::Cancelled {
+            NoteRoute::Cancel
+        } else if self == Self::Initialized {
+            NoteRoute::Initialized
+        } else {
+            NoteRoute::Forward
+        }
+    }
+
+    pub fn as_notice(self) -> NoticeRoute {
+        const LISTS: [Method; 3] =
+            [Method::ToolsListChanged, Method::ResourcesListChanged, Method::PromptsListChanged];
+        if self == Self::Progress {
+            NoticeRoute::Progress
+        } else if self == Self::LogMessage {
+            NoticeRoute::Log
+        } else if self == Self::Cancelled {
+            NoticeRoute::Cancel
+        } else if self == Self::ResourcesUpdated {
+            NoticeRoute::ResourceUpdated
+        } else if LISTS.contains(&self) {
+            NoticeRoute::ListChanged
+        } else {
+            NoticeRoute::Forward
+        }
+    }
+
+    pub fn subject(self) -> Subject {
+        if matches!(self, Self::ToolsCall | Self::PromptsGet) {
+            Subject::Name
+        } else if matches!(
             self,
-            Self::ToolsListChanged | Self::ResourcesListChanged | Self::PromptsListChanged
-        )
+            Self::ResourcesRead | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe
+        ) {
+            Subject::Uri
+        } else {
+            Subject::None
+        }
     }
 }
 
