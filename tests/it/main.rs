@@ -3,3 +3,4 @@
 
 mod corpora;
 mod demo;
+mod demo_process;
