@@ -10,7 +10,7 @@ use crate::demo::mischief;
 use crate::demo::server::LEVELS;
 use crate::wire::fault::{Fault, INVALID_PARAMS};
 
-const EMIT_MAX: u64 = 1 << 30;
+const EMIT_MAX: u64 = 256 << 20;
 const SLEEP_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 const STEPS: u64 = 10;
 
@@ -59,7 +59,7 @@ pub(super) const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "sleep",
-        description: "Waits for so many milliseconds, then says so. Reports progress in ten steps to clients that ask for it, and \
+        description: "Waits for so many milliseconds, then says so. Reports progress nine times on the way to clients that ask for it, and \
              stops at once when the call is cancelled. Other calls go on meanwhile.",
         about: || {
             json!({
@@ -268,7 +268,10 @@ fn sleep(call: &Call<'_>) -> Outcome {
     let ms = call.count("ms", SLEEP_MAX_MS)?;
     for step in 1..=STEPS {
         call.pause(ms * step / STEPS - ms * (step - 1) / STEPS)?;
-        call.progress(step, STEPS, "sleeping");
+        // The last step is told by the result itself.
+        if step < STEPS {
+            call.progress(step, STEPS, "sleeping");
+        }
     }
     Ok(text(&format!("Slept for {ms} ms.")))
 }

@@ -89,6 +89,9 @@ pub(super) const TOOLS: &[Tool] = &[
             call.progress(50, 100, "Completed step 50 of 100");
             call.pause(50)?;
             call.progress(100, 100, "Completed step 100 of 100");
+            // The TypeScript SDK forgets the token as soon as it sees the result, and loses progress that comes in the
+            // same read.
+            call.pause(20)?;
             Ok(text("Tool with progress executed successfully"))
         },
     },
