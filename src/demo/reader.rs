@@ -98,7 +98,8 @@ impl Reader<'_, '_> {
             log.write_all(&[&text[..], b"\n"].concat())?;
         }
         if self.server.args.stderr_noise {
-            eprintln!("[debug] got {} bytes", text.len());
+            // Nobody may be listening any more, and that is no reason to fail.
+            drop(writeln!(io::stderr(), "[debug] got {} bytes", text.len()));
         }
         if !self.server.args.hang {
             self.body(text);
