@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, Scope};
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, Outcome};
@@ -176,8 +177,9 @@ impl Reader<'_, '_> {
             Ok(chosen) => chosen,
             Err(fault) => return server.answer(&id, Err(fault)),
         };
-        let token = Params::of(frame.payload()).meta().progress_token;
-        let token = token.map(|raw| raw.get().to_owned());
+        let token = Params::of(frame.payload()).meta().progress_token.map(RawValue::get);
+        let token = token.filter(|raw| !raw.starts_with(['n', 't', 'f', '{', '[']));
+        let token = token.map(str::to_owned);
         let call = Call { server, id, flight: Arc::default(), arguments, token };
         match tool.pace {
             Pace::Quick => server.answer(&call.id, (tool.act)(&call)),

@@ -290,6 +290,9 @@ fn progress_rises_under_its_token_and_ends_before_the_result() {
         assert!(result["result"]["content"].is_array());
         assert!(done.len() >= 3 && done.windows(2).all(|pair| pair[0] < pair[1]), "{done:?}");
     }
+    demo.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "sleep", "arguments": {"ms": 1}, "_meta": {"progressToken": null}}}));
+    assert_eq!(demo.hear()["id"], 1, "nothing is reported under a token that is none");
     demo.assert_silent();
 }
 
