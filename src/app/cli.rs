@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flag;
+use crate::demo::DemoArgs;
 
 /// One small daemon per host that gives every stdio MCP server a Streamable HTTP endpoint any client can use.
 #[derive(Debug, Parser)]
@@ -168,10 +169,6 @@ Examples:
   stdiod schema --reference | less
 
 For completion in an editor let the first line of a TOML file be `#:schema ./stdiod.schema.json`.";
-
-/// What the demo server takes.
-#[derive(Debug, Default, Args)]
-pub(crate) struct DemoArgs {}
 
 const DEMO_EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,10 @@
 mod cli;
 mod commands;
 mod fatal;
+mod greeting_card;
+mod run;
+mod systemd;
+mod telemetry;
 
 use std::process::ExitCode;
 

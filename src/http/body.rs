@@ -32,7 +32,8 @@ pub(super) struct Events {
     silence: Pin<Box<Sleep>>,
     stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Dropped with the stream.
-    _companion: Option<Box<dyn Send + Sync>>,
+    #[expect(dead_code, reason = "it acts by being dropped")]
+    companion: Option<Box<dyn Send + Sync>>,
 }
 
 /// How long a client is asked to wait before it comes back for a stream.
@@ -94,7 +95,7 @@ impl Events {
             keep_alive,
             silence: Box::pin(tokio::time::sleep(keep_alive)),
             stopping: None,
-            _companion: None,
+            companion: None,
         }
     }
 
@@ -106,7 +107,7 @@ impl Events {
 
     /// Keeps something until the stream ends, whoever ends it.
     pub(super) fn accompanied(mut self, companion: impl Send + Sync + 'static) -> Self {
-        self._companion = Some(Box::new(companion));
+        self.companion = Some(Box::new(companion));
         self
     }
 

@@ -95,7 +95,7 @@ async fn answer(
         }
         Route::Sse(entry, prefix) => {
             let (visit, request) = enter(house, entry, request)?;
-            face::sse::stream(visit, &request, prefix)
+            face::sse::stream(&visit, &request, &prefix)
         }
         Route::Messages(entry) => {
             let (visit, request) = enter(house, entry, request)?;

@@ -29,20 +29,19 @@ impl Refused {
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
-        let id = match &self.why {
-            Refusal::Malformed(Malformed::NotMessage { id: Some(id), .. }) => Some(id),
-            _ => self.id.as_ref(),
+        let own = if let Refusal::Malformed(Malformed::NotMessage { id, .. }) = &self.why {
+            id.as_ref()
+        } else {
+            None
         };
-        let mut response = json(status(&self.why), self.why.fault().answer(id));
-        match self.why {
-            Refusal::HttpMethodNotAllowed { allow } => {
-                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-            }
-            Refusal::Unauthorized => {
-                let challenge = HeaderValue::from_static("Bearer realm=\"stdiod\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            _ => {}
+        let text = self.why.fault().answer(own.or(self.id.as_ref()));
+        let mut response = json(status(&self.why), text);
+        let headers = response.headers_mut();
+        if let Refusal::HttpMethodNotAllowed { allow } = self.why {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        } else if matches!(self.why, Refusal::Unauthorized) {
+            let challenge = HeaderValue::from_static("Bearer realm=\"stdiod\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

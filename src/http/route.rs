@@ -76,7 +76,7 @@ fn root_server<'a>(scope: &Scope, directory: &'a Directory) -> Option<&'a Arc<En
 mod tests {
     use super::*;
     use crate::config::model::Server;
-    use crate::link::link::Link;
+    use crate::link::handle::Link;
     use crate::wire::id::ServerName;
 
     fn directory(names: &[&str]) -> Directory {

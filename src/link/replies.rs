@@ -144,7 +144,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::link::link::Link;
+    use crate::link::handle::Link;
     use crate::wire::id::ServerName;
 
     fn message(bytes: usize) -> Event {

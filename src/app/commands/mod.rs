@@ -25,11 +25,11 @@ pub(super) fn run(cli: Cli) -> Result<(), Fatal> {
                 return Err(Fatal::usage("`run` takes no configuration file")
                     .hint("`stdiod serve --config FILE` serves what a file says"));
             }
-            run::run(load(&run::sources(&args))?)
+            serve::serve(load(&run::sources(&args))?)
         }
         Command::Check(args) => check::check(config, &args),
         Command::Schema(args) => schema::schema(&args),
-        Command::DemoServer(args) => demo::demo(&args),
+        Command::DemoServer(args) => demo::demo(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }

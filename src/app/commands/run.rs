@@ -3,14 +3,8 @@
 use std::path::Path;
 
 use crate::app::cli::RunArgs;
-use crate::app::fatal::Fatal;
-use crate::config::{Flag, Host, Loaded, Sources};
+use crate::config::{Flag, Host, Sources};
 use crate::wire::id::ServerName;
-
-pub(crate) fn run(loaded: Loaded) -> Result<(), Fatal> {
-    drop(loaded);
-    Err(Fatal::running("not built yet"))
-}
 
 /// The configuration that the flags amount to. No file is read, and variables cannot add a second server.
 pub(crate) fn sources(args: &RunArgs) -> Sources {

@@ -17,7 +17,7 @@ use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
-use crate::link::link::Link;
+use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX};
 use crate::link::sessions::{Doorstep, NewSession, Session, Sessions};
 use crate::wire::frame::{self, Frame, Kind};
@@ -40,9 +40,9 @@ impl Drop for EndOfSession {
 
 /// GET: opens the stream.
 pub(in crate::http) fn stream<B>(
-    visit: Visit,
+    visit: &Visit,
     request: &Request<B>,
-    prefix: String,
+    prefix: &str,
 ) -> Result<Response<Body>, Refused> {
     if request.method() != Method::GET {
         return Err(Refusal::HttpMethodNotAllowed { allow: "GET" }.into());

@@ -17,7 +17,7 @@ use crate::bridge::outlet::Event;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
 use crate::config::model::Push;
-use crate::link::link::Link;
+use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
 use crate::link::sessions::{Doorstep, NewSession, Session};
 use crate::wire::frame::{self, Frame, Kind, Malformed};
@@ -230,7 +230,7 @@ impl Visit {
             before.push(event);
             if streams || !accepts.json {
                 let events = self.events(replies);
-                let events = before.iter().fold(events, |events, event| events.begin(event));
+                let events = before.iter().fold(events, Events::begin);
                 return Ok(events.into_response());
             }
         }
