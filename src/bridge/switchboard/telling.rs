@@ -41,12 +41,16 @@ impl<R: Outlet> Switchboard<R> {
                 let offer = outlet.as_ref().map_or(Offer::Gone, |outlet| {
                     outlet.offer(Event::Message { id: event, text: text.clone() }, weight)
                 });
-                if offer != Offer::Taken {
-                    if event.is_none() {
-                        return missed(offer, turn);
+                match (offer, event) {
+                    // Progress and logs that find no room are lost; a reader is not cut off for them.
+                    (Offer::Full, _) if weight == Weight::Droppable => {
+                        turn.dropped(Dropped::SlowClient);
+                        return true;
                     }
+                    (Offer::Full | Offer::Gone, None) => return false,
                     // The reader is cut off and may come back for what the log holds.
-                    *outlet = None;
+                    (Offer::Full | Offer::Gone, Some(_)) => *outlet = None,
+                    (Offer::Taken, _) => {}
                 }
                 if let (Some(front), Some(_)) = (front, event) {
                     keep(front, stream, text, &self.limits.log);
@@ -163,12 +167,4 @@ pub(super) fn abandon<R>(front: &mut Front<R>, stream: StreamId, now: Instant) {
     if let Some(log) = &mut front.log {
         log.abandon(stream, now);
     }
-}
-
-/// What an offer that was not taken means where nothing is kept: a slow reader has lost it, one that left was not told.
-fn missed(offer: Offer, turn: &mut Turn) -> bool {
-    if offer == Offer::Full {
-        turn.dropped(Dropped::SlowClient);
-    }
-    offer == Offer::Full
 }
