@@ -1,0 +1,226 @@
+//! Event streams: how they begin, break, are taken up again and end.
+
+use serde_json::json;
+
+use super::child::{log, progress, result, tools_changed};
+use super::*;
+use crate::wire::id::StreamId;
+
+#[test]
+fn t11_a_lost_answer_is_given_once_to_the_client_that_comes_back() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(1));
+    let other = pair.tool_with_token(a, 2, &json!(2));
+    let sent = pair.child.heard();
+    for request in &sent {
+        pair.says(&progress(request, 1));
+    }
+    let seen = *post.letters.ids().last().unwrap();
+    pair.drop_reader(&post);
+    assert!(pair.child.heard().is_empty(), "a lost connection cancels nothing");
+    pair.says(&progress(&sent[0], 2));
+    pair.says(&progress(&sent[1], 2));
+    pair.says(&result(&sent[0], &json!({"mine": 1})));
+
+    let back = pair.attach(a, seen);
+    let told: Vec<_> = back.letters.messages().iter().map(|m| m["params"].clone()).collect();
+    assert_eq!(told, [json!({"progressToken": 1, "progress": 2})], "of this stream alone");
+    assert_eq!(back.letters.answer().unwrap()["result"]["mine"], 1);
+    assert!(back.letters.ids().iter().all(|id| id.stream == seen.stream && id.seq > seen.seq));
+    pair.finish(&back);
+    let again = pair.attach(a, seen);
+    assert!(matches!(again.letters.refusal(), Some(Refusal::EventGone)), "it is given once");
+    pair.says(&result(&sent[1], &json!({})));
+    assert!(other.letters.answer().is_some());
+}
+
+#[test]
+fn t11_a_stream_taken_up_while_the_call_runs_goes_on() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(1));
+    let sent = pair.child.one();
+    pair.wait(secs(5));
+    let (first, prime) = post.letters.stream().unwrap();
+    assert!(prime);
+    pair.drop_reader(&post);
+    let back = pair.attach(a, first.unwrap());
+    pair.says(&progress(&sent, 1));
+    pair.says(&result(&sent, &json!({})));
+    assert_eq!(back.letters.methods(), ["notifications/progress"]);
+    assert!(back.letters.answer().is_some());
+    let seqs: Vec<u64> = back.letters.ids().iter().map(|id| id.seq).collect();
+    assert_eq!(seqs, [1, 2]);
+}
+
+#[test]
+fn t11_another_session_cannot_take_up_a_stream() {
+    let mut pair = Pair::shared();
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    let post = pair.tool(a, 1);
+    pair.wait(secs(5));
+    let first = post.letters.stream().unwrap().0.unwrap();
+    pair.tool(b, 1);
+    pair.wait(secs(5));
+    let thief = pair.attach(b, first);
+    assert!(matches!(thief.letters.refusal(), Some(Refusal::EventGone)));
+    let unknown = EventId { stream: StreamId(1), seq: 0 };
+    assert!(pair.attach(a, unknown).letters.refusal().is_some());
+    let future = EventId { seq: 99, ..first };
+    assert!(pair.attach(a, future).letters.refusal().is_some());
+}
+
+#[test]
+fn t13_answers_come_on_the_standing_stream_and_its_end_cancels_all() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2024_11_05);
+    let b = pair.session(Version::V2024_11_05);
+    let stream = pair.listen(a, Vanish::EndSession);
+    pair.listen(b, Vanish::EndSession);
+    assert_eq!(stream.letters.stream(), Some((None, false)));
+    for id in 1..=3 {
+        pair.call_standing(a, id, "tools/call");
+    }
+    pair.call_standing(b, 1, "tools/call");
+    let sent = pair.child.heard();
+    pair.says(&result(&sent[0], &json!({})));
+    assert_eq!(stream.letters.messages(), [json!({"jsonrpc": "2.0", "id": 1, "result": {}})]);
+
+    pair.drop_reader(&stream);
+    let cancelled: Vec<_> =
+        pair.child.heard().iter().map(|line| line["params"]["requestId"].clone()).collect();
+    assert_eq!(cancelled, [sent[1]["id"].clone(), sent[2]["id"].clone()]);
+    assert_eq!(pair.fronts_gone(), [a]);
+    assert_eq!((pair.board.fronts(), pair.board.calls()), (1, 1));
+}
+
+#[test]
+fn t14_only_the_newest_revision_primes_and_only_the_oldest_has_no_ids() {
+    let mut pair = Pair::shared();
+    for (version, ids, primes) in [
+        (Version::V2024_11_05, false, false),
+        (Version::V2025_03_26, true, false),
+        (Version::V2025_06_18, true, false),
+        (Version::V2025_11_25, true, true),
+    ] {
+        let front = pair.session(version);
+        let post = pair.tool(front, 1);
+        pair.wait(secs(5));
+        let listen = pair.listen(front, Vanish::Detach);
+        for stream in [post.letters.stream(), listen.letters.stream()] {
+            let (first, prime) = stream.unwrap();
+            assert_eq!((first.is_some(), prime), (ids, primes), "{version}");
+            assert!(first.is_none_or(|first| first.seq == 0));
+        }
+    }
+    let caller = Caller::Implicit(card(Version::V2025_11_25, &Principal::anonymous()));
+    let post = pair.request(caller, true, &request(&json!(1), "tools/list", &json!({})));
+    pair.wait(secs(5));
+    assert_eq!(post.letters.stream(), Some((None, false)), "nobody can come back for it");
+}
+
+#[test]
+fn t16_of_two_streams_each_message_goes_to_exactly_one() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let old = pair.listen(a, Vanish::Detach);
+    let new = pair.listen(a, Vanish::Detach);
+    for _ in 0..3 {
+        pair.says(&tools_changed());
+    }
+    assert_eq!((old.letters.messages().len(), new.letters.messages().len()), (0, 3));
+    new.letters.leave();
+    pair.says(&tools_changed());
+    assert_eq!((old.letters.messages().len(), new.letters.messages().len()), (1, 3));
+}
+
+#[test]
+fn a_silent_call_becomes_a_stream_after_a_while_and_a_quick_one_never() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let quick = pair.tool(a, 1);
+    let sent = pair.child.one();
+    pair.wait(Duration::from_millis(4999));
+    assert!(quick.letters.is_empty());
+    pair.says(&result(&sent, &json!({})));
+    assert_eq!(quick.letters.events().len(), 1);
+
+    let slow = pair.tool(a, 2);
+    pair.wait(secs(5));
+    assert!(slow.letters.stream().is_some());
+    pair.wait(secs(100));
+    assert_eq!(slow.letters.events().len(), 1, "it is opened once");
+}
+
+#[test]
+fn t41_a_slow_reader_loses_progress_and_logs_but_never_its_answer() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(1));
+    let sent = pair.child.one();
+    post.letters.holds(4);
+    for n in 1..1000 {
+        pair.says(&progress(&sent, n));
+        pair.says(&log("info", "x"));
+    }
+    pair.says(&result(&sent, &json!({})));
+    assert_eq!(post.letters.messages().len(), 2, "all that fits before the reserved place");
+    assert!(post.letters.answer().is_some());
+    assert!(pair.dropped(Dropped::SlowClient) > 1900);
+    let seqs: Vec<u64> = post.letters.ids().iter().map(|id| id.seq).collect();
+    assert_eq!(seqs, [1, 2, 3], "what is lost leaves no gap in the ids");
+}
+
+#[test]
+fn t41_a_standing_stream_that_is_full_is_cut_off_and_what_it_missed_is_kept() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let stream = pair.listen(a, Vanish::Detach);
+    stream.letters.holds(1);
+    pair.says(&tools_changed());
+    pair.says(&tools_changed());
+    assert!(stream.letters.is_closed() && stream.letters.messages().len() == 1);
+    let seen = *stream.letters.ids().last().unwrap();
+    let back = pair.attach(a, seen);
+    assert_eq!(back.letters.methods(), ["notifications/tools/list_changed"]);
+    pair.says(&tools_changed());
+    assert_eq!(back.letters.messages().len(), 2);
+}
+
+#[test]
+fn kept_events_age() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool(a, 1);
+    let sent = pair.child.one();
+    pair.wait(secs(5));
+    let first = post.letters.stream().unwrap().0.unwrap();
+    pair.says(&result(&sent, &json!({})));
+    pair.drop_reader(&post);
+    pair.wait(secs(330));
+    assert!(pair.attach(a, first).letters.refusal().is_some());
+    assert!(pair.board.deadline().is_none(), "nothing is left to wait for");
+}
+
+#[test]
+fn closing_a_session_ends_everything_it_had() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let listen = pair.listen(a, Vanish::Detach);
+    let post = pair.tool(a, 1);
+    pair.wait(secs(5));
+    let first = post.letters.stream().unwrap().0.unwrap();
+    let sent = pair.child.one();
+    pair.close(a);
+    assert_eq!(post.letters.code(), Some(-32800));
+    assert!(listen.letters.is_closed() && post.letters.is_closed());
+    assert_eq!(pair.child.one()["params"]["requestId"], sent["id"]);
+    let gone = |post: &Post| matches!(post.letters.refusal(), Some(Refusal::SessionGone));
+    assert!(gone(&pair.attach(a, first)));
+    assert!(gone(&pair.listen(a, Vanish::Detach)));
+    assert!(gone(&pair.tool(a, 2)));
+    pair.close(a);
+    pair.note(a, "notifications/initialized", &json!({}));
+    assert!(pair.child.heard().is_empty());
+}
