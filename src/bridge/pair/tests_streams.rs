@@ -224,3 +224,35 @@ fn closing_a_session_ends_everything_it_had() {
     pair.note(a, "notifications/initialized", &json!({}));
     assert!(pair.child.heard().is_empty());
 }
+
+#[test]
+fn t13_a_standing_stream_that_breaks_under_a_thousand_calls_ends_its_session_once() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 500);
+    let a = pair.session(Version::V2024_11_05);
+    let stream = pair.listen(a, Vanish::EndSession);
+    for id in 1..=1000 {
+        pair.call_standing(a, id, "tools/call");
+    }
+    stream.letters.leave();
+    let sent = pair.child.heard();
+    assert_eq!(sent.len(), 500);
+    pair.says(&result(&sent[0], &json!({})));
+    assert_eq!(pair.fronts_gone(), [a]);
+    assert_eq!((pair.board.fronts(), pair.board.calls()), (0, 0));
+    let told = pair.child.methods();
+    let cancelled = told.iter().filter(|method| *method == "notifications/cancelled").count();
+    assert_eq!((cancelled, told.len()), (500, 501), "one waiting call went, and was cancelled");
+}
+
+#[test]
+fn calls_that_waited_in_a_session_that_ends_never_reach_the_child() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    pair.tool(a, 1);
+    pair.tool(a, 2);
+    pair.tool(b, 1);
+    pair.child.heard();
+    pair.close(a);
+    assert_eq!(pair.child.methods(), ["notifications/cancelled", "tools/call"]);
+    assert_eq!(pair.board.calls(), 1);
+}

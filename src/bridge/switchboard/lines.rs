@@ -27,6 +27,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             Kind::Notification => turn.dropped(Dropped::Unheard),
         }
+        self.bury(turn);
     }
 
     fn response(&mut self, frame: &Frame, turn: &mut Turn) {

@@ -108,6 +108,8 @@ pub struct Switchboard<R> {
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
     readers: HashMap<CallId, Reader>,
+    /// Fronts whose only stream broke in this turn; they are closed at its end.
+    ended: Vec<FrontId>,
     timers: Timers,
     sweeping: bool,
     /// Makes stream ids differ from those of an earlier process.
@@ -179,6 +181,7 @@ impl<R: Outlet> Switchboard<R> {
             child_level: None,
             own_requests: 0,
             readers: HashMap::new(),
+            ended: Vec::new(),
             timers: Timers::default(),
             sweeping: false,
             stream_base,
@@ -235,6 +238,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Sweep => self.sweep(turn.now),
             }
         }
+        self.bury(turn);
     }
 
     fn matters(calls: &HashMap<CallId, Call<R>>, asks: &BTreeMap<u64, Ask>, due: Due) -> bool {
@@ -268,6 +272,7 @@ impl<R: Outlet> Switchboard<R> {
             self.announce_all(lists, turn);
         }
         self.pump(turn);
+        self.bury(turn);
     }
 
     /// Waiting has become pointless: whoever waits for the child is told why, and so is everybody who comes before it is
@@ -278,6 +283,7 @@ impl<R: Outlet> Switchboard<R> {
         for call in std::mem::take(&mut self.waiting) {
             self.refuse(call, self.no_child(why), turn);
         }
+        self.bury(turn);
     }
 
     fn stream_of(&self, call: CallId) -> StreamId {

@@ -35,6 +35,7 @@ impl<R: Outlet> Switchboard<R> {
             Order::Goodbye { call, finished } => self.goodbye(call, finished, turn),
             Order::Close { front } => self.close(front, turn),
         }
+        self.bury(turn);
     }
 
     fn open(&mut self, id: FrontId, card: FrontCard) {

@@ -78,9 +78,14 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Ends a call on its client's wish; the child is told if it has heard of it.
     pub(super) fn cancel(&mut self, id: CallId, turn: &mut Turn) {
+        self.end(id, turn);
+        self.pump(turn);
+    }
+
+    /// Cancels a call and leaves its place free.
+    pub(super) fn end(&mut self, id: CallId, turn: &mut Turn) {
         self.tell_child_to_cancel(id, "cancelled by the client", turn);
         self.refuse(id, Refusal::Cancelled, turn);
-        self.pump(turn);
     }
 
     /// A call has reached its deadline, unless that has moved since.
@@ -126,6 +131,7 @@ impl<R: Outlet> Switchboard<R> {
             let server = self.limits.server.clone();
             self.refuse(id, Refusal::ChildGone { server, why: Arc::clone(why) }, turn);
         }
+        self.bury(turn);
     }
 
     /// Puts a repeatable call that nobody has heard of back to the head of the queue.
@@ -201,6 +207,7 @@ impl<R: Outlet> Switchboard<R> {
             let server = self.limits.server.clone();
             self.refuse(call, Refusal::ChildTooLong { server, bytes, limit }, turn);
             self.pump(turn);
+            self.bury(turn);
         }
     }
 
@@ -214,6 +221,7 @@ impl<R: Outlet> Switchboard<R> {
         for front in self.fronts.values_mut() {
             front.standing.clear();
         }
+        self.bury(turn);
     }
 
     /// The request a call still has to send.

@@ -112,8 +112,7 @@ impl<R: Outlet> Switchboard<R> {
         let standing = front.standing.iter().position(|standing| standing.call == id);
         let vanish = standing.map(|place| front.standing.remove(place).vanish);
         if vanish == Some(Vanish::EndSession) {
-            self.close(front_id, turn);
-            turn.notes.push(Note::FrontGone(front_id));
+            self.ended.push(front_id);
         } else if finished && vanish.is_none() {
             if let Some(log) = &mut front.log {
                 log.forget(stream);
@@ -124,11 +123,21 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
+    /// Closes the fronts whose only stream broke in this turn.
+    pub(super) fn bury(&mut self, turn: &mut Turn) {
+        while let Some(front) = self.ended.pop() {
+            if self.fronts.contains_key(&front) {
+                self.close(front, turn);
+                turn.notes.push(Note::FrontGone(front));
+            }
+        }
+    }
+
     pub(super) fn close(&mut self, id: FrontId, turn: &mut Turn) {
         let Some(front) = self.fronts.get(&id) else { return };
         let calls: Vec<CallId> = front.calls.iter().map(|(_, call)| *call).collect();
         for call in calls {
-            self.cancel(call, turn);
+            self.end(call, turn);
         }
         self.client_left(id, turn);
         for uri in self.topics.forget(id) {
@@ -147,5 +156,7 @@ impl<R: Outlet> Switchboard<R> {
         if front.level.is_some() {
             self.raise_level(turn);
         }
+        // Not before: the places of its flying calls are not for those of its own that waited.
+        self.pump(turn);
     }
 }

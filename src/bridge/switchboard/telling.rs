@@ -9,7 +9,7 @@ use crate::bridge::call::{Call, Path};
 use crate::bridge::front::{Front, Vanish};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::stream_log::Bounds;
-use crate::bridge::turn::{Dropped, Note, Turn};
+use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
 
 impl<R: Outlet> Switchboard<R> {
@@ -101,9 +101,10 @@ impl<R: Outlet> Switchboard<R> {
                     turn.dropped(Dropped::SlowClient);
                     return true;
                 }
+                // Not closed here: closing tells its calls of their end, which may lead back to this place.
                 (Offer::Full | Offer::Gone, Vanish::EndSession) => {
-                    self.close(id, turn);
-                    turn.notes.push(Note::FrontGone(id));
+                    front.standing.clear();
+                    self.ended.push(id);
                     return false;
                 }
                 (offer, Vanish::Detach) => {
