@@ -134,3 +134,55 @@ fn when_waiting_is_pointless_all_are_told_why_until_a_child_is_there() {
     pair.drive();
     assert!(call.letters.answer().is_some());
 }
+
+#[test]
+fn who_waits_for_a_place_at_a_ready_child_has_the_time_of_a_request() {
+    let mut pair = Pair::starting(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let a = pair.session(Version::V2025_11_25);
+    pair.tool(a, 1);
+    let second = pair.tool(a, 2);
+    pair.wait(secs(19));
+    pair.ready();
+    let first = pair.child.heard().pop().unwrap();
+    pair.wait(secs(500));
+    assert!(second.letters.answer().is_none());
+    pair.says(&result(&first, &json!({})));
+    assert_eq!(pair.child.methods(), ["tools/call"]);
+}
+
+#[test]
+fn who_waited_for_a_place_at_a_dead_child_waits_for_the_next_no_longer_than_start_wait() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let a = pair.session(Version::V2025_11_25);
+    pair.tool(a, 1);
+    let second = pair.tool(a, 2);
+    pair.wait(secs(4));
+    pair.dies();
+    pair.wait(secs(20));
+    assert_eq!(second.letters.code(), Some(-32603));
+    let message = second.letters.answer().unwrap()["error"]["message"].clone();
+    assert!(message.as_str().unwrap().contains("start_wait"), "{message}");
+}
+
+#[test]
+fn subscriptions_under_way_when_the_child_dies_wait_for_the_next_or_are_refused() {
+    for comes in [true, false] {
+        let mut pair = Pair::shared();
+        let a = pair.session(Version::V2025_11_25);
+        let text = request(&json!(1), "resources/subscribe", &json!({"uri": "a:/"}));
+        let post = pair.request(Caller::Front(a), false, &text);
+        pair.dies();
+        pair.child.on("resources/subscribe", |request| vec![result(request, &json!({}))]);
+        pair.child.react();
+        assert!(post.letters.is_empty());
+        if comes {
+            pair.ready();
+            pair.drive();
+            assert!(post.letters.answer().is_some());
+        } else {
+            pair.is_given_up();
+            assert!(matches!(post.letters.refusal(), Some(Refusal::NoChild { .. })));
+        }
+        assert_eq!(pair.board.calls(), 0);
+    }
+}

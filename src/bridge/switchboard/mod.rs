@@ -272,6 +272,7 @@ impl<R: Outlet> Switchboard<R> {
             self.announce_all(lists, turn);
         }
         self.pump(turn);
+        self.give_time(self.limits.request_timeout, turn.now);
         self.bury(turn);
     }
 
@@ -280,7 +281,11 @@ impl<R: Outlet> Switchboard<R> {
     pub fn give_up(&mut self, why: &Arc<str>, turn: &mut Turn) {
         let Child::Absent { hopeless, .. } = &mut self.child else { return };
         *hopeless = Some(Arc::clone(why));
-        for call in std::mem::take(&mut self.waiting) {
+        // Without a child none is flying.
+        let mut all: Vec<CallId> = self.calls.keys().copied().collect();
+        all.sort_unstable();
+        self.waiting.clear();
+        for call in all {
             self.refuse(call, self.no_child(why), turn);
         }
         self.bury(turn);

@@ -1,7 +1,7 @@
 //! How calls end: answered, refused, cancelled, too late, or lost with their child. Each exactly once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -10,6 +10,7 @@ use super::{Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Caller, Path, Stage};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
+use crate::bridge::timers::Due;
 use crate::bridge::turn::{Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, UpstreamId};
@@ -92,12 +93,12 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn late(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         if call.deadline > turn.now {
-            let due = crate::bridge::timers::Due::Deadline(id);
-            return self.timers.set(call.deadline, due);
+            return self.timers.set(call.deadline, Due::Deadline(id));
         }
         let waited = turn.now.duration_since(call.started);
-        if call.state == Stage::Waiting && matches!(self.child, Child::Absent { .. }) {
-            let why = format!("it is still starting after {} s (start_wait)", waited.as_secs());
+        if matches!(self.child, Child::Absent { .. }) {
+            let limit = self.limits.start_wait.as_secs();
+            let why = format!("it is still starting after {limit} s (start_wait)");
             let refusal = self.no_child(&why.into());
             return self.refuse(id, refusal, turn);
         }
@@ -110,7 +111,8 @@ impl<R: Outlet> Switchboard<R> {
     /// The process is gone, or is about to be and says nothing more. Reads that are safe to repeat wait for its successor,
     /// everything else is answered now.
     pub fn gone(&mut self, why: &Arc<str>, turn: &mut Turn) {
-        if matches!(self.child, Child::Ready { .. }) {
+        let was_ready = matches!(self.child, Child::Ready { .. });
+        if was_ready {
             self.child = Child::Absent { hopeless: None, before: true };
         }
         self.child_level = None;
@@ -125,17 +127,20 @@ impl<R: Outlet> Switchboard<R> {
             .collect();
         flying.sort_unstable();
         for id in flying.into_iter().rev() {
-            if self.wait_again(id, turn.now) {
+            if self.wait_again(id) {
                 continue;
             }
             let server = self.limits.server.clone();
             self.refuse(id, Refusal::ChildGone { server, why: Arc::clone(why) }, turn);
         }
+        if was_ready {
+            self.give_time(self.limits.start_wait, turn.now);
+        }
         self.bury(turn);
     }
 
     /// Puts a repeatable call that nobody has heard of back to the head of the queue.
-    fn wait_again(&mut self, id: CallId, now: Instant) -> bool {
+    fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
         if call.repeated || call.request.is_none() || !silent {
@@ -143,11 +148,19 @@ impl<R: Outlet> Switchboard<R> {
         }
         call.repeated = true;
         call.state = Stage::Waiting;
-        call.deadline = now + self.limits.start_wait;
-        self.timers.set(call.deadline, crate::bridge::timers::Due::Deadline(id));
         self.flying -= 1;
         self.waiting.push_front(id);
         true
+    }
+
+    /// Whoever is not settled now waits so long for what is to come: a child, or a place at it.
+    pub(super) fn give_time(&mut self, time: Duration, now: Instant) {
+        for (id, call) in &mut self.calls {
+            if call.state != Stage::Flying {
+                call.deadline = (now + time).min(call.started + self.limits.request_timeout_max);
+                self.timers.set(call.deadline, Due::Deadline(*id));
+            }
+        }
     }
 
     pub(super) fn no_child(&self, why: &Arc<str>) -> Refusal {
