@@ -77,15 +77,27 @@ fn a_call_whose_client_cannot_be_answered_ends_after_orphan_ttl() {
 }
 
 #[test]
-fn an_answer_too_long_is_said_to_be_so() {
-    let mut pair = Pair::shared();
+fn an_answer_too_long_is_said_to_be_so_and_only_of_what_was_asked() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
     let a = pair.session(Version::V2025_11_25);
     let post = pair.tool(a, 1);
     let number = pair.child.one()["id"].as_u64().unwrap();
-    pair.turn(|board, turn| board.too_long(number + 4, 100, 10, turn));
-    assert!(post.letters.is_empty());
-    pair.turn(|board, turn| board.too_long(number, 100, 10, turn));
+    let waiting = pair.tool(a, 2);
+    let mut overlong = |number| pair.turn(|board, turn| board.too_long(number, 100, 10, turn));
+    overlong(number + 4);
+    overlong(number + 1);
+    overlong(4000);
+    assert!(post.letters.is_empty() && waiting.letters.is_empty());
+    overlong(number);
     assert!(matches!(post.letters.refusal(), Some(Refusal::ChildTooLong { .. })));
+    assert_eq!(pair.dropped(Dropped::StrayAnswer), 3);
+
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let joining = pair.call(a, 1, "resources/subscribe", &json!({"uri": "a:/"}));
+    let number = pair.child.one()["id"].as_u64().unwrap();
+    pair.turn(|board, turn| board.too_long(number, 100, 10, turn));
+    assert!(matches!(joining.letters.refusal(), Some(Refusal::ChildTooLong { .. })));
 }
 
 #[test]

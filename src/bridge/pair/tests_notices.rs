@@ -177,3 +177,53 @@ fn unknown_notifications_reach_the_one_client_and_nobody_else() {
     pair.says(&updated("a:/unasked"));
     assert_eq!(listen.letters.messages().len(), 2, "old servers tell unasked");
 }
+
+#[test]
+fn a_subscription_is_given_up_with_its_call() {
+    let mut pair = Pair::shared();
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    let stream = pair.listen(a, Vanish::Detach);
+    let cancelled = subscribe(&mut pair, a, "a:/x");
+    pair.cancel(a, "sa:/x");
+    assert_eq!(cancelled.letters.code(), Some(-32800));
+    let asked = pair.child.one();
+    let other = subscribe(&mut pair, b, "a:/x");
+    assert!(pair.child.heard().is_empty(), "it is being asked already");
+    pair.says(&result(&asked, &json!({})));
+    assert!(other.letters.answer().is_some());
+    pair.says(&updated("a:/x"));
+    assert!(stream.letters.messages().is_empty(), "who was told no hears nothing");
+    pair.close(b);
+    assert_eq!(pair.child.methods(), ["resources/unsubscribe"]);
+}
+
+#[test]
+fn who_unsubscribes_before_the_childs_word_has_both_calls_answered() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let joining = subscribe(&mut pair, a, "a:/x");
+    let asked = pair.child.one();
+    let leaving = pair.call(a, 1, "resources/unsubscribe", &json!({"uri": "a:/x"}));
+    assert!(leaving.letters.answer().is_some());
+    pair.says(&result(&asked, &json!({})));
+    assert!(joining.letters.answer().is_some());
+    assert_eq!(pair.child.methods(), ["resources/unsubscribe"]);
+}
+
+#[test]
+fn subscriptions_are_bounded() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.subscriptions_max = 2);
+    accept(&mut pair);
+    let a = pair.session(Version::V2025_11_25);
+    for (uri, code) in [("a:/1", None), ("a:/2", None), ("a:/3", Some(-32603)), ("a:/1", None)] {
+        assert_eq!(subscribe(&mut pair, a, uri).letters.code(), code, "{uri}");
+    }
+}
+
+#[test]
+fn a_hasty_level_does_not_overtake_the_end_of_the_handshake() {
+    let mut pair = Pair::with(Tenancy::Private, |_| {});
+    let a = pair.session(Version::V2025_11_25);
+    pair.call(a, 1, "logging/setLevel", &json!({"level": "debug"}));
+    assert_eq!(pair.child.methods(), ["notifications/initialized", "logging/setLevel"]);
+}

@@ -62,6 +62,8 @@ pub struct Limits {
     pub orphan_ttl: Duration,
     /// Questions of the child open at once.
     pub asks_max: usize,
+    /// Resources subscribed to at once, by all sessions together.
+    pub subscriptions_max: usize,
     pub log: Bounds,
     pub tools: ToolPolicy,
 }
@@ -152,6 +154,7 @@ impl Limits {
             commit_after: Duration::from_secs(5),
             orphan_ttl: Duration::from_secs(300),
             asks_max: 1024,
+            subscriptions_max: 4096,
             log: Bounds::default(),
             tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
         }

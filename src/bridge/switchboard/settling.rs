@@ -11,9 +11,9 @@ use crate::bridge::call::{Call, Caller, Path, Stage};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
-use crate::bridge::turn::{Note, Outcome, Settled, Turn};
+use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, UpstreamId};
+use crate::wire::id::{CallId, Numbered, UpstreamId};
 use crate::wire::version::Version;
 
 impl<R: Outlet> Switchboard<R> {
@@ -187,7 +187,7 @@ impl<R: Outlet> Switchboard<R> {
         match call.state {
             Stage::Flying => self.flying -= 1,
             Stage::Waiting => self.waiting.retain(|waiting| *waiting != id),
-            Stage::Joining => {}
+            Stage::Joining => self.topics.settled(id),
         }
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
@@ -211,17 +211,26 @@ impl<R: Outlet> Switchboard<R> {
         })));
     }
 
-    /// Gives the child what it said it would answer and did not keep within bounds.
+    /// The child answered with more than it may.
     pub fn too_long(&mut self, id: u64, bytes: u64, limit: u64, turn: &mut Turn) {
-        let Some(crate::wire::id::Numbered::Call { call, repeated }) = UpstreamId(id).read() else {
-            return;
+        let calls = match UpstreamId(id).read() {
+            Some(Numbered::Call { call: id, repeated }) => {
+                let call = self.calls.get(&id);
+                let call = call.filter(|c| c.state == Stage::Flying && c.repeated == repeated);
+                call.map(|_| vec![id])
+            }
+            Some(Numbered::Own(serial)) => {
+                self.topics.decided(serial, false).map(|decided| decided.calls)
+            }
+            None => None,
         };
-        if self.calls.get(&call).is_some_and(|call| call.repeated == repeated) {
+        let Some(calls) = calls else { return turn.dropped(Dropped::StrayAnswer) };
+        for call in calls {
             let server = self.limits.server.clone();
             self.refuse(call, Refusal::ChildTooLong { server, bytes, limit }, turn);
-            self.pump(turn);
-            self.bury(turn);
         }
+        self.pump(turn);
+        self.bury(turn);
     }
 
     /// Settles everything: the slot is closed and no child will come.
