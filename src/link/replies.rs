@@ -86,6 +86,10 @@ impl Outlet for Post {
             Err(mpsc::error::TrySendError::Closed(_)) => Offer::Gone,
         }
     }
+
+    fn is_gone(&self) -> bool {
+        self.events.is_closed()
+    }
 }
 
 // === impl Replies ===

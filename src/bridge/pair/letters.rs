@@ -131,4 +131,8 @@ impl Outlet for Letters {
         inner.events.push(event);
         Offer::Taken
     }
+
+    fn is_gone(&self) -> bool {
+        self.0.borrow().gone
+    }
 }

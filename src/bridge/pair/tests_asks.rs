@@ -166,3 +166,79 @@ fn the_childs_handshake_ends_before_the_first_request_of_a_hasty_client() {
     pair.note(a, "notifications/roots/list_changed", &json!({}));
     assert_eq!(pair.child.methods(), ["notifications/roots/list_changed"]);
 }
+
+#[test]
+fn questions_end_however_the_call_that_caused_them_ends() {
+    for end in ["cancelled", "late", "too long"] {
+        let mut pair = Pair::with(Tenancy::Private, |limits| limits.concurrency = 1);
+        let a = pair.session(Version::V2025_11_25);
+        let post = pair.tool(a, 1);
+        pair.call(a, 2, "tools/list", &json!({}));
+        let number = pair.child.heard().last().unwrap()["id"].as_u64().unwrap();
+        pair.asks(ELICIT);
+        assert_eq!(post.letters.methods(), [ELICIT]);
+        match end {
+            "cancelled" => pair.cancel(a, 1),
+            "late" => pair.wait(secs(600)),
+            _ => pair.turn(|board, turn| board.too_long(number, 2, 1, turn)),
+        }
+        assert!(post.letters.answer().is_some(), "{end}");
+        assert!(pair.child.methods().contains(&"error".to_owned()), "{end}");
+        assert_eq!(pair.board.asks(), 0, "{end}");
+    }
+}
+
+#[test]
+fn a_call_that_has_not_reached_the_child_causes_no_questions() {
+    let mut pair = Pair::with(Tenancy::Private, |limits| limits.concurrency = 1);
+    let a = pair.session(Version::V2025_11_25);
+    let first = pair.tool(a, 1);
+    let waiting = pair.tool(a, 2);
+    let sent = pair.child.heard().pop().unwrap();
+    pair.asks(ELICIT);
+    assert_eq!((first.letters.methods(), waiting.letters.is_empty()), (vec![ELICIT.into()], true));
+    pair.says(&result(&sent, &json!({})));
+    assert_eq!(pair.child.methods(), ["error", "tools/call"]);
+}
+
+#[test]
+fn a_question_put_elsewhere_ends_with_its_call_too() {
+    let (mut pair, a) = Pair::private();
+    let listen = pair.listen(a, Vanish::Detach);
+    let text = request(&json!(1), "tools/call", &json!({"name": "x"}));
+    pair.request(Caller::Front(a), false, &text);
+    let sent = pair.child.one();
+    pair.asks(ELICIT);
+    pair.says(&result(&sent, &json!({})));
+    assert_eq!(pair.child.methods(), ["error"]);
+    assert_eq!(listen.letters.methods(), [ELICIT, "notifications/cancelled"]);
+}
+
+#[test]
+fn a_stream_that_is_read_is_better_than_one_whose_reader_is_away() {
+    let (mut pair, a) = Pair::private();
+    let post = pair.tool(a, 1);
+    pair.wait(secs(5));
+    let first = post.letters.stream().unwrap().0.unwrap();
+    pair.drop_reader(&post);
+    pair.asks(ELICIT);
+    let back = pair.attach(a, first);
+    assert_eq!(back.letters.methods(), [ELICIT], "it waited for its reader");
+    pair.drop_reader(&back);
+    let listen = pair.listen(a, Vanish::Detach);
+    pair.asks(ELICIT);
+    assert_eq!(listen.letters.methods(), [ELICIT]);
+}
+
+#[test]
+fn a_question_that_finds_no_room_and_is_not_kept_waits_for_another_stream() {
+    let mut pair = Pair::with(Tenancy::Private, |_| {});
+    let a = pair.session(Version::V2024_11_05);
+    let post = pair.tool(a, 1);
+    pair.wait(secs(5));
+    post.letters.holds(0);
+    pair.child.heard();
+    let child_id = pair.asks(ELICIT);
+    pair.wait(secs(5));
+    assert_eq!(pair.child.one()["id"], child_id, "it is not lost");
+}

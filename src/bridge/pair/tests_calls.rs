@@ -227,6 +227,10 @@ fn hidden_tools_are_neither_listed_nor_called() {
     pair.child.heard();
     let call = pair.call(a, 2, "tools/call", &json!({"name": "rm"}));
     assert_eq!(call.letters.code(), Some(-32602));
+    for params in [json!({"name": 7}), json!({}), json!(["rm"])] {
+        let unnamed = pair.call(a, 3, "tools/call", &params);
+        assert_eq!(unnamed.letters.code(), Some(-32602), "{params}");
+    }
     assert!(pair.child.heard().is_empty());
 }
 
@@ -254,4 +258,70 @@ fn a_shared_child_is_not_asked_for_tasks() {
     pair.call(a, 1, "tools/call", &params);
     let sent = pair.child.one();
     assert_eq!(sent["params"], json!({"name": "x", "_meta": {"progressToken": sent["id"]}}));
+}
+
+#[test]
+fn params_that_say_a_thing_twice_never_reach_the_child() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    for params in [
+        r#"{"name":"ls","name":"rm"}"#,
+        r#"{"name":"ls","_meta":{"progressToken":1,"progressToken":8}}"#,
+        r#"{"name":"ls","_meta":{},"_meta":{"progressToken":8}}"#,
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let post = pair.request(Caller::Front(a), true, &text);
+        assert_eq!(post.letters.code(), Some(-32602), "{params}");
+    }
+    assert!(pair.child.heard().is_empty());
+}
+
+#[test]
+fn what_is_no_progress_token_is_left_alone() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(null));
+    let sent = pair.child.one();
+    assert_eq!(sent["params"]["_meta"]["progressToken"], json!(null));
+    let invented = json!({"progressToken": sent["id"], "progress": 1});
+    pair.says(&child::notice("notifications/progress", &invented));
+    assert!(post.letters.is_empty());
+}
+
+#[test]
+fn a_newcomer_is_greeted_although_all_places_are_taken() {
+    let mut pair = Pair::starting(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let a = pair.session(Version::V2025_11_25);
+    pair.tool(a, 1);
+    pair.tool(a, 2);
+    let early = pair.call(a, 3, "initialize", &json!({}));
+    pair.ready();
+    let late = pair.call(a, 4, "initialize", &json!({}));
+    assert!(early.letters.answer().is_some() && late.letters.answer().is_some());
+    assert_eq!(pair.child.methods(), ["notifications/initialized", "tools/call"]);
+    assert_eq!(pair.board.calls(), 2);
+}
+
+#[test]
+fn a_closed_session_says_nothing_to_the_child() {
+    let (mut pair, a) = Pair::private();
+    pair.close(a);
+    pair.note(a, "notifications/roots/list_changed", &json!({}));
+    assert!(pair.child.heard().is_empty());
+    assert_eq!(pair.dropped(Dropped::Unwanted), 1);
+}
+
+#[test]
+fn a_goodbye_that_overtook_its_call_counts() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.post();
+    pair.drop_reader(&post);
+    let text = request(&json!(1), "tools/call", &json!({"name": "x"}));
+    let reach = Reach::Own { outlet: post.letters.clone(), streams: true };
+    let (call, caller, request) = (post.call, Caller::Front(a), frame(&text));
+    pair.order(Order::Call { call, caller, request, reach });
+    assert!(post.letters.is_closed());
+    pair.wait(secs(300));
+    assert_eq!(pair.child.methods(), ["tools/call", "notifications/cancelled"]);
 }

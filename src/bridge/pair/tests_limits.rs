@@ -114,3 +114,26 @@ fn a_slot_that_shuts_settles_everything() {
     assert!(listen.letters.is_closed());
     assert_eq!(pair.board.calls(), 0);
 }
+
+#[test]
+fn a_call_whose_client_may_come_back_ends_too_unless_it_does() {
+    for returns in [true, false] {
+        let mut pair = Pair::shared();
+        let a = pair.session(Version::V2025_11_25);
+        let post = pair.tool(a, 1);
+        pair.wait(secs(5));
+        let first = post.letters.stream().unwrap().0.unwrap();
+        pair.child.heard();
+        pair.drop_reader(&post);
+        pair.wait(secs(250));
+        let back = returns.then(|| pair.attach(a, first));
+        pair.wait(secs(50));
+        assert_eq!(pair.child.heard().is_empty(), returns);
+        assert_eq!(pair.board.calls(), usize::from(returns));
+        if let Some(back) = back {
+            pair.drop_reader(&back);
+            pair.wait(secs(300));
+            assert_eq!(pair.board.calls(), 0, "the time begins anew");
+        }
+    }
+}

@@ -256,3 +256,127 @@ fn calls_that_waited_in_a_session_that_ends_never_reach_the_child() {
     assert_eq!(pair.child.methods(), ["notifications/cancelled", "tools/call"]);
     assert_eq!(pair.board.calls(), 1);
 }
+
+#[test]
+fn standing_streams_are_bounded_however_they_come() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let streams: Vec<Post> = (0..5).map(|_| pair.listen(a, Vanish::Detach)).collect();
+    let open = |streams: &[Post]| -> Vec<bool> {
+        streams.iter().map(|stream| !stream.letters.is_closed()).collect()
+    };
+    assert_eq!(open(&streams), [false, true, true, true, true], "the oldest makes room");
+    let first = streams[0].letters.stream().unwrap().0.unwrap();
+    let back = pair.attach(a, first);
+    assert_eq!(open(&streams), [false, false, true, true, true]);
+    let again = pair.attach(a, first);
+    assert!(back.letters.is_closed(), "a stream has one reader");
+    assert_eq!(open(&streams), [false, false, true, true, true]);
+    assert!(!again.letters.is_closed());
+    pair.drop_reader(&back);
+    pair.wait(secs(600));
+    pair.says(&tools_changed());
+    assert_eq!(again.letters.ids().len(), 1, "whoever was replaced ends nothing by leaving");
+}
+
+#[test]
+fn a_standing_stream_taken_up_again_is_told_what_changed_meanwhile() {
+    let (mut pair, a) = Pair::private();
+    let listen = pair.listen(a, Vanish::Detach);
+    let first = listen.letters.stream().unwrap().0.unwrap();
+    pair.drop_reader(&listen);
+    pair.says(&tools_changed());
+    pair.asks("roots/list");
+    let back = pair.attach(a, first);
+    assert_eq!(back.letters.methods(), ["notifications/tools/list_changed", "roots/list"]);
+    pair.wait(secs(10));
+    assert!(pair.child.heard().is_empty(), "the question has found its way");
+}
+
+#[test]
+fn a_replay_that_does_not_fit_is_cut_and_goes_on_where_it_ended() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(1));
+    let sent = pair.child.one();
+    for n in 1..=20 {
+        pair.says(&progress(&sent, n));
+    }
+    let mut seen = post.letters.stream().unwrap().0.unwrap();
+    pair.drop_reader(&post);
+    for round in 0..10 {
+        let back = pair.post();
+        back.letters.holds(8);
+        let (call, after, outlet) = (back.call, seen, back.letters.clone());
+        pair.order(Order::Attach { call, front: a, after, outlet });
+        let ids = back.letters.ids();
+        let seqs: Vec<u64> = ids.iter().map(|id| id.seq).collect();
+        let expected: Vec<u64> = (seen.seq + 1..=20.min(seen.seq + 7)).collect();
+        assert_eq!(seqs, expected, "without a gap");
+        seen = *ids.last().unwrap();
+        if seen.seq == 20 {
+            assert_eq!(round, 2);
+            pair.says(&result(&sent, &json!({})));
+            assert!(back.letters.answer().is_some());
+            return;
+        }
+        assert!(back.letters.is_closed());
+    }
+    panic!("it never came to the end");
+}
+
+#[test]
+fn a_stream_whose_reader_left_before_it_was_known_is_not_standing() {
+    let mut pair = Pair::shared();
+    for (version, vanish) in
+        [(Version::V2025_11_25, Vanish::Detach), (Version::V2024_11_05, Vanish::EndSession)]
+    {
+        let front = pair.session(version);
+        let post = pair.post();
+        pair.drop_reader(&post);
+        let outlet = post.letters.clone();
+        pair.order(Order::Listen { call: post.call, front, outlet, vanish });
+        assert!(pair.board.is_idle() && post.letters.is_closed());
+    }
+    assert_eq!(pair.fronts_gone(), [FrontId(2)]);
+}
+
+#[test]
+fn nothing_is_kept_when_all_have_left() {
+    let mut pair = Pair::shared();
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2024_11_05));
+    let listen = pair.listen(a, Vanish::Detach);
+    pair.listen(b, Vanish::EndSession);
+    let post = pair.tool(a, 1);
+    let sent = pair.child.one();
+    pair.wait(secs(5));
+    let first = post.letters.stream().unwrap().0.unwrap();
+    pair.drop_reader(&post);
+    let back = pair.attach(a, first);
+    pair.says(&result(&sent, &json!({})));
+    assert!(back.letters.answer().is_some());
+    assert!(!pair.board.is_empty_handed());
+    pair.close(a);
+    pair.close(b);
+    for post in [&listen, &post, &back] {
+        pair.finish(post);
+    }
+    assert!(pair.board.is_empty_handed());
+}
+
+#[test]
+fn closing_the_connection_of_a_call_leaves_the_rest_to_who_comes_back() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let old = pair.session(Version::V2025_06_18);
+    let (post, kept) = (pair.tool(a, 1), pair.tool(old, 1));
+    let sent = pair.child.heard();
+    for request in &sent {
+        let params = json!({"requestId": request["id"]});
+        pair.says(&child::notice("notifications/stdiod/close_stream", &params));
+    }
+    assert!(post.letters.is_closed() && !kept.letters.is_closed());
+    let first = post.letters.stream().unwrap().0.unwrap();
+    pair.says(&result(&sent[0], &json!({})));
+    assert!(pair.attach(a, first).letters.answer().is_some());
+}

@@ -37,7 +37,6 @@ impl<R: Outlet> Switchboard<R> {
                     let text = self.for_client(call, frame);
                     let outcome = outcome(frame);
                     self.settle(id, &text, outcome, turn);
-                    self.release_asks(turn);
                     self.pump(turn);
                 }
                 _ => turn.dropped(Dropped::StrayAnswer),

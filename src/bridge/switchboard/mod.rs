@@ -208,6 +208,19 @@ impl<R: Outlet> Switchboard<R> {
         self.asks.len()
     }
 
+    /// Whether nothing is kept of anybody.
+    pub fn is_empty_handed(&self) -> bool {
+        self.fronts.is_empty()
+            && self.calls.is_empty()
+            && self.waiting.is_empty()
+            && self.flying == 0
+            && self.asks.is_empty()
+            && self.topics.len() == 0
+            && self.principals.is_empty()
+            && self.readers.is_empty()
+            && self.ended.is_empty()
+    }
+
     pub fn abilities(&self) -> Option<&Abilities> {
         match &self.child {
             Child::Ready { abilities, .. } => Some(abilities),
@@ -274,6 +287,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             self.announce_all(lists, turn);
         }
+        self.welcome(turn);
         self.pump(turn);
         self.give_time(self.limits.request_timeout, turn.now);
         self.bury(turn);
@@ -315,9 +329,8 @@ impl<R: Outlet> Switchboard<R> {
         let mut left = false;
         for front in self.fronts.values_mut() {
             let Some(log) = &mut front.log else { continue };
-            if log.sweep(now, &self.limits.log) {
-                left = true;
-            } else {
+            left |= log.sweep(now, &self.limits.log);
+            if log.is_empty() {
                 front.log = None;
             }
         }

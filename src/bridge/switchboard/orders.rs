@@ -30,7 +30,7 @@ impl<R: Outlet> Switchboard<R> {
                 self.listen(call, front, outlet, vanish, turn);
             }
             Order::Attach { call, front, after, outlet } => {
-                self.attach(call, front, after, outlet);
+                self.attach(call, front, after, outlet, turn);
             }
             Order::Goodbye { call, finished } => self.goodbye(call, finished, turn),
             Order::Close { front } => self.close(front, turn),
@@ -39,6 +39,9 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn open(&mut self, id: FrontId, card: FrontCard) {
+        if self.fronts.contains_key(&id) {
+            return;
+        }
         *self.principals.entry(card.principal.clone()).or_default() += 1;
         self.fronts.insert(id, Front::new(card));
     }
@@ -87,6 +90,7 @@ impl<R: Outlet> Switchboard<R> {
             repeated: false,
             started: turn.now,
             deadline: turn.now + wait,
+            vanished: None,
             progress: f64::NEG_INFINITY,
             caller,
         };
@@ -98,8 +102,13 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
         }
         let method = call.method;
+        let is_gone =
+            matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         self.calls.insert(id, call);
         self.waiting.push_back(id);
+        if is_gone {
+            self.goodbye(id, false, turn);
+        }
 
         // Some requests are the bridge's own to answer, child or no child.
         match (method.as_request(), &self.child) {
@@ -111,7 +120,22 @@ impl<R: Outlet> Switchboard<R> {
                 let refusal = self.no_child(why);
                 self.refuse(id, refusal, turn);
             }
+            // A newcomer is not made to wait for the calls of others.
+            (RequestRoute::Initialize, Child::Ready { .. }) => {
+                self.waiting.retain(|waiting| *waiting != id);
+                self.initialize(id, turn);
+            }
             _ => self.pump(turn),
+        }
+    }
+
+    /// Answers the handshakes that waited for a child.
+    pub(super) fn welcome(&mut self, turn: &mut Turn) {
+        let is_one =
+            |id: &CallId| self.calls.get(id).is_some_and(|call| call.method == Method::Initialize);
+        let newcomers: Vec<CallId> = self.waiting.iter().copied().filter(is_one).collect();
+        for id in newcomers {
+            self.initialize(id, turn);
         }
     }
 
@@ -153,16 +177,17 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(deadline, Due::Deadline(id));
         }
         call.deadline = deadline;
-        let params = Params::of(request.payload());
+        let Some((params, meta)) = Params::unambiguous(request.payload()) else {
+            let why = "a member that says what is wanted stands twice in params";
+            return self.refuse(id, Refusal::BadParams(why), turn);
+        };
         match call.method.as_request() {
             RequestRoute::Initialize => return self.initialize(id, turn),
             RequestRoute::SetLevel => return self.set_level(id, &params, turn),
             RequestRoute::Subscribe => return self.join(id, &params, turn),
             RequestRoute::Unsubscribe => return self.leave(id, &params, turn),
             RequestRoute::CallTool => {
-                let tool = params.name.and_then(|raw| meta::string(raw.get())).unwrap_or_default();
-                if !self.limits.tools.allows(&tool) {
-                    let refusal = Refusal::ToolNotAllowed(tool.as_ref().into());
+                if let Some(refusal) = self.hidden(&params) {
                     return self.refuse(id, refusal, turn);
                 }
             }
@@ -171,6 +196,7 @@ impl<R: Outlet> Switchboard<R> {
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.state = Stage::Flying;
+        call.token = meta.token().map(|raw| RawId::new(raw.get()));
         self.flying += 1;
         let number = UpstreamId::call(id, call.repeated).0.to_string();
         let digits = number.as_bytes();
@@ -180,13 +206,21 @@ impl<R: Outlet> Switchboard<R> {
             let at = request.payload_span().expect("the task stood in it");
             let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
             let request = Frame::skim(text).expect("a member was taken out of a sound message");
-            let token = Params::of(request.payload()).meta().progress_token;
-            call.token = token.map(|raw| RawId::new(raw.get()));
+            let token = Params::of(request.payload()).meta().token();
             return turn.send(number_it(&request, token, digits));
         }
-        let token = params.meta().progress_token;
-        call.token = token.map(|raw| RawId::new(raw.get()));
-        turn.send(number_it(&request, token, digits));
+        turn.send(number_it(&request, meta.token(), digits));
+    }
+
+    /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
+    fn hidden(&self, params: &Params<'_>) -> Option<Refusal> {
+        if self.limits.tools.is_open() {
+            return None;
+        }
+        let Some(tool) = params.name.and_then(|raw| meta::string(raw.get())) else {
+            return Some(Refusal::BadParams("\"name\" must be a string"));
+        };
+        (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
     }
 
     fn initialize(&mut self, id: CallId, turn: &mut Turn) {
@@ -230,6 +264,9 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn notified(&mut self, front: FrontId, note: &Frame, turn: &mut Turn) {
+        if !self.fronts.contains_key(&front) {
+            return turn.dropped(Dropped::Unwanted);
+        }
         match note.method().as_note() {
             NoteRoute::Cancel => {
                 let id = Params::of(note.payload()).request_id.map(|raw| RawId::new(raw.get()));

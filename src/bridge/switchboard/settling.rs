@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::telling::{abandon, keep, next_event};
 use super::{Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Caller, Path, Stage};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
@@ -19,41 +18,55 @@ use crate::wire::version::Version;
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
     pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
-        let Some(call) = self.forget(id) else { return };
-        self.note(&call, text.len(), outcome, turn);
-        let front_id = call.front();
+        let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
+        let front = call.front();
         match call.path {
             Path::Standing => {
-                if let Some(front) = front_id {
+                if let Some(front) = front {
                     self.tell_front(front, text, Weight::Needed, turn);
                 }
             }
             Path::Own { outlet, open, stream, reader, .. } => {
-                let mut front = front_id.and_then(|front| self.fronts.get_mut(&front));
-                let event = match front.as_deref() {
-                    Some(front) if open => next_event(front, stream),
-                    _ => None,
-                };
+                let stream = open.then_some(stream);
+                let by = front.zip(stream).map(|(front, stream)| Reader { front, stream });
                 let ok = outcome == Outcome::Result;
-                let offer = outlet.map_or(Offer::Gone, |outlet| {
-                    let answer = Event::Answer { id: event, text: text.clone(), ok };
-                    outlet.offer(answer, Weight::Needed)
-                });
-                let (Some(front), Some(_), Some(front_id)) = (front.as_mut(), event, front_id)
-                else {
-                    return;
-                };
-                // Kept until its reader says that it has all of it.
-                keep(front, stream, text, &self.limits.log);
-                if let Some(log) = &mut front.log {
-                    log.complete(stream);
-                }
-                if offer == Offer::Taken {
-                    self.readers.insert(reader, Reader { front: front_id, stream });
-                } else {
-                    abandon(front, stream, turn.now);
-                    self.sweep_later(turn.now);
-                }
+                self.deliver(outlet, by, reader, text, ok, turn.now);
+            }
+        }
+        self.release_asks(turn);
+    }
+
+    /// Puts a response on its own answer, and keeps it where its client may come back for it: until the reader says that it has
+    /// all of it.
+    fn deliver(
+        &mut self,
+        outlet: Option<R>,
+        by: Option<Reader>,
+        reader: CallId,
+        text: &Bytes,
+        ok: bool,
+        now: Instant,
+    ) {
+        let kept = by.and_then(|by| {
+            let log = self.fronts.get_mut(&by.front)?.log.as_mut()?;
+            let event = log.push(by.stream, text, &self.limits.log)?;
+            log.complete(by.stream);
+            Some((by, event))
+        });
+        let offer = outlet.map_or(Offer::Gone, |outlet| {
+            let id = kept.map(|(_, event)| event);
+            outlet.offer(Event::Answer { id, text: text.clone(), ok }, Weight::Needed)
+        });
+        match kept {
+            Some((by, _)) if offer == Offer::Taken => {
+                self.readers.insert(reader, by);
+            }
+            Some((by, _)) => {
+                self.readers.remove(&reader);
+                self.abandon(by.front, by.stream, now);
+            }
+            None => {
+                self.readers.remove(&reader);
             }
         }
     }
@@ -62,19 +75,16 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn refuse(&mut self, id: CallId, why: Refusal, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let text = why.fault().answer(Some(&call.client_id));
-        let cancelled = matches!(why, Refusal::Cancelled);
-        let outcome = if cancelled { Outcome::Cancelled } else { Outcome::Refused };
-        if let Path::Own { outlet: Some(outlet), open: false, .. } = &call.path
-            && !cancelled
-        {
-            let id_text = Some(call.client_id.clone());
-            let _ = outlet.offer(Event::Refuse { why, id: id_text }, Weight::Needed);
-            if let Some(call) = self.forget(id) {
-                self.note(&call, text.len(), outcome, turn);
-            }
-            return;
+        if matches!(why, Refusal::Cancelled) {
+            return self.settle(id, &text, Outcome::Cancelled, turn);
         }
-        self.settle(id, &text, outcome, turn);
+        let Path::Own { outlet: Some(outlet), open: false, .. } = &call.path else {
+            return self.settle(id, &text, Outcome::Refused, turn);
+        };
+        let refusal = Event::Refuse { why, id: Some(call.client_id.clone()) };
+        let _ = outlet.offer(refusal, Weight::Needed);
+        self.forget(id, text.len(), Outcome::Refused, turn);
+        self.release_asks(turn);
     }
 
     /// Ends a call on its client's wish; the child is told if it has heard of it.
@@ -92,8 +102,14 @@ impl<R: Outlet> Switchboard<R> {
     /// A call has reached its deadline, unless that has moved since.
     pub(super) fn late(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
+        let ends = call.ends(self.limits.orphan_ttl);
+        if ends > turn.now {
+            return self.timers.set(ends, Due::Deadline(id));
+        }
         if call.deadline > turn.now {
-            return self.timers.set(call.deadline, Due::Deadline(id));
+            self.tell_child_to_cancel(id, "its client is gone", turn);
+            self.refuse(id, Refusal::Cancelled, turn);
+            return self.pump(turn);
         }
         let waited = turn.now.duration_since(call.started);
         if matches!(self.child, Child::Absent { .. }) {
@@ -181,8 +197,14 @@ impl<R: Outlet> Switchboard<R> {
         );
     }
 
-    /// Takes a call out of all tables.
-    fn forget(&mut self, id: CallId) -> Option<Call<R>> {
+    /// Takes a call out of all tables and notes its end.
+    fn forget(
+        &mut self,
+        id: CallId,
+        bytes: usize,
+        outcome: Outcome,
+        turn: &mut Turn,
+    ) -> Option<Call<R>> {
         let call = self.calls.remove(&id)?;
         match call.state {
             Stage::Flying => self.flying -= 1,
@@ -192,6 +214,7 @@ impl<R: Outlet> Switchboard<R> {
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
         }
+        self.note(&call, bytes, outcome, turn);
         Some(call)
     }
 

@@ -9,6 +9,7 @@ use crate::bridge::call::{Call, Path};
 use crate::bridge::front::{Front, Vanish};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::stream_log::Bounds;
+use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
 
@@ -49,14 +50,17 @@ impl<R: Outlet> Switchboard<R> {
                     }
                     (Offer::Full | Offer::Gone, None) => return false,
                     // The reader is cut off and may come back for what the log holds.
-                    (Offer::Full | Offer::Gone, Some(_)) => *outlet = None,
+                    (Offer::Full | Offer::Gone, Some(_)) => {
+                        *outlet = None;
+                        call.vanished.get_or_insert(turn.now);
+                    }
                     (Offer::Taken, _) => {}
                 }
-                if let (Some(front), Some(_)) = (front, event) {
+                if let (Some(front), Some(front_id), Some(_)) = (front, front_id, event) {
                     keep(front, stream, text, &self.limits.log);
                     if offer != Offer::Taken {
-                        abandon(front, stream, turn.now);
-                        self.sweep_later(turn.now);
+                        self.abandon(front_id, stream, turn.now);
+                        self.timers.set(turn.now + self.limits.orphan_ttl, Due::Deadline(id));
                     }
                 }
                 true
@@ -68,13 +72,16 @@ impl<R: Outlet> Switchboard<R> {
     /// that does not want to hold one open. For any other client the wish is nothing.
     pub(super) fn cut_off(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let front = call.front().and_then(|front| self.fronts.get_mut(&front));
+        let Some(front_id) = call.front() else { return };
+        let front = self.fronts.get_mut(&front_id);
         let Some(front) = front.filter(|front| front.card.version.primes()) else { return };
         open_stream(call, Some(front), &self.limits.log);
         if let Path::Own { outlet, open: true, stream, .. } = &mut call.path {
             *outlet = None;
-            abandon(front, *stream, turn.now);
-            self.sweep_later(turn.now);
+            call.vanished.get_or_insert(turn.now);
+            let stream = *stream;
+            self.abandon(front_id, stream, turn.now);
+            self.timers.set(turn.now + self.limits.orphan_ttl, Due::Deadline(id));
         }
     }
 
@@ -112,13 +119,20 @@ impl<R: Outlet> Switchboard<R> {
                     let kept = offer == Offer::Full
                         && event.is_some()
                         && keep(front, stream, text, &self.limits.log);
-                    abandon(front, stream, turn.now);
-                    self.sweep_later(turn.now);
+                    self.abandon(id, stream, turn.now);
                     if kept {
                         return true;
                     }
                 }
             }
+        }
+    }
+
+    /// Notes that nobody reads a stream; what is kept of it ages from now on.
+    pub(super) fn abandon(&mut self, front: FrontId, stream: StreamId, now: Instant) {
+        let log = self.fronts.get_mut(&front).and_then(|front| front.log.as_mut());
+        if log.is_some_and(|log| log.abandon(stream, now)) {
+            self.sweep_later(now);
         }
     }
 }
@@ -162,10 +176,4 @@ pub(super) fn keep<R>(
     bounds: &Bounds,
 ) -> bool {
     front.log.as_mut().and_then(|log| log.push(stream, text, bounds)).is_some()
-}
-
-pub(super) fn abandon<R>(front: &mut Front<R>, stream: StreamId, now: Instant) {
-    if let Some(log) = &mut front.log {
-        log.abandon(stream, now);
-    }
 }
