@@ -125,9 +125,8 @@ impl Topics {
 
     /// A front has gone, and its calls are settled. Gives the resources the child is to be told of.
     pub(super) fn forget(&mut self, front: FrontId) -> Vec<Box<str>> {
-        let wanted =
-            |(uri, topic): (&Box<str>, &Topic)| topic.fronts.contains(&front).then(|| uri.clone());
-        let mut uris: Vec<Box<str>> = self.topics.iter().filter_map(wanted).collect();
+        let wanted = self.topics.iter().filter(|(_, topic)| topic.fronts.contains(&front));
+        let mut uris: Vec<Box<str>> = wanted.map(|(uri, _)| uri.clone()).collect();
         uris.sort_unstable();
         uris.into_iter().filter(|uri| self.leave(uri, front)).collect()
     }

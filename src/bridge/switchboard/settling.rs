@@ -12,7 +12,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, Numbered, UpstreamId};
+use crate::wire::id::{CallId, EventId, Numbered, UpstreamId};
 use crate::wire::version::Version;
 
 impl<R: Outlet> Switchboard<R> {
@@ -27,48 +27,33 @@ impl<R: Outlet> Switchboard<R> {
                 }
             }
             Path::Own { outlet, open, stream, reader, .. } => {
-                let stream = open.then_some(stream);
-                let by = front.zip(stream).map(|(front, stream)| Reader { front, stream });
-                let ok = outcome == Outcome::Result;
-                self.deliver(outlet, by, reader, text, ok, turn.now);
+                let by = front.filter(|_| open).map(|front| Reader { front, stream });
+                // Kept until its reader says that it has all of it.
+                let kept = by.and_then(|by| Some((by, self.keep_answer(by, text)?)));
+                let offer = outlet.map_or(Offer::Gone, |outlet| {
+                    let (id, text) = (kept.map(|(_, id)| id), text.clone());
+                    let ok = outcome == Outcome::Result;
+                    outlet.offer(Event::Answer { id, text, ok }, Weight::Needed)
+                });
+                self.readers.remove(&reader);
+                match kept {
+                    Some((by, _)) if offer == Offer::Taken => {
+                        self.readers.insert(reader, by);
+                    }
+                    Some((by, _)) => self.abandon(by.front, by.stream, turn.now),
+                    None => {}
+                }
             }
         }
         self.release_asks(turn);
     }
 
-    /// Puts a response on its own answer, and keeps it where its client may come back for it: until the reader says that it has
-    /// all of it.
-    fn deliver(
-        &mut self,
-        outlet: Option<R>,
-        by: Option<Reader>,
-        reader: CallId,
-        text: &Bytes,
-        ok: bool,
-        now: Instant,
-    ) {
-        let kept = by.and_then(|by| {
-            let log = self.fronts.get_mut(&by.front)?.log.as_mut()?;
-            let event = log.push(by.stream, text, &self.limits.log)?;
-            log.complete(by.stream);
-            Some((by, event))
-        });
-        let offer = outlet.map_or(Offer::Gone, |outlet| {
-            let id = kept.map(|(_, event)| event);
-            outlet.offer(Event::Answer { id, text: text.clone(), ok }, Weight::Needed)
-        });
-        match kept {
-            Some((by, _)) if offer == Offer::Taken => {
-                self.readers.insert(reader, by);
-            }
-            Some((by, _)) => {
-                self.readers.remove(&reader);
-                self.abandon(by.front, by.stream, now);
-            }
-            None => {
-                self.readers.remove(&reader);
-            }
-        }
+    /// Keeps a response where its client may come back for it.
+    fn keep_answer(&mut self, by: Reader, text: &Bytes) -> Option<EventId> {
+        let log = self.fronts.get_mut(&by.front)?.log.as_mut()?;
+        let id = log.push(by.stream, text, &self.limits.log)?;
+        log.complete(by.stream);
+        Some(id)
     }
 
     /// Settles a call with the bridge's own no. A call that has said nothing yet may still choose its HTTP status.
