@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Flag;
 
 /// One small daemon per host that gives every stdio MCP server a Streamable HTTP endpoint any client can use.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "stdiod", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     /// Read this file instead of /etc/stdiod/stdiod.toml; again for more, later ones win.
@@ -27,7 +27,7 @@ Examples:
 
 Exit status: 0 well, 1 failed while running, 2 wrong usage or configuration.";
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon; this is also what happens without a command.
     #[command(after_help = SERVE_EXAMPLES)]
@@ -79,7 +79,8 @@ Examples:
   STDIOD_LOG__LEVEL=debug stdiod serve";
 
 /// The server options are the keys of `[servers.NAME]`; the configuration reference explains them.
-#[derive(Debug, Args)]
+// Not `Debug`: `env` holds secrets.
+#[derive(Args)]
 pub(crate) struct RunArgs {
     /// Listen on IP:PORT or unix:PATH; again for more [default: 127.0.0.1:8750]
     #[arg(short, long, value_name = "ADDR")]

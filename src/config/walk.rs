@@ -8,6 +8,7 @@ use super::listen::ListenAddr;
 use super::node::{Entry, Kind, Node};
 use super::place::Place;
 use super::problem::{Findings, Problem};
+use super::secret::is_secret_name;
 use super::shape::{Choice, Field, Shape, one_of};
 use super::units::{Size, Span};
 use crate::wire::id::ServerName;
@@ -44,7 +45,9 @@ pub(super) fn walk(
         }
         (Shape::List(of), Kind::Text(text)) if !matches!(**of, Shape::Table(_)) => {
             let message = format!("expected {}, found a text", shape.noun());
-            let hint = format!("put it in brackets: [{text:?}]");
+            // It may be one long command line with a key in it.
+            let shown = if is_secret_name(&text) { "…" } else { text.as_str() };
+            let hint = format!("put it in brackets: [{shown:?}]");
             findings.push(Problem::error(path, mark.clone(), message).hint(hint));
             // What was meant is clear enough to look for further mistakes in it.
             let item = Node::new(Kind::Text(text), mark.clone());
@@ -195,6 +198,9 @@ fn mismatch(node: &Node, shape: &Shape, path: &KeyPath) -> Complaint {
             Some(
                 "a token stands in a file of its own: { name = \"who holds it\", file = \"/path\" }".to_owned(),
             )
+        }
+        (Shape::Map { server_names: true, .. }, Kind::List(_)) => {
+            Some("write a section for each: [servers.NAME]".to_owned())
         }
         (Shape::Map { .. }, Kind::List(_)) => Some("write { KEY = \"value\" }".to_owned()),
         _ => None,

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use crate::app::cli::RunArgs;
-use crate::app::fatal::Fatal;
+use crate::app::fatal::{Fatal, warn};
 use crate::config::{Flag, Host, Loaded, Sources};
 use crate::wire::id::ServerName;
 
 pub(crate) fn run(loaded: Loaded) -> Result<(), Fatal> {
+    warn(&loaded.warnings);
     drop(loaded);
     Err(Fatal::running("not built yet"))
 }
@@ -37,7 +38,7 @@ fn flags(args: &RunArgs, name: &str) -> Vec<Flag> {
         .split_first()
         .map_or(("", &[][..]), |(program, rest)| (program.as_str(), rest));
     flag("CMD", &["command"], vec![program.to_owned()]);
-    flag("ARG", &["args"], rest.iter().map(|arg| arg.replace("${", "$${")).collect());
+    flag("ARG", &["args"], rest.to_vec());
     let mut pass = Vec::new();
     for variable in &args.env {
         match variable.split_once('=') {

@@ -371,3 +371,55 @@ error: `servers.on.env.PORT`: expected a text, found a number
   = help: put it in quotes
 "#);
 }
+
+/// A damaged file is a file a user may have: whatever is wrong with it, nothing panics and no secret is shown.
+#[test]
+fn damaged_files_are_reported_without_their_secrets() {
+    let samples = [
+        (
+            "a.toml",
+            "[auth]\ntokens = [{ name = 'a', file = '/t' }]\n[servers.a]\ncommand = 'sh'\n\
+             args = ['--api-key', 'hunter2']\nenv = { A = 'hunter2', B = '${env:X}' }\n\
+             [servers.a.env.x]\nK = \"\"\"\nhunter2\"\"\"\n",
+        ),
+        (
+            "a.json",
+            "{ \"mcpServers\": { \"a\": { \"command\": \"sh\", \"args\": [\"x\"],\n\
+             \"env\": { \"A\": \"hunter2\", \"B\": [\"hunter2\", 5] } } } }",
+        ),
+        (
+            "a.yaml",
+            "servers:\n  a:\n    command: sh\n    args: [x, 'y z']\n    env:\n      A: hunter2\n      B: |\n        hunter2\n",
+        ),
+    ];
+    for (name, text) in samples {
+        let cut = (0..text.len()).map(|at| text[..at].to_owned());
+        let without = (0..text.len()).map(|at| format!("{}{}", &text[..at], &text[at + 1..]));
+        for damaged in cut.chain(without) {
+            // A letter less, and the word is no longer the secret, or its key no longer a sign of one.
+            if damaged.matches("hunter2").count() > 0 {
+                let told = Desk::new().file(name, &damaged).told();
+                assert!(!told.contains("hunter2"), "{damaged}\n---\n{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_files_are_refused_in_words() {
+    let check = |name: &str, text: &str, says: &str| {
+        let told = Desk::new().file(name, text).told();
+        assert!(told.contains(says), "{told}");
+    };
+    check("a.json", &"[".repeat(100_000), "not valid JSON");
+    check("a.json", &format!("{}{}", "[".repeat(1000), "]".repeat(1000)), "nested too deeply");
+    check("a.yaml", &"[".repeat(100_000), "not valid YAML");
+    check("a.toml", &format!("a = {}", "[".repeat(100_000)), "not valid TOML");
+    check("a.json", "[1]", "expected a table, found a list");
+    check("a.yaml", "a: 1\na: 2\n", "not valid YAML");
+    check("a.toml", "[http]\n[http]\n", "not valid TOML");
+    check("a.toml", "\u{feff}[http]\r\nport = 1\r\n", "a.toml:2:1");
+    check("a.toml", "servers = [{ name = 'x' }]", "write a section for each: [servers.NAME]");
+    check("a.toml", "http = 1980-01-01", "expected a table, found a text");
+    check("a.toml", "[http]\nmax_connections = -1", "-1 is too small");
+}

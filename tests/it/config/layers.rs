@@ -2,6 +2,7 @@
 
 use stdiod::config::listen::ListenAddr;
 use stdiod::config::model::{AskKind, Mode, Server, Start};
+use stdiod::config::secret::Arg;
 use stdiod::config::units::Span;
 use stdiod::config::{Flag, Host, Loaded, Origin};
 
@@ -42,7 +43,7 @@ fn several_files_are_laid_over_each_other() {
         .file("b.json", r#"{ "servers": { "x": { "args": ["2", "3"], "env": { "B": "2" } } } }"#);
     let loaded = desk.loaded();
     let x = server(&loaded, "x");
-    assert_eq!(x.args.iter().map(|arg| arg.expose()).collect::<Vec<_>>(), ["2", "3"]);
+    assert_eq!(x.args.iter().map(Arg::expose).collect::<Vec<_>>(), ["2", "3"]);
     let env: Vec<_> = x.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(env, [("A", "1"), ("B", "2")]);
 }

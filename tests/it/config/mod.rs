@@ -1,5 +1,7 @@
 //! Configuration as a user meets it: files in a directory, an environment, and what is said about them.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod commands;
 mod errors;
 mod layers;
