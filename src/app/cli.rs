@@ -33,7 +33,7 @@ pub(crate) enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
     /// Serve one server without any configuration file.
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_help = RUN_EXAMPLES, override_usage = "stdiod run [OPTIONS] -- CMD [ARG]...")]
     Run(Box<RunArgs>),
     /// Validate the configuration without starting anything.
     #[command(after_help = CHECK_EXAMPLES)]
@@ -127,7 +127,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
     /// The program and its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 }
 

@@ -23,7 +23,9 @@ pub(super) fn walk(
     let Node { kind, mark } = node;
     match (shape, kind) {
         (Shape::Table(fields), Kind::Table(entries)) => {
-            Some(Node::new(Kind::Table(table(entries, fields, path, findings)), mark))
+            let kept = table(entries, fields, path, findings);
+            let node = Node::new(Kind::Table(kept), mark);
+            is_complete(&node, fields, path, findings).then_some(node)
         }
         (Shape::Map { of, server_names }, Kind::Table(entries)) => {
             let kept = entries.into_iter().filter_map(|entry| {
@@ -108,6 +110,33 @@ fn table(
         }
     }
     kept
+}
+
+/// Whether every key is there that must be. A server is judged when all layers are known.
+fn is_complete(node: &Node, fields: &[Field], path: &KeyPath, findings: &mut Findings) -> bool {
+    if path.starts_with(&KeyPath::from(["servers"])) {
+        return true;
+    }
+    let missing = fields.iter().filter(|field| field.required && node.get(&field.name).is_none());
+    let mut complete = true;
+    for field in missing {
+        complete = false;
+        let here = path.key(&field.name);
+        if !findings.doubts(&here) {
+            let doc = field.doc.split(['.', ';']).next().unwrap_or_default();
+            findings.push(Problem::error(&here, node.mark.clone(), "it is missing").hint(format!(
+                "write `{} = …`: {}",
+                field.name,
+                decapital(doc)
+            )));
+        }
+    }
+    complete
+}
+
+fn decapital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn is_server_name(entry: &Entry, path: &KeyPath, findings: &mut Findings) -> bool {

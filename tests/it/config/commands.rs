@@ -136,11 +136,16 @@ error: `servers.no-such.mode`: "share" is not one of "auto", "shared" or "per-se
  = help: did you mean "shared"?
 
 error: `servers.no-such.command`: "no-such" is not on PATH
---> flag CMD
+--> argument CMD
  = help: install it, write its whole path, or set PATH in `env`
 
 the configuration has 3 errors
 "#);
+    // The two dashes may be left out, and what follows the command is never ours.
+    let (_, err) = check(&desk, &["run", "no-such", "--mode", "share"], 2);
+    assert!(err.ends_with("the configuration has 1 error\n"), "{err}");
+    let (_, err) = check(&desk, &["run", "--mod", "share", "--", "sh"], 2);
+    assert!(err.contains("--mode"), "{err}");
     let (_, err) = check(&desk, &["run", "--name", "a b", "--", "sh"], 2);
     assert!(err.contains("--name \"a b\": a server name holds letters"), "{err}");
 }

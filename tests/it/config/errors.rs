@@ -420,6 +420,9 @@ fn odd_files_are_refused_in_words() {
     check("a.toml", "[http]\n[http]\n", "not valid TOML");
     check("a.toml", "\u{feff}[http]\r\nport = 1\r\n", "a.toml:2:1");
     check("a.toml", "servers = [{ name = 'x' }]", "write a section for each: [servers.NAME]");
+    check("a.toml", "[auth]\ntokens = [{ name = 'x' }]", "`auth.tokens[0].file`: it is missing");
+    check("a.toml", "[[auth.tokens]]\nfile = 'x'", "`auth.tokens[0].name`: it is missing");
+    check("a.toml", "[auth]\ntokens = [{ name = 'x', flie = 'x' }]", "did you mean `file`?");
     check("a.toml", "http = 1980-01-01", "expected a table, found a text");
     check("a.toml", "[http]\nmax_connections = -1", "-1 is too small");
 }
