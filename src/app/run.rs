@@ -15,7 +15,7 @@ use super::{greeting_card, systemd, telemetry};
 use crate::auth::bearer::Bearers;
 use crate::config::Loaded;
 use crate::config::model::Model;
-use crate::config::picture::title;
+use crate::config::picture::line;
 use crate::http::{House, Listener};
 use crate::link::directory::Directory;
 use crate::link::sessions::{Bounds, Sessions};
@@ -44,8 +44,7 @@ enum Event {
 pub(super) fn serve(loaded: Loaded) -> Result<(), Fatal> {
     telemetry::begin(&loaded.model.log)?;
     for warning in &loaded.warnings {
-        let hints = warning.hints.join("; ");
-        tracing::warn!(place = %warning.place, hints, "{}", title(warning));
+        tracing::warn!("{}", line(warning));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
