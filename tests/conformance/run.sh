@@ -9,7 +9,7 @@
 # ($STDIOD_CACHE, else .cache in the repository). Exit status 0: everything that must pass did.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../support/tools.sh
+# shellcheck source-path=SCRIPTDIR source=../support/tools.sh
 source "$here/../support/tools.sh"
 
 binary='' url='' scenario='' revision=2025-11-25

@@ -10,7 +10,7 @@
 # Prints a table; exit status 0: all green.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../support/tools.sh
+# shellcheck source-path=SCRIPTDIR source=../support/tools.sh
 source "$here/../support/tools.sh"
 
 binary=''

@@ -1,3 +1,4 @@
 //! The integration tests: one binary, so that linking happens once.
 
 mod tidy;
+mod units;

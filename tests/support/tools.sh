@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the shell harnesses: where tools are kept, how they are installed, how a daemon is started and ended.
 # Source it from bash with strict mode on.
 
