@@ -1,1 +1,35 @@
-//! (written in the next step)
+//! The pure heart: who asked what of whom, and who gets which answer.
+//!
+//! One [`Switchboard`](switchboard::Switchboard) stands for one place a child can live in. Requests of many clients
+//! come in as orders, the child's lines come in as frames, and what is to be done comes out in a
+//! [`Turn`](turn::Turn): lines for the child, notes for the log. Answers leave through an
+//! [`Outlet`](outlet::Outlet), which is a channel in life and a letter box in tests; it is asked directly because what it
+//! says (taken, full, gone) decides what happens next.
+//!
+//! This floor refuses to know tokio, hyper, the clock, random sources and the environment. Time and fresh numbers are
+//! arguments, so every rule here can be tested in microseconds and fuzzed by sequences of operations.
+//!
+//! ```text
+//!  orders ──► switchboard ──► lines for the child        lifecycle   when a child is started and stopped
+//!   lines ──►  │ fronts      ──► events for clients      greeting    its handshake
+//!    time ──►  │ calls, asks ──► notes                   lane        who shares it
+//!              │ topics, stream log, timers              policy      which tools are shown
+//! ```
+
+pub mod outlet;
+pub mod refusal;
+pub mod turn;
+
+pub mod switchboard;
+
+mod ask;
+mod call;
+pub mod front;
+pub mod stream_log;
+mod timers;
+mod topics;
+
+pub mod greeting;
+pub mod lane;
+pub mod lifecycle;
+pub mod policy;

@@ -49,9 +49,7 @@ impl FromStr for Span {
     type Err = BadUnit;
 
     fn from_str(text: &str) -> Result<Self, BadUnit> {
-        humantime::parse_duration(text.trim())
-            .map(Self)
-            .map_err(|_| BadUnit::Span(text.to_owned()))
+        humantime::parse_duration(text.trim()).map(Self).map_err(|_| BadUnit::Span(text.to_owned()))
     }
 }
 

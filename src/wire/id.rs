@@ -12,6 +12,55 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ServerName(Arc<str>);
 
+/// A JSON value that a peer chose as an id or a token, kept as text so that it goes back exactly as it came. Short ones
+/// need no memory of their own.
+#[derive(Clone)]
+pub struct RawId(Inner);
+
+/// A progress token is kept like an id.
+pub type RawToken = RawId;
+
+/// The bridge's number for a request to a child. Never used twice in a slot: a call has a number of its own, and one more for
+/// being repeated; what the bridge asks for itself is numbered apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct UpstreamId(pub u64);
+
+/// Whose number an [`UpstreamId`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Numbered {
+    Call {
+        call: CallId,
+        repeated: bool,
+    },
+    /// The bridge's own request with this serial number.
+    Own(u64),
+}
+
+/// A front: what stands for one caller on a switchboard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FrontId(pub u64);
+
+/// A stream of events to one client; unique in its session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StreamId(pub u64);
+
+/// The bridge's number for one admitted call, chosen before the call reaches its switchboard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+/// The place of an event: the stream and how many events came before it there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EventId {
+    pub stream: StreamId,
+    pub seq: u64,
+}
+
+#[derive(Clone)]
+enum Inner {
+    Short { length: u8, bytes: [u8; RawId::SHORT] },
+    Long(Box<str>),
+}
+
 /// Why a string is not a server name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadServerName {
@@ -85,9 +134,125 @@ impl fmt::Debug for ServerName {
     }
 }
 
+// === impl RawId ===
+
+impl RawId {
+    const SHORT: usize = 22;
+
+    /// Keeps a JSON value: a number or a string with its quotes.
+    pub fn new(raw: &str) -> Self {
+        if raw.len() > Self::SHORT {
+            return Self(Inner::Long(raw.into()));
+        }
+        let mut bytes = [0; Self::SHORT];
+        bytes[..raw.len()].copy_from_slice(raw.as_bytes());
+        let length = u8::try_from(raw.len()).expect("it was found short");
+        Self(Inner::Short { length, bytes })
+    }
+
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Inner::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)])
+                .expect("it was made from a string"),
+            Inner::Long(text) => text,
+        }
+    }
+}
+
+impl PartialEq for RawId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RawId {}
+
+impl std::hash::Hash for RawId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for RawId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawId({})", self.as_str())
+    }
+}
+
+// === impl UpstreamId ===
+
+impl UpstreamId {
+    /// The handshake. Calls begin at 4.
+    pub const GREETING: Self = Self(1);
+
+    pub fn call(call: CallId, repeated: bool) -> Self {
+        Self(call.0 * 4 + u64::from(repeated))
+    }
+
+    pub fn own(serial: u64) -> Self {
+        Self(serial * 4 + 2)
+    }
+
+    pub fn read(self) -> Option<Numbered> {
+        let call = CallId(self.0 / 4);
+        match self.0 % 4 {
+            0 => Some(Numbered::Call { call, repeated: false }),
+            1 => Some(Numbered::Call { call, repeated: true }),
+            2 => Some(Numbered::Own(self.0 / 4)),
+            _ => None,
+        }
+    }
+}
+
+// === impl EventId ===
+
+impl EventId {
+    /// Reads an id that this bridge wrote, as a client hands it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (stream, seq) = text.split_once('-')?;
+        let stream = StreamId(u64::from_str_radix(stream, 16).ok()?);
+        Some(Self { stream, seq: seq.parse().ok()? })
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}", self.stream.0, self.seq)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_kept_as_they_were_written() {
+        for text in ["7", "\"7\"", "7.0", "\"a-very-long-id-that-does-not-fit-inline\""] {
+            assert_eq!(RawId::new(text).as_str(), text);
+        }
+        assert_ne!(RawId::new("7"), RawId::new("\"7\""));
+        assert_eq!(size_of::<RawId>(), 24);
+    }
+
+    #[test]
+    fn upstream_numbers_read_back_and_never_meet() {
+        let call = CallId(7);
+        for repeated in [false, true] {
+            let id = UpstreamId::call(call, repeated);
+            assert_eq!(id.read(), Some(Numbered::Call { call, repeated }));
+        }
+        assert_eq!(UpstreamId::own(7).read(), Some(Numbered::Own(7)));
+        assert_ne!(UpstreamId::call(CallId(1), false), UpstreamId::GREETING);
+    }
+
+    #[test]
+    fn event_ids_read_back() {
+        let id = EventId { stream: StreamId(0x2f), seq: 12 };
+        assert_eq!(id.to_string(), "2f-12");
+        assert_eq!(EventId::parse("2f-12"), Some(id));
+        assert_eq!(EventId::parse("2f"), None);
+        assert_eq!(EventId::parse("x-1"), None);
+    }
 
     #[test]
     fn server_names_are_plain_path_segments() {

@@ -1,4 +1,6 @@
 //! The integration tests: one binary, so that linking happens once.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 
+mod corpora;
 mod tidy;
 mod units;

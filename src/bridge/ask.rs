@@ -1,0 +1,53 @@
+//! An ask: a request the child makes of a client.
+
+use bytes::Bytes;
+
+use crate::config::model::AskKind;
+use crate::wire::id::{CallId, FrontId, RawId};
+use crate::wire::method::Method;
+
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub front: FrontId,
+    /// The child's id, which goes back as it came.
+    pub child_id: RawId,
+    /// The call on whose answer the question was put, if it was.
+    pub call: Option<CallId>,
+    /// The question as the client will see it, while it waits for a stream.
+    pub unsent: Option<Bytes>,
+}
+
+/// The id under which a client sees an ask.
+pub(super) fn client_id(serial: u64) -> RawId {
+    RawId::new(&format!("\"ask-{serial}\""))
+}
+
+/// The serial in an id that a client hands back.
+pub(super) fn serial(id: &RawId) -> Option<u64> {
+    id.as_str().strip_prefix("\"ask-")?.strip_suffix('"')?.parse().ok()
+}
+
+/// The capability a client must have declared to be asked this.
+pub(super) fn kind(method: Method) -> Option<AskKind> {
+    if method == Method::Sample {
+        Some(AskKind::Sampling)
+    } else if method == Method::Elicit {
+        Some(AskKind::Elicitation)
+    } else if method == Method::RootsList {
+        Some(AskKind::Roots)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_given_to_clients_read_back() {
+        assert_eq!(serial(&client_id(17)), Some(17));
+        assert_eq!(serial(&RawId::new("17")), None);
+        assert_eq!(serial(&RawId::new("\"ask-x\"")), None);
+    }
+}

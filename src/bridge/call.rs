@@ -1,0 +1,100 @@
+//! A call: one request of a client on its way through.
+
+use std::time::Instant;
+
+use super::front::{FrontCard, Principal};
+use crate::wire::frame::Frame;
+use crate::wire::id::{CallId, FrontId, RawId, RawToken, StreamId};
+use crate::wire::method::Method;
+
+/// Who makes a call.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A session that was opened here.
+    Front(FrontId),
+    /// Nobody who can be spoken to again: the request came without a session.
+    Implicit(FrontCard),
+}
+
+/// How a call's client can be reached while it runs.
+#[derive(Debug)]
+pub enum Reach<R> {
+    /// On the answer to its own POST, which may become an event stream if `streams`.
+    Own { outlet: R, streams: bool },
+    /// On its front's standing stream and nowhere else: revision 2024-11-05, where the POST is answered at once.
+    Standing,
+}
+
+#[derive(Debug)]
+pub(super) struct Call<R> {
+    pub caller: Caller,
+    pub client_id: RawId,
+    pub method: Method,
+    pub token: Option<RawToken>,
+    pub path: Path<R>,
+    pub state: Stage,
+    /// The request, while it may still have to be sent: until then, or for good if it may be repeated.
+    pub request: Option<Frame>,
+    pub repeated: bool,
+    pub started: Instant,
+    pub deadline: Instant,
+    /// The last progress told; it has to rise.
+    pub progress: f64,
+    /// What is written to the log of calls: the tool, prompt or resource, or the method itself.
+    pub name: Box<str>,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In the queue: no child yet, or too many calls in flight.
+    Waiting,
+    /// At the child.
+    Flying,
+    /// Answered together with others that subscribe to the same resource.
+    Joining,
+}
+
+/// What is left of a [`Reach`] as the call goes on.
+#[derive(Debug)]
+pub(super) enum Path<R> {
+    Own {
+        /// `None` once the client has gone.
+        outlet: Option<R>,
+        streams: bool,
+        /// The answer has become an event stream.
+        open: bool,
+        stream: StreamId,
+        /// Whose goodbye counts: the call's own, or that of a GET that took the stream up again.
+        reader: CallId,
+    },
+    Standing,
+}
+
+// === impl Call ===
+
+impl<R> Call<R> {
+    pub(super) fn front(&self) -> Option<FrontId> {
+        match &self.caller {
+            Caller::Front(front) => Some(*front),
+            Caller::Implicit(_) => None,
+        }
+    }
+
+    pub(super) fn implicit(&self) -> Option<&Principal> {
+        match &self.caller {
+            Caller::Front(_) => None,
+            Caller::Implicit(card) => Some(&card.principal),
+        }
+    }
+
+    /// Whether a question or a message can be put on its own answer.
+    pub(super) fn can_stream(&self) -> bool {
+        matches!(&self.path, Path::Own { streams: true, .. })
+    }
+
+    /// Whether it is silent and may still become an event stream by itself.
+    pub(super) fn may_commit(&self) -> bool {
+        matches!(&self.path, Path::Own { outlet: Some(_), streams: true, open: false, .. })
+    }
+}

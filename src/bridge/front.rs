@@ -1,0 +1,187 @@
+//! A front: what stands for one session on the switchboard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::lane::AskSet;
+use super::stream_log::StreamLog;
+use crate::wire::id::{CallId, RawId, StreamId};
+use crate::wire::method::Method;
+use crate::wire::version::Version;
+
+/// Who is behind a request, as authentication found it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal(Arc<str>);
+
+/// What the switchboard is told of a session.
+#[derive(Clone, Debug)]
+pub struct FrontCard {
+    pub version: Version,
+    pub principal: Principal,
+    pub declared: AskSet,
+    /// What the client calls itself, for logs.
+    pub client: Arc<str>,
+}
+
+/// What a vanished reader of a standing stream means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vanish {
+    /// It may come back; what it missed is kept.
+    Detach,
+    /// The stream was the session.
+    EndSession,
+}
+
+#[derive(Debug)]
+pub(super) struct Front<R> {
+    pub card: FrontCard,
+    /// Its calls in flight or waiting, by the ids the client gave them.
+    pub calls: Vec<(RawId, CallId)>,
+    /// Its standing streams; the last is the newest.
+    pub standing: Vec<Standing<R>>,
+    /// Made with the first stream that can be taken up again; idle sessions have none.
+    pub log: Option<Box<StreamLog>>,
+    pub level: Option<Level>,
+    /// Lists that changed while it held no stream.
+    pub unheard: Changes,
+}
+
+#[derive(Debug)]
+pub(super) struct Standing<R> {
+    pub stream: StreamId,
+    pub call: CallId,
+    pub outlet: R,
+    pub vanish: Vanish,
+}
+
+/// Kinds of lists that changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes(u8);
+
+/// The severity of a log message, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
+
+// === impl Principal ===
+
+impl Principal {
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Everybody, where nobody has to say who they are.
+    pub fn anonymous() -> Self {
+        Self::new("anonymous")
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl Front ===
+
+impl<R> Front<R> {
+    /// More standing streams than a client has use for; the oldest makes room.
+    pub(super) const STANDING_MAX: usize = 4;
+
+    pub(super) fn new(card: FrontCard) -> Self {
+        Self {
+            card,
+            calls: Vec::new(),
+            standing: Vec::new(),
+            log: None,
+            level: None,
+            unheard: Changes::default(),
+        }
+    }
+
+    pub(super) fn call_of(&self, id: &RawId) -> Option<CallId> {
+        self.calls.iter().find(|(known, _)| known == id).map(|(_, call)| *call)
+    }
+}
+
+// === impl Changes ===
+
+impl Changes {
+    pub(super) fn add(&mut self, method: Method) {
+        self.0 |= Self::bit(method);
+    }
+
+    /// The kinds in it, in a fixed order; it is empty afterwards.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Method> + use<> {
+        let taken = std::mem::take(self);
+        [Method::ToolsListChanged, Method::ResourcesListChanged, Method::PromptsListChanged]
+            .into_iter()
+            .filter(move |method| taken.0 & Self::bit(*method) != 0)
+    }
+
+    fn bit(method: Method) -> u8 {
+        if method == Method::ToolsListChanged {
+            1
+        } else if method == Method::ResourcesListChanged {
+            2
+        } else {
+            4
+        }
+    }
+}
+
+// === impl Level ===
+
+impl Level {
+    const NAMES: [(Self, &str); 8] = [
+        (Self::Debug, "debug"),
+        (Self::Info, "info"),
+        (Self::Notice, "notice"),
+        (Self::Warning, "warning"),
+        (Self::Error, "error"),
+        (Self::Critical, "critical"),
+        (Self::Alert, "alert"),
+        (Self::Emergency, "emergency"),
+    ];
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(level, _)| *level)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_ordered_and_named() {
+        assert!(Level::Debug < Level::Info && Level::Alert < Level::Emergency);
+        for (level, name) in Level::NAMES {
+            assert_eq!((Level::parse(name), level.name()), (Some(level), name));
+        }
+        assert_eq!(Level::parse("loud"), None);
+    }
+
+    #[test]
+    fn changes_are_remembered_once_each() {
+        let mut changes = Changes::default();
+        changes.add(Method::PromptsListChanged);
+        changes.add(Method::ToolsListChanged);
+        changes.add(Method::ToolsListChanged);
+        let taken: Vec<Method> = changes.take().collect();
+        assert_eq!(taken, [Method::ToolsListChanged, Method::PromptsListChanged]);
+        assert_eq!(changes, Changes::default());
+    }
+}

@@ -1,0 +1,435 @@
+//! When a child is started, given up and started again, and how it is made to leave.
+//!
+//! ```text
+//!            wanted              spawned ∙ greeted
+//!  stopped ─────────► starting ───────────────────► ready
+//!     ▲                  │ failed, late, gone         │ gone
+//!     │                  ▼                            ▼
+//!     │             draining ──left──► backing-off ◄──┘        several in a row, or no program: failed,
+//!     └── left, not wanted             │  │                    which says no at once and goes on trying
+//!                                      ▼  ▼
+//!                                   starting
+//! ```
+//!
+//! Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to the whole group.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The times of a child's life.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub start_timeout: Duration,
+    pub grace: Duration,
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+    /// Health for this long makes earlier failures forgotten.
+    pub forgiven_after: Duration,
+    /// So many failures in a row, and requests are refused at once.
+    pub patience: u32,
+}
+
+/// Where a child's life stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Stopped,
+    /// A process is wanted or there, and its handshake is not done.
+    Starting {
+        since: Instant,
+    },
+    Ready {
+        since: Instant,
+    },
+    /// The process is being made to leave.
+    Draining {
+        rung: Rung,
+        until: Instant,
+        then: Then,
+    },
+    /// Between two attempts.
+    BackingOff {
+        until: Instant,
+    },
+}
+
+/// A rung of the stop ladder: what was done last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    ClosedStdin,
+    Terminated,
+    Killed,
+}
+
+/// What follows when the process has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Stop,
+    Again,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    Wanted,
+    Unwanted,
+    /// No process could be made.
+    NotSpawned(Arc<str>),
+    Greeted,
+    /// The handshake went wrong.
+    NotGreeted(Arc<str>),
+    /// Its stdout ended, but the process is there.
+    Mute,
+    /// The process has ended.
+    Exited(Arc<str>),
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    Spawn,
+    CloseStdin,
+    Terminate,
+    Kill,
+    /// The process is gone: settle what it was working on.
+    Lost(Arc<str>),
+    /// Requests may wait no longer: say this.
+    GiveUp(Arc<str>),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Lifecycle {
+    pace: Pace,
+    state: State,
+    /// Failures since the last time of health.
+    failures: u32,
+    starts: u64,
+    trouble: Option<Arc<str>>,
+    wanted: bool,
+}
+
+// === impl Pace ===
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            start_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(5),
+            backoff_min: Duration::from_millis(200),
+            backoff_max: Duration::from_secs(30),
+            forgiven_after: Duration::from_secs(60),
+            patience: 3,
+        }
+    }
+}
+
+// === impl Lifecycle ===
+
+impl Lifecycle {
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, state: State::Stopped, failures: 0, starts: 0, trouble: None, wanted: false }
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Failures since the last time of health.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// How many processes there have been.
+    pub fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// What went wrong last, until the child has been healthy again.
+    pub fn trouble(&self) -> Option<&Arc<str>> {
+        self.trouble.as_ref()
+    }
+
+    /// Whether it failed so often that requests are refused at once.
+    pub fn is_hopeless(&self) -> bool {
+        self.failures >= self.pace.patience && !matches!(self.state, State::Ready { .. })
+    }
+
+    /// The name of the state, as status pages show it.
+    pub fn label(&self) -> &'static str {
+        match self.state {
+            State::Stopped => "stopped",
+            _ if self.is_hopeless() => "failed",
+            State::Starting { .. } => "starting",
+            State::Ready { .. } => "ready",
+            State::Draining { .. } => "draining",
+            State::BackingOff { .. } => "backing-off",
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Stopped => None,
+            State::Starting { since } => Some(since + self.pace.start_timeout),
+            State::Ready { since } => (self.failures > 0).then(|| since + self.pace.forgiven_after),
+            State::Draining { until, .. } | State::BackingOff { until } => Some(until),
+        }
+    }
+
+    /// Takes what happened and adds what is to be done. `chance` is any number; it spreads restarts over time.
+    pub fn step(&mut self, now: Instant, chance: u32, happened: Happened, acts: &mut Vec<Act>) {
+        match happened {
+            Happened::Wanted => {
+                self.wanted = true;
+                if self.state == State::Stopped {
+                    self.start(now, acts);
+                } else if let State::Draining { then, .. } = &mut self.state {
+                    *then = Then::Again;
+                }
+            }
+            Happened::Unwanted => {
+                self.wanted = false;
+                match &mut self.state {
+                    State::Stopped => {}
+                    State::BackingOff { .. } => self.state = State::Stopped,
+                    State::Starting { .. } | State::Ready { .. } => {
+                        self.drain(now, Then::Stop, acts);
+                    }
+                    State::Draining { then, .. } => *then = Then::Stop,
+                }
+            }
+            Happened::NotSpawned(why) => {
+                // A program that cannot be started will not come by waiting.
+                self.failures = self.failures.max(self.pace.patience - 1);
+                self.fail(&why, acts);
+                self.rest(now, chance);
+            }
+            Happened::Greeted => {
+                if matches!(self.state, State::Starting { .. }) {
+                    self.state = State::Ready { since: now };
+                }
+            }
+            Happened::NotGreeted(why) => {
+                if matches!(self.state, State::Starting { .. }) {
+                    self.fail(&why, acts);
+                    self.drain(now, Then::Again, acts);
+                }
+            }
+            Happened::Mute => {
+                if matches!(self.state, State::Starting { .. } | State::Ready { .. }) {
+                    self.fail(&"it closed its standard output".into(), acts);
+                    self.drain(now, Then::Again, acts);
+                }
+            }
+            Happened::Exited(why) => self.exited(now, chance, &why, acts),
+            Happened::Tick => self.tick(now, acts),
+        }
+    }
+
+    fn exited(&mut self, now: Instant, chance: u32, why: &Arc<str>, acts: &mut Vec<Act>) {
+        match self.state {
+            State::Starting { .. } | State::Ready { .. } => {
+                self.forgive(now);
+                self.fail(why, acts);
+                self.rest(now, chance);
+            }
+            State::Draining { then: Then::Again, .. } => {
+                acts.push(Act::Lost(Arc::clone(why)));
+                if self.failures == 0 {
+                    self.start(now, acts);
+                } else {
+                    self.rest(now, chance);
+                }
+            }
+            State::Draining { then: Then::Stop, .. } => {
+                acts.push(Act::Lost(Arc::clone(why)));
+                self.state = State::Stopped;
+            }
+            State::Stopped | State::BackingOff { .. } => {}
+        }
+    }
+
+    fn tick(&mut self, now: Instant, acts: &mut Vec<Act>) {
+        if self.deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        match self.state {
+            State::Stopped => {}
+            State::Starting { .. } => {
+                let limit = self.pace.start_timeout.as_secs_f32();
+                let why = format!("it did not answer initialize within {limit} s (start_timeout)");
+                self.fail(&why.into(), acts);
+                self.drain(now, Then::Again, acts);
+            }
+            State::Ready { .. } => self.forgive(now),
+            State::Draining { rung, then, .. } => {
+                let (rung, act) = match rung {
+                    Rung::ClosedStdin => (Rung::Terminated, Act::Terminate),
+                    Rung::Terminated | Rung::Killed => (Rung::Killed, Act::Kill),
+                };
+                acts.push(act);
+                self.state = State::Draining { rung, until: now + self.pace.grace, then };
+            }
+            State::BackingOff { .. } => self.start(now, acts),
+        }
+    }
+
+    fn start(&mut self, now: Instant, acts: &mut Vec<Act>) {
+        self.starts += 1;
+        self.state = State::Starting { since: now };
+        acts.push(Act::Spawn);
+    }
+
+    fn drain(&mut self, now: Instant, then: Then, acts: &mut Vec<Act>) {
+        acts.push(Act::CloseStdin);
+        self.state =
+            State::Draining { rung: Rung::ClosedStdin, until: now + self.pace.grace, then };
+    }
+
+    fn forgive(&mut self, now: Instant) {
+        if let State::Ready { since } = self.state
+            && now.duration_since(since) >= self.pace.forgiven_after
+        {
+            self.failures = 0;
+            self.trouble = None;
+        }
+    }
+
+    /// Counts a failure, settles what was running, and says when waiting has become pointless.
+    fn fail(&mut self, why: &Arc<str>, acts: &mut Vec<Act>) {
+        self.failures = self.failures.saturating_add(1);
+        self.trouble = Some(Arc::clone(why));
+        acts.push(Act::Lost(Arc::clone(why)));
+        if self.failures >= self.pace.patience {
+            acts.push(Act::GiveUp(Arc::clone(why)));
+        }
+    }
+
+    fn rest(&mut self, now: Instant, chance: u32) {
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let full = (self.pace.backoff_min * (1 << doublings)).min(self.pace.backoff_max);
+        // Between four and five fifths: servers that fell together do not rise together.
+        let share = 0.8 + 0.2 * f64::from(chance) / f64::from(u32::MAX);
+        let until = now + full.mul_f64(share);
+        self.state = if self.wanted { State::BackingOff { until } } else { State::Stopped };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Life {
+        machine: Lifecycle,
+        now: Instant,
+    }
+
+    impl Life {
+        fn new() -> Self {
+            Self { machine: Lifecycle::new(Pace::default()), now: Instant::now() }
+        }
+
+        fn step(&mut self, happened: Happened) -> Vec<Act> {
+            let mut acts = Vec::new();
+            self.machine.step(self.now, 0, happened, &mut acts);
+            acts
+        }
+
+        /// Lets time pass to the next deadline and says how long that was.
+        fn wait(&mut self) -> (Duration, Vec<Act>) {
+            let due = self.machine.deadline().expect("something is due");
+            let passed = due - self.now;
+            self.now = due;
+            (passed, self.step(Happened::Tick))
+        }
+    }
+
+    fn exit() -> Happened {
+        Happened::Exited("exit status 1".into())
+    }
+
+    #[test]
+    fn a_child_is_started_once_however_many_want_it() {
+        let mut life = Life::new();
+        assert_eq!(life.step(Happened::Wanted), [Act::Spawn]);
+        assert_eq!(life.step(Happened::Wanted), []);
+        assert_eq!(life.step(Happened::Greeted), []);
+        assert_eq!((life.machine.label(), life.machine.deadline()), ("ready", None));
+    }
+
+    #[test]
+    fn a_child_that_dies_comes_back_later_each_time_and_is_given_up_on_in_between() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        let why: Arc<str> = "exit status 1".into();
+        let mut pauses = Vec::new();
+        for round in 1..=10 {
+            let acts = life.step(exit());
+            let given_up = acts.contains(&Act::GiveUp(Arc::clone(&why)));
+            assert_eq!(given_up, round >= 3);
+            assert_eq!(acts[0], Act::Lost(Arc::clone(&why)));
+            let (pause, acts) = life.wait();
+            assert_eq!(acts, [Act::Spawn]);
+            pauses.push(pause.as_millis());
+        }
+        assert_eq!(pauses, [160, 320, 640, 1280, 2560, 5120, 10240, 20480, 24000, 24000]);
+        assert_eq!(life.machine.label(), "failed");
+        life.step(Happened::Greeted);
+        assert_eq!(life.machine.label(), "ready");
+    }
+
+    #[test]
+    fn a_minute_of_health_forgives() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        life.step(exit());
+        life.wait();
+        life.step(Happened::Greeted);
+        assert_eq!(life.wait().0, Duration::from_secs(60));
+        assert_eq!((life.machine.failures(), life.machine.trouble()), (0, None));
+    }
+
+    #[test]
+    fn a_missing_program_is_hopeless_at_once_but_tried_again() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        life.step(Happened::NotSpawned("no such program".into()));
+        assert_eq!(life.machine.label(), "failed");
+        assert_eq!(life.wait().1, [Act::Spawn]);
+    }
+
+    #[test]
+    fn a_stubborn_child_is_led_down_the_whole_ladder() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        life.step(Happened::Greeted);
+        assert_eq!(life.step(Happened::Unwanted), [Act::CloseStdin]);
+        assert_eq!(life.wait(), (Duration::from_secs(5), vec![Act::Terminate]));
+        assert_eq!(life.wait(), (Duration::from_secs(5), vec![Act::Kill]));
+        assert_eq!(life.step(exit()), [Act::Lost("exit status 1".into())]);
+        assert_eq!(*life.machine.state(), State::Stopped);
+    }
+
+    #[test]
+    fn a_silent_child_is_replaced() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        let (waited, acts) = life.wait();
+        assert_eq!(waited, Duration::from_secs(60));
+        assert_eq!(acts.last(), Some(&Act::CloseStdin));
+        assert!(life.machine.trouble().unwrap().contains("60 s"));
+        life.step(exit());
+        assert_eq!(life.wait().1, [Act::Spawn]);
+    }
+
+    #[test]
+    fn wanting_a_leaving_child_brings_the_next_one() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        life.step(Happened::Greeted);
+        life.step(Happened::Unwanted);
+        life.step(Happened::Wanted);
+        assert_eq!(life.step(exit()).last(), Some(&Act::Spawn));
+    }
+}

@@ -1,0 +1,45 @@
+//! Where the words for a client go: one HTTP answer or one standing stream, seen from the switchboard.
+
+use bytes::Bytes;
+
+use super::refusal::Refusal;
+use crate::wire::id::EventId;
+
+/// The way to one client's waiting answer or stream. Offering never waits.
+pub trait Outlet {
+    fn offer(&self, event: Event, weight: Weight) -> Offer;
+}
+
+/// What a client is told. The first event decides the form of the HTTP answer: `Answer` is a plain body, `Stream` an
+/// event stream, `Refuse` an error that may choose its status.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The answer becomes a stream of events. With a first id its events can be asked for again; `prime` says to send that id
+    /// at once in an event without data.
+    Stream { first: Option<EventId>, prime: bool },
+    /// A notification or a request for the client.
+    Message { id: Option<EventId>, text: Bytes },
+    /// The response; nothing follows on this outlet. `ok` tells a result from an error.
+    Answer { id: Option<EventId>, text: Bytes, ok: bool },
+    /// The bridge says no before anything was sent.
+    Refuse(Refusal),
+}
+
+/// How much it matters that an event arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Progress and logs: a slow reader loses them.
+    Droppable,
+    /// Answers and questions: room is reserved for them.
+    Needed,
+}
+
+/// What became of an offered event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    Taken,
+    /// The reader is too slow.
+    Full,
+    /// The reader left.
+    Gone,
+}

@@ -1,0 +1,109 @@
+//! Which tools clients may see and call.
+
+use serde_json::value::RawValue;
+
+use crate::config::model::ToolFilter;
+use crate::wire::meta::{self, Members, Params};
+
+/// A filter over tool names.
+#[derive(Clone, Debug)]
+pub struct ToolPolicy {
+    filter: ToolFilter,
+    /// Nothing is filtered, so lists need not be opened.
+    open: bool,
+}
+
+// === impl ToolPolicy ===
+
+impl ToolPolicy {
+    pub fn new(filter: ToolFilter) -> Self {
+        let open = filter.deny.is_empty() && filter.allow.iter().any(|pattern| pattern == "*");
+        Self { filter, open }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub fn allows(&self, tool: &str) -> bool {
+        self.open
+            || (self.filter.allow.iter().any(|pattern| matches(pattern, tool))
+                && !self.filter.deny.iter().any(|pattern| matches(pattern, tool)))
+    }
+
+    /// The result of `tools/list` without the tools that are hidden; `None` if it shows no hidden tool.
+    pub fn trim(&self, result: &str) -> Option<String> {
+        let members = Members::of(result);
+        let tools: Vec<&RawValue> = serde_json::from_str(members.get("tools")?.get()).ok()?;
+        let kept: Vec<&str> = tools
+            .iter()
+            .map(|tool| tool.get())
+            .filter(|tool| {
+                let name = Params::of(Some(tool)).name;
+                let name = name.and_then(|raw| meta::string(raw.get()));
+                name.is_some_and(|name| self.allows(&name))
+            })
+            .collect();
+        if kept.len() == tools.len() {
+            return None;
+        }
+        let rest = members.without(|key| key == "tools");
+        let comma = if rest == "{}" { "" } else { "," };
+        Some(format!("{{\"tools\":[{}]{comma}{}", kept.join(","), &rest[1..]))
+    }
+}
+
+/// Whether `*` in a pattern, standing for any run of characters, makes it fit the whole text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(head) else { return false };
+    rest.is_empty()
+        || (0..=text.len())
+            .filter(|cut| text.is_char_boundary(*cut))
+            .any(|cut| matches(rest, &text[cut..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(allow: &[&str], deny: &[&str]) -> ToolPolicy {
+        let own = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        ToolPolicy::new(ToolFilter { allow: own(allow), deny: own(deny) })
+    }
+
+    #[test]
+    fn patterns_fit_whole_names() {
+        for (pattern, text, fits) in [
+            ("*", "any", true),
+            ("git_*", "git_log", true),
+            ("git_*", "legit_log", false),
+            ("*_log", "git_log", true),
+            ("g*t_*g", "git_log", true),
+            ("git", "git_log", false),
+            ("", "", true),
+            ("*é*", "caféx", true),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn denied_tools_are_hidden_and_refused() {
+        let policy = policy(&["git_*"], &["git_push"]);
+        assert!(policy.allows("git_log") && !policy.allows("git_push") && !policy.allows("rm"));
+        let list = r#"{"tools":[{"name":"git_log"},{"name":"git_push"}],"nextCursor":"c"}"#;
+        assert_eq!(
+            policy.trim(list).as_deref(),
+            Some(r#"{"tools":[{"name":"git_log"}],"nextCursor":"c"}"#)
+        );
+        assert_eq!(policy.trim(r#"{"tools":[{"name":"git_log"}]}"#), None);
+        assert_eq!(policy.trim(r#"{"tools":[{"name":"rm"}]}"#).as_deref(), Some(r#"{"tools":[]}"#));
+    }
+
+    #[test]
+    fn the_default_filters_nothing() {
+        assert!(ToolPolicy::new(ToolFilter::default()).is_open());
+        assert!(!policy(&["a"], &[]).is_open());
+    }
+}

@@ -1,0 +1,221 @@
+//! The events of a session's streams, kept for clients that lose a connection and come back.
+//!
+//! Each stream has a ring of its own; ids rise by one in it. A stream is kept while its call runs or its reader is there,
+//! and for a while after its reader vanished. Too many events, too many bytes or too much age, and the oldest go; whoever
+//! asks for events that are gone is told so rather than given a gap.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::wire::id::{EventId, StreamId};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub events_max: usize,
+    pub bytes_max: usize,
+    pub age_max: Duration,
+    pub streams_max: usize,
+}
+
+/// The streams of one session.
+#[derive(Debug, Default)]
+pub struct StreamLog {
+    streams: BTreeMap<StreamId, Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    events: VecDeque<Bytes>,
+    /// The number of the first event kept; the event before it, the priming one, has number 0.
+    first: u64,
+    bytes: usize,
+    /// The last event is the response; nothing follows it.
+    complete: bool,
+    /// Since when nobody reads it.
+    abandoned: Option<Instant>,
+}
+
+/// What a client that comes back is given.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Replay {
+    pub events: Vec<(EventId, Bytes)>,
+    pub complete: bool,
+}
+
+// === impl Bounds ===
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            events_max: 1000,
+            bytes_max: 8 << 20,
+            age_max: Duration::from_secs(300),
+            streams_max: 64,
+        }
+    }
+}
+
+// === impl StreamLog ===
+
+impl StreamLog {
+    /// Begins a stream. Beyond the bound of streams the one abandoned longest is forgotten.
+    pub fn open(&mut self, id: StreamId, bounds: &Bounds) {
+        if self.streams.len() >= bounds.streams_max {
+            let longest = self
+                .streams
+                .iter()
+                .filter_map(|(id, stream)| stream.abandoned.map(|since| (since, *id)))
+                .min();
+            if let Some((_, id)) = longest {
+                self.streams.remove(&id);
+            }
+        }
+        self.streams.entry(id).or_insert_with(|| Stream {
+            events: VecDeque::new(),
+            first: 1,
+            bytes: 0,
+            complete: false,
+            abandoned: None,
+        });
+    }
+
+    /// The id the next event of a stream will have; `None` if there is no such stream.
+    pub fn next(&self, id: StreamId) -> Option<EventId> {
+        let stream = self.streams.get(&id)?;
+        Some(EventId { stream: id, seq: stream.first + stream.events.len() as u64 })
+    }
+
+    /// Adds an event and gives its id; `None` if there is no such stream.
+    pub fn push(&mut self, id: StreamId, text: &Bytes, bounds: &Bounds) -> Option<EventId> {
+        let event = self.next(id)?;
+        let stream = self.streams.get_mut(&id)?;
+        stream.bytes += text.len();
+        stream.events.push_back(text.clone());
+        while stream.events.len() > bounds.events_max
+            || (stream.bytes > bounds.bytes_max && stream.events.len() > 1)
+        {
+            let Some(oldest) = stream.events.pop_front() else { break };
+            stream.bytes -= oldest.len();
+            stream.first += 1;
+        }
+        Some(event)
+    }
+
+    /// Marks that the response has been added.
+    pub fn complete(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.complete = true;
+        }
+    }
+
+    /// Marks that nobody reads the stream any more.
+    pub fn abandon(&mut self, id: StreamId, now: Instant) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.abandoned.get_or_insert(now);
+        }
+    }
+
+    /// What came after an event, for a reader that takes the stream up again.
+    pub fn replay(&mut self, after: EventId) -> Option<Replay> {
+        let stream = self.streams.get_mut(&after.stream)?;
+        let end = stream.first + stream.events.len() as u64;
+        if after.seq + 1 < stream.first || after.seq >= end {
+            return None;
+        }
+        let skip = usize::try_from(after.seq + 1 - stream.first).ok()?;
+        stream.abandoned = None;
+        let first = stream.first;
+        let events = stream
+            .events
+            .iter()
+            .enumerate()
+            .skip(skip)
+            .map(|(n, text)| {
+                (EventId { stream: after.stream, seq: first + n as u64 }, text.clone())
+            })
+            .collect();
+        Some(Replay { events, complete: stream.complete })
+    }
+
+    pub fn forget(&mut self, id: StreamId) {
+        self.streams.remove(&id);
+    }
+
+    /// Forgets what has been abandoned too long. True if anything is left.
+    pub fn sweep(&mut self, now: Instant, bounds: &Bounds) -> bool {
+        self.streams.retain(|_, stream| {
+            stream.abandoned.is_none_or(|since| now.duration_since(since) < bounds.age_max)
+        });
+        !self.streams.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: StreamId = StreamId(9);
+
+    fn event(seq: u64) -> EventId {
+        EventId { stream: STREAM, seq }
+    }
+
+    fn seqs(log: &mut StreamLog, after: u64) -> Option<Vec<u64>> {
+        Some(log.replay(event(after))?.events.into_iter().map(|(id, _)| id.seq).collect())
+    }
+
+    fn filled(events: usize, bounds: &Bounds) -> StreamLog {
+        let mut log = StreamLog::default();
+        log.open(STREAM, bounds);
+        for n in 1..=events {
+            let id = log.push(STREAM, &Bytes::from(vec![b'x'; 10]), bounds).unwrap();
+            assert_eq!(id.seq, n as u64);
+        }
+        log
+    }
+
+    #[test]
+    fn a_returning_reader_gets_what_came_after_its_last_event() {
+        let mut log = filled(3, &Bounds::default());
+        assert_eq!(seqs(&mut log, 0), Some(vec![1, 2, 3]));
+        assert_eq!(seqs(&mut log, 2), Some(vec![3]));
+        assert_eq!(seqs(&mut log, 3), Some(vec![]));
+        assert_eq!(seqs(&mut log, 4), None, "an id this stream never gave");
+        assert_eq!(log.replay(EventId { stream: StreamId(1), seq: 0 }), None);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_a_gap_is_never_served() {
+        let by_count = Bounds { events_max: 2, ..Bounds::default() };
+        let mut log = filled(5, &by_count);
+        assert_eq!(seqs(&mut log, 3), Some(vec![4, 5]));
+        assert_eq!(seqs(&mut log, 2), None);
+        let by_bytes = Bounds { bytes_max: 25, ..Bounds::default() };
+        assert_eq!(seqs(&mut filled(5, &by_bytes), 3), Some(vec![4, 5]));
+    }
+
+    #[test]
+    fn abandoned_streams_age_and_make_room() {
+        let bounds = Bounds { streams_max: 2, ..Bounds::default() };
+        let now = Instant::now();
+        let mut log = filled(1, &bounds);
+        log.open(StreamId(10), &bounds);
+        log.abandon(STREAM, now);
+        log.open(StreamId(11), &bounds);
+        assert_eq!(log.replay(event(0)), None, "it made room");
+        log.abandon(StreamId(10), now);
+        assert!(log.sweep(now + Duration::from_secs(301), &bounds));
+        assert_eq!(log.len(), 1);
+    }
+}

@@ -1,0 +1,188 @@
+//! The child's own questions: sampling, elicitation, roots, ping.
+//!
+//! A question carries no link to the call that caused it, so it is put on the answer of the call that most likely did: the
+//! latest that can ask and be asked on. Failing that on a standing stream, failing that it waits a little for one. A shared
+//! child has been told that nobody can answer it, and is told so again.
+
+use bytes::Bytes;
+
+use super::{Child, Switchboard, Tenancy};
+use crate::bridge::ask::{self, Ask};
+use crate::bridge::call::{Path, Stage};
+use crate::bridge::lane;
+use crate::bridge::outlet::{Outlet, Weight};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::timers::Due;
+use crate::bridge::turn::{Dropped, Turn};
+use crate::wire::fault::{self, Fault};
+use crate::wire::frame::{Frame, Patch};
+use crate::wire::id::{CallId, FrontId, RawId};
+use crate::wire::method::Method;
+
+impl<R: Outlet> Switchboard<R> {
+    pub(super) fn asked(&mut self, frame: &Frame, turn: &mut Turn) {
+        let Some(child_id) = frame.id() else { return };
+        if frame.method() == Method::Ping {
+            return turn.send(fault::result(&child_id, "{}"));
+        }
+        let front = match self.whom_to_ask(frame.method()) {
+            Ok(front) => front,
+            Err(why) => return turn.send(why.fault().answer(Some(&child_id))),
+        };
+        self.asks_made += 1;
+        let serial = self.asks_made;
+        let id = ask::client_id(serial);
+        let at = frame.id_span().expect("requests have ids");
+        let text = frame.splice(&[Patch { at, with: id.as_str().as_bytes() }]);
+
+        let call = self.likely_cause(front);
+        let on_call = call.filter(|c| self.tell_call(*c, &text, Weight::Needed, turn));
+        let told = on_call.is_some() || self.tell_front(front, &text, Weight::Needed, turn);
+        if !told {
+            self.timers.set(turn.now + self.limits.push_wait, Due::Ask(serial));
+        }
+        let unsent = (!told).then_some(text);
+        self.asks.insert(serial, Ask { front, child_id, call, unsent });
+    }
+
+    /// The one client of this child, if it can be asked this.
+    fn whom_to_ask(&self, method: Method) -> Result<FrontId, Refusal> {
+        let kind = ask::kind(method);
+        let what = kind.map_or("requests from the server", lane::name);
+        if self.tenancy == Tenancy::Shared || matches!(self.child, Child::Absent { .. }) {
+            return Err(Refusal::CapabilityMissing(what));
+        }
+        let Some((front, record)) = self.fronts.iter().next() else {
+            return Err(Refusal::ClientLeft);
+        };
+        if kind.is_some_and(|kind| !record.card.declared.contains(kind)) {
+            return Err(Refusal::CapabilityMissing(what));
+        }
+        if self.asks.len() >= self.limits.asks_max {
+            let server = self.limits.server.clone();
+            return Err(Refusal::Busy {
+                server,
+                what: "too many questions to its client are open",
+            });
+        }
+        Ok(*front)
+    }
+
+    /// The latest call that may ask and can be asked on.
+    fn likely_cause(&self, front: FrontId) -> Option<CallId> {
+        self.calls
+            .iter()
+            .filter(|(_, call)| {
+                call.state == Stage::Flying
+                    && call.front() == Some(front)
+                    && call.method.may_ask()
+                    && (call.can_stream() || matches!(call.path, Path::Standing))
+            })
+            .map(|(id, _)| *id)
+            .max()
+    }
+
+    /// A client's response to a question.
+    pub(super) fn answered(&mut self, front: FrontId, answer: &Frame, turn: &mut Turn) {
+        let serial = answer.id().as_ref().and_then(ask::serial);
+        let known = serial.filter(|serial| {
+            self.asks.get(serial).is_some_and(|ask| ask.front == front && ask.unsent.is_none())
+        });
+        let Some(ask) = known.and_then(|serial| self.asks.remove(&serial)) else {
+            return turn.dropped(Dropped::StrayAnswer);
+        };
+        let at = answer.id_span().expect("it was found by its id");
+        turn.send(answer.splice(&[Patch { at, with: ask.child_id.as_str().as_bytes() }]));
+    }
+
+    /// A standing stream has come: questions that waited for one go there.
+    pub(super) fn ask_again(&mut self, front: FrontId, turn: &mut Turn) {
+        let waiting: Vec<(u64, Bytes)> = self
+            .asks
+            .iter()
+            .filter(|(_, ask)| ask.front == front)
+            .filter_map(|(serial, ask)| Some((*serial, ask.unsent.clone()?)))
+            .collect();
+        for (serial, text) in waiting {
+            if self.tell_front(front, &text, Weight::Needed, turn)
+                && let Some(ask) = self.asks.get_mut(&serial)
+            {
+                ask.unsent = None;
+            }
+        }
+    }
+
+    /// No stream came in time.
+    pub(super) fn ask_unheard(&mut self, serial: u64, turn: &mut Turn) {
+        if let Some(ask) = self.asks.remove(&serial) {
+            turn.send(Refusal::NoChannel.fault().answer(Some(&ask.child_id)));
+        }
+    }
+
+    /// The child takes a question back.
+    pub(super) fn ask_cancelled(&mut self, child_id: &RawId, turn: &mut Turn) {
+        let found = self.asks.iter().find(|(_, ask)| ask.child_id == *child_id);
+        let Some(serial) = found.map(|(serial, _)| *serial) else {
+            return turn.dropped(Dropped::StrayAnswer);
+        };
+        if let Some(ask) = self.asks.remove(&serial) {
+            self.take_back(serial, &ask, turn);
+        }
+    }
+
+    /// Tells a client that its answer is no longer wanted.
+    fn take_back(&mut self, serial: u64, ask: &Ask, turn: &mut Turn) {
+        if ask.unsent.is_some() {
+            return;
+        }
+        let id = ask::client_id(serial);
+        let text: Bytes = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{}}}}}"#,
+            id.as_str()
+        )
+        .into();
+        let on_call =
+            ask.call.is_some_and(|call| self.tell_call(call, &text, Weight::Droppable, turn));
+        if !on_call && !self.tell_front(ask.front, &text, Weight::Droppable, turn) {
+            turn.dropped(Dropped::Unheard);
+        }
+    }
+
+    /// The client is gone: the child waits for nothing any more.
+    pub(super) fn client_left(&mut self, front: FrontId, turn: &mut Turn) {
+        let alive = matches!(self.child, Child::Ready { .. });
+        self.asks.retain(|_, ask| {
+            if ask.front == front && alive {
+                turn.send(Refusal::ClientLeft.fault().answer(Some(&ask.child_id)));
+            }
+            ask.front != front
+        });
+    }
+
+    /// The child is gone: clients need not think about its questions any more.
+    pub(super) fn lose_asks(&mut self, turn: &mut Turn) {
+        for (serial, ask) in std::mem::take(&mut self.asks) {
+            self.take_back(serial, &ask, turn);
+        }
+    }
+
+    /// When the last call that may ask has been answered, questions put on such calls have lost their cause; they are
+    /// answered here so that none is held for a client that forgot it.
+    pub(super) fn release_asks(&mut self, turn: &mut Turn) {
+        if self.asks.is_empty() || self.calls.values().any(|call| call.method.may_ask()) {
+            return;
+        }
+        let caused: Vec<u64> = self
+            .asks
+            .iter()
+            .filter(|(_, ask)| ask.call.is_some())
+            .map(|(serial, _)| *serial)
+            .collect();
+        for serial in caused {
+            let Some(ask) = self.asks.remove(&serial) else { continue };
+            let why = "the call this question belonged to has ended";
+            turn.send(Fault::new(fault::INTERNAL_ERROR, why).answer(Some(&ask.child_id)));
+            self.take_back(serial, &ask, turn);
+        }
+    }
+}

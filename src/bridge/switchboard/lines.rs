@@ -1,0 +1,116 @@
+//! What the child says.
+
+use bytes::Bytes;
+
+use super::{Child, Switchboard};
+use crate::bridge::call::{Call, Stage};
+use crate::bridge::outlet::Outlet;
+use crate::bridge::turn::{Dropped, Outcome, Turn};
+use crate::wire::fault;
+use crate::wire::frame::{Frame, Kind, Patch};
+use crate::wire::id::{CallId, Numbered, UpstreamId};
+use crate::wire::meta::Members;
+use crate::wire::method::Method;
+use crate::wire::version::Version;
+
+/// Revision 2025-11-25 answers with this code that its user must visit a page first. Older clients do not know it.
+const URL_ELICITATION_REQUIRED: &str = "-32042";
+
+impl<R: Outlet> Switchboard<R> {
+    /// Takes a message of the child.
+    pub fn line(&mut self, frame: &Frame, turn: &mut Turn) {
+        match frame.kind() {
+            Kind::Result | Kind::Error => self.response(frame, turn),
+            Kind::Request => self.asked(frame, turn),
+            Kind::Notification if matches!(self.child, Child::Ready { .. }) => {
+                self.notice(frame, turn);
+            }
+            Kind::Notification => turn.dropped(Dropped::Unheard),
+        }
+    }
+
+    fn response(&mut self, frame: &Frame, turn: &mut Turn) {
+        match frame.id_number().and_then(|number| UpstreamId(number).read()) {
+            Some(Numbered::Call { call: id, repeated }) => match self.calls.get(&id) {
+                Some(call) if call.state == Stage::Flying && call.repeated == repeated => {
+                    let text = self.for_client(call, frame);
+                    let outcome = outcome(frame);
+                    self.settle(id, &text, outcome, turn);
+                    self.release_asks(turn);
+                    self.pump(turn);
+                }
+                _ => turn.dropped(Dropped::StrayAnswer),
+            },
+            Some(Numbered::Own(serial)) => self.own_answer(serial, frame, turn),
+            None => turn.dropped(Dropped::StrayAnswer),
+        }
+    }
+
+    /// The child's answer with its client's id, trimmed by policy where it lists tools.
+    fn for_client(&self, call: &Call<R>, frame: &Frame) -> Bytes {
+        let id = Patch {
+            at: frame.id_span().expect("it was found by its id"),
+            with: call.client_id.as_str().as_bytes(),
+        };
+        if let (Kind::Error, Some(old)) = (frame.kind(), self.too_new_for(call, frame)) {
+            return old;
+        }
+        let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
+        let trimmed = frame.payload().filter(|_| hides).and_then(|r| self.limits.tools.trim(r));
+        let (Some(trimmed), Some(at)) = (trimmed, frame.payload_span()) else {
+            return frame.splice(&[id]);
+        };
+        let result = Patch { at, with: trimmed.as_bytes() };
+        if at.start < id.at.start {
+            frame.splice(&[result, id])
+        } else {
+            frame.splice(&[id, result])
+        }
+    }
+
+    /// An error whose code its client cannot know, said in words it can.
+    fn too_new_for(&self, call: &Call<R>, frame: &Frame) -> Option<Bytes> {
+        let version = call
+            .front()
+            .and_then(|front| self.fronts.get(&front))
+            .map_or(Version::ASSUMED, |front| front.card.version);
+        let error = Members::of(frame.payload()?);
+        if version >= Version::V2025_11_25 || error.get("code")?.get() != URL_ELICITATION_REQUIRED {
+            return None;
+        }
+        let message = error.get("message").map_or("\"URL elicitation required\"", |m| m.get());
+        let (id, code) = (call.client_id.as_str(), fault::INTERNAL_ERROR);
+        Some(
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#
+            )
+            .into(),
+        )
+    }
+
+    /// An answer to a request of the bridge's own: only subscriptions wait for one.
+    fn own_answer(&mut self, serial: u64, frame: &Frame, turn: &mut Turn) {
+        let Some(decided) = self.topics.decided(serial, frame.kind() == Kind::Result) else {
+            return;
+        };
+        for id in decided.calls {
+            self.share(id, frame, turn);
+        }
+        if let Some(uri) = decided.unwanted {
+            self.ask_child("resources/unsubscribe", "uri", &uri, turn);
+        }
+        self.pump(turn);
+    }
+
+    /// Gives one of several waiting calls the answer to all of them.
+    fn share(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let at = frame.id_span().expect("it was found by its id");
+        let text = frame.splice(&[Patch { at, with: call.client_id.as_str().as_bytes() }]);
+        self.settle(id, &text, outcome(frame), turn);
+    }
+}
+
+fn outcome(frame: &Frame) -> Outcome {
+    if frame.kind() == Kind::Result { Outcome::Result } else { Outcome::Error }
+}

@@ -1,0 +1,314 @@
+//! The switchboard of one slot: it gives every request a number of its own, remembers whose it is, and brings what the child
+//! says to the one it concerns.
+//!
+//! What always holds, and is tested over random orders and lines:
+//! every call is settled exactly once; no upstream number is used twice; a late or unknown answer changes nothing but a
+//! counter; every ask is answered, by its client or by us; nothing of one session reaches another; event ids of a stream
+//! rise; no table outgrows its bound.
+//!
+//! - `orders`: what clients want          - `lines`: what the child says
+//! - `asking`: the child's own questions  - `notices`: progress, logs, changes
+//! - `telling`: the ways to a client      - `settling`: how calls end
+//! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
+
+mod asking;
+mod lines;
+mod notices;
+mod orders;
+mod settling;
+mod streams;
+mod subscribing;
+mod telling;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ask::Ask;
+use super::call::Call;
+pub use super::call::{Caller, Reach};
+use super::front::{Front, FrontCard, Level, Principal, Vanish};
+use super::greeting::{Abilities, Greeting};
+use super::outlet::Outlet;
+use super::policy::ToolPolicy;
+use super::stream_log::Bounds;
+use super::timers::{Due, Timers};
+use super::topics::Topics;
+use super::turn::Turn;
+use crate::wire::frame::Frame;
+use crate::wire::id::{CallId, EventId, FrontId, ServerName, StreamId};
+
+/// Who is behind the fronts of a switchboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenancy {
+    /// Any number of sessions. The child was told that its client can answer nothing.
+    Shared,
+    /// One session. The child knows its client.
+    Private,
+}
+
+/// What a switchboard is allowed.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub server: ServerName,
+    /// Calls at the child at once; 0 is no limit.
+    pub concurrency: usize,
+    pub request_timeout: Duration,
+    pub request_timeout_max: Duration,
+    pub start_wait: Duration,
+    pub push_wait: Duration,
+    pub commit_after: Duration,
+    /// How long a call goes on whose client has gone and cannot be answered any more.
+    pub orphan_ttl: Duration,
+    /// Questions of the child open at once.
+    pub asks_max: usize,
+    pub log: Bounds,
+    pub tools: ToolPolicy,
+}
+
+/// What a client wants.
+#[derive(Debug)]
+pub enum Order<R> {
+    /// A session begins.
+    Open { front: FrontId, card: FrontCard },
+    /// A request. `call` has never been used on this switchboard before.
+    Call { call: CallId, caller: Caller, request: Frame, reach: Reach<R> },
+    /// A notification.
+    Notify { front: FrontId, note: Frame },
+    /// The response to an ask.
+    Answer { front: FrontId, answer: Frame },
+    /// A standing stream.
+    Listen { call: CallId, front: FrontId, outlet: R, vanish: Vanish },
+    /// A lost stream is taken up again.
+    Attach { call: CallId, front: FrontId, after: EventId, outlet: R },
+    /// The reader of a call's answer or of a standing stream has gone, after all of it (`finished`) or before.
+    Goodbye { call: CallId, finished: bool },
+    /// A session ends.
+    Close { front: FrontId },
+}
+
+/// The switchboard. `R` is where replies go: a channel in life, a letter box in tests.
+#[derive(Debug)]
+pub struct Switchboard<R> {
+    tenancy: Tenancy,
+    limits: Limits,
+    child: Child,
+    fronts: HashMap<FrontId, Front<R>>,
+    calls: HashMap<CallId, Call<R>>,
+    /// Calls that wait for the child or behind `concurrency`, in order.
+    waiting: VecDeque<CallId>,
+    flying: usize,
+    /// Ordered, so that of several calls the latest is found and walks are the same every time.
+    asks: BTreeMap<u64, Ask>,
+    asks_made: u64,
+    topics: Topics,
+    /// How many live fronts each principal has; log messages reach a shared child's clients only if they are one party.
+    principals: HashMap<Principal, usize>,
+    child_level: Option<Level>,
+    own_requests: u64,
+    /// Who reads which stream, where that is not simply the call of the same number.
+    readers: HashMap<CallId, Reader>,
+    timers: Timers,
+    sweeping: bool,
+    /// Makes stream ids differ from those of an earlier process.
+    stream_base: u64,
+}
+
+/// Somebody at the end of a stream.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    front: FrontId,
+    stream: StreamId,
+}
+
+/// What is known of the child.
+#[derive(Debug)]
+enum Child {
+    /// It is not there, or not ready. `hopeless` says why waiting is pointless.
+    Absent {
+        hopeless: Option<Arc<str>>,
+        before: bool,
+    },
+    Ready {
+        abilities: Box<Abilities>,
+        initialized: bool,
+    },
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// The defaults of the configuration, for one server.
+    pub fn new(server: ServerName) -> Self {
+        Self {
+            server,
+            concurrency: 0,
+            request_timeout: Duration::from_secs(600),
+            request_timeout_max: Duration::from_secs(3600),
+            start_wait: Duration::from_secs(20),
+            push_wait: Duration::from_secs(5),
+            commit_after: Duration::from_secs(5),
+            orphan_ttl: Duration::from_secs(300),
+            asks_max: 1024,
+            log: Bounds::default(),
+            tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
+        }
+    }
+}
+
+// === impl Switchboard ===
+
+impl<R: Outlet> Switchboard<R> {
+    /// How often kept events and abandoned calls are looked through.
+    const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+    /// A switchboard without a child. `stream_base` is a number that no earlier process has used, such as the time.
+    pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64) -> Self {
+        Self {
+            tenancy,
+            limits,
+            child: Child::Absent { hopeless: None, before: false },
+            fronts: HashMap::new(),
+            calls: HashMap::new(),
+            waiting: VecDeque::new(),
+            flying: 0,
+            asks: BTreeMap::new(),
+            asks_made: 0,
+            topics: Topics::default(),
+            principals: HashMap::new(),
+            child_level: None,
+            own_requests: 0,
+            readers: HashMap::new(),
+            timers: Timers::default(),
+            sweeping: false,
+            stream_base,
+        }
+    }
+
+    pub fn tenancy(&self) -> Tenancy {
+        self.tenancy
+    }
+
+    pub fn fronts(&self) -> usize {
+        self.fronts.len()
+    }
+
+    /// Calls that are not settled.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub fn asks(&self) -> usize {
+        self.asks.len()
+    }
+
+    pub fn abilities(&self) -> Option<&Abilities> {
+        match &self.child {
+            Child::Ready { abilities, .. } => Some(abilities),
+            Child::Absent { .. } => None,
+        }
+    }
+
+    /// Whether anybody would miss the child now: a call or a stream is open.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
+    }
+
+    /// When [`Self::tick`] has something to do.
+    pub fn deadline(&mut self) -> Option<Instant> {
+        let (calls, asks) = (&self.calls, &self.asks);
+        let matters = |due| Self::matters(calls, asks, due);
+        self.timers.tidy(calls.len() + asks.len(), matters);
+        self.timers.next(matters)
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, turn: &mut Turn) {
+        while let Some(due) = self.timers.take(turn.now) {
+            if !Self::matters(&self.calls, &self.asks, due) {
+                continue;
+            }
+            match due {
+                Due::Commit(call) => self.commit(call),
+                Due::Deadline(call) => self.late(call, turn),
+                Due::Ask(serial) => self.ask_unheard(serial, turn),
+                Due::Sweep => self.sweep(turn.now),
+            }
+        }
+    }
+
+    fn matters(calls: &HashMap<CallId, Call<R>>, asks: &BTreeMap<u64, Ask>, due: Due) -> bool {
+        match due {
+            Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
+            Due::Deadline(call) => calls.contains_key(&call),
+            Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
+            Due::Sweep => true,
+        }
+    }
+
+    /// The child answered its handshake.
+    pub fn ready(&mut self, abilities: Box<Abilities>, turn: &mut Turn) {
+        let before = matches!(self.child, Child::Absent { before: true, .. });
+        let lists = abilities.lists;
+        let logging = abilities.logging;
+        // A private child hears of `initialized` from its own client, or with the first request that needs it.
+        let initialized = self.tenancy == Tenancy::Shared || before;
+        if initialized {
+            turn.send(Greeting::close());
+        }
+        self.child = Child::Ready { abilities, initialized };
+        if before {
+            for uri in self.topics.lost() {
+                self.subscribe(&uri, turn);
+            }
+            if logging {
+                self.child_level = None;
+                self.raise_level(turn);
+            }
+            self.announce_all(lists, turn);
+        }
+        self.pump(turn);
+    }
+
+    /// Waiting has become pointless: whoever waits for the child is told why, and so is everybody who comes before it is
+    /// ready again.
+    pub fn give_up(&mut self, why: &Arc<str>, turn: &mut Turn) {
+        let Child::Absent { hopeless, .. } = &mut self.child else { return };
+        *hopeless = Some(Arc::clone(why));
+        for call in std::mem::take(&mut self.waiting) {
+            self.refuse(call, self.no_child(why), turn);
+        }
+    }
+
+    fn stream_of(&self, call: CallId) -> StreamId {
+        StreamId(self.stream_base.wrapping_add(call.0))
+    }
+
+    /// The call whose answer is this stream, if it is one's.
+    fn call_of(&self, stream: StreamId) -> CallId {
+        CallId(stream.0.wrapping_sub(self.stream_base))
+    }
+
+    fn sweep_later(&mut self, now: Instant) {
+        if !self.sweeping {
+            self.sweeping = true;
+            self.timers.set(now + Self::SWEEP_EVERY, Due::Sweep);
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.sweeping = false;
+        let mut left = false;
+        for front in self.fronts.values_mut() {
+            let Some(log) = &mut front.log else { continue };
+            if log.sweep(now, &self.limits.log) {
+                left = true;
+            } else {
+                front.log = None;
+            }
+        }
+        if left {
+            self.sweep_later(now);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The child's notifications: progress, log messages, changes.
+
+use bytes::Bytes;
+
+use super::{Child, Switchboard, Tenancy};
+use crate::bridge::call::{Path, Stage};
+use crate::bridge::front::Level;
+use crate::bridge::greeting::Lists;
+use crate::bridge::outlet::{Outlet, Weight};
+use crate::bridge::turn::{Dropped, Turn};
+use crate::wire::frame::{Frame, Patch};
+use crate::wire::id::{CallId, FrontId, Numbered, RawId, UpstreamId};
+use crate::wire::meta::{self, Params};
+use crate::wire::method::{Method, NoticeRoute};
+
+/// What sessions that never chose a level hear from a shared child.
+const DEFAULT_LEVEL: Level = Level::Info;
+
+impl<R: Outlet> Switchboard<R> {
+    pub(super) fn notice(&mut self, frame: &Frame, turn: &mut Turn) {
+        let params = Params::of(frame.payload());
+        match frame.method().as_notice() {
+            NoticeRoute::Progress => self.progress(frame, &params, turn),
+            NoticeRoute::Log => self.logged(frame, &params, turn),
+            NoticeRoute::Cancel => {
+                if let Some(id) = params.request_id {
+                    self.ask_cancelled(&RawId::new(id.get()), turn);
+                }
+            }
+            NoticeRoute::ResourceUpdated => {
+                let uri = params.uri.and_then(|raw| meta::string(raw.get()));
+                self.updated(&uri.unwrap_or_default(), frame.text(), turn);
+            }
+            NoticeRoute::ListChanged => self.announce(frame.method(), frame.text(), turn),
+            NoticeRoute::Forward => self.for_the_only_client(frame.text(), turn),
+        }
+    }
+
+    fn progress(&mut self, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
+        let number = params.progress_token.and_then(|raw| raw.get().trim_matches('"').parse().ok());
+        let Some(Numbered::Call { call: id, repeated }) =
+            number.and_then(|number| UpstreamId(number).read())
+        else {
+            return turn.dropped(Dropped::StrayProgress);
+        };
+        let value: Option<f64> = params.progress.and_then(|raw| raw.get().parse().ok());
+        let (limits, call) = (&self.limits, self.calls.get_mut(&id));
+        let call = call.filter(|call| call.state == Stage::Flying && call.repeated == repeated);
+        let (Some(call), Some(value)) = (call, value) else {
+            return turn.dropped(Dropped::StrayProgress);
+        };
+        let Some(token) = call.token.clone().filter(|_| value > call.progress) else {
+            return turn.dropped(Dropped::StrayProgress);
+        };
+        call.progress = value;
+        // An orphan's deadline is not moved: nobody is waiting any more.
+        if !matches!(call.path, Path::Own { outlet: None, open: false, .. }) {
+            let longest = call.started + limits.request_timeout_max;
+            call.deadline = (turn.now + limits.request_timeout).min(longest);
+        }
+        let at = meta::place(params.progress_token.expect("it named the call"), frame.text());
+        let text = frame.splice(&[Patch { at, with: token.as_str().as_bytes() }]);
+        self.tell_call_or_front(id, &text, turn);
+    }
+
+    /// A message about a call: on its answer if that can hold it, else on its session's stream, else nowhere.
+    fn tell_call_or_front(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) {
+        let front = self.calls.get(&id).and_then(super::Call::front);
+        if self.tell_call(id, text, Weight::Droppable, turn) {
+            return;
+        }
+        if !front.is_some_and(|front| self.tell_front(front, text, Weight::Droppable, turn)) {
+            turn.dropped(Dropped::Unheard);
+        }
+    }
+
+    fn logged(&mut self, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
+        let level = params.level.and_then(|raw| meta::string(raw.get()));
+        // An unknown level is shown: it is better heard than lost.
+        let level = level.and_then(|name| Level::parse(&name)).unwrap_or(Level::Emergency);
+        if !self.is_one_party() {
+            return turn.dropped(Dropped::Unheard);
+        }
+        if let Some((call, front)) = self.only_call() {
+            if front.is_some_and(|front| self.wants(front, level)) {
+                return self.tell_call_or_front(call, frame.text(), turn);
+            }
+            return turn.dropped(Dropped::Unheard);
+        }
+        let audience: Vec<FrontId> = self
+            .fronts
+            .iter()
+            .filter(|(id, front)| !front.standing.is_empty() && self.wants(**id, level))
+            .map(|(id, _)| *id)
+            .collect();
+        if audience.is_empty() {
+            turn.dropped(Dropped::Unheard);
+        }
+        for front in audience {
+            self.tell_front(front, frame.text(), Weight::Droppable, turn);
+        }
+    }
+
+    /// Whether all who use this child are one party, so that a log line meant for one may be seen by another.
+    fn is_one_party(&self) -> bool {
+        let mut seen = self.principals.keys();
+        let first = seen.next();
+        seen.next().is_none()
+            && self
+                .calls
+                .values()
+                .filter_map(super::Call::implicit)
+                .all(|principal| first.is_none_or(|first| first == principal))
+    }
+
+    fn wants(&self, front: FrontId, level: Level) -> bool {
+        let chosen = self.fronts.get(&front).and_then(|front| front.level);
+        match (chosen, self.tenancy) {
+            (Some(least), _) => level >= least,
+            (None, Tenancy::Private) => true,
+            (None, Tenancy::Shared) => level >= DEFAULT_LEVEL,
+        }
+    }
+
+    /// The call the child is working on, if it is one.
+    fn only_call(&self) -> Option<(CallId, Option<FrontId>)> {
+        let mut flying = self.calls.iter().filter(|(_, call)| call.state == Stage::Flying);
+        let (id, call) = flying.next()?;
+        flying.next().is_none().then(|| (*id, call.front()))
+    }
+
+    fn updated(&mut self, uri: &str, text: &Bytes, turn: &mut Turn) {
+        let mut audience = self.topics.audience(uri);
+        if audience.is_empty() && self.tenancy == Tenancy::Private {
+            // Old servers tell of resources nobody subscribed to; their one client may want it.
+            audience.extend(self.fronts.keys());
+        }
+        if audience.is_empty() {
+            turn.dropped(Dropped::Unheard);
+        }
+        for front in audience {
+            if !self.tell_front(front, text, Weight::Needed, turn) {
+                turn.dropped(Dropped::Unheard);
+            }
+        }
+    }
+
+    /// Tells every session once that a list has changed, or remembers to.
+    fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
+        let mut fronts: Vec<FrontId> = self.fronts.keys().copied().collect();
+        fronts.sort_unstable();
+        for id in fronts {
+            if !self.tell_front(id, text, Weight::Needed, turn)
+                && let Some(front) = self.fronts.get_mut(&id)
+            {
+                front.unheard.add(method);
+            }
+        }
+    }
+
+    /// After a restart every list may have changed.
+    pub(super) fn announce_all(&mut self, lists: Lists, turn: &mut Turn) {
+        for (announced, method) in [
+            (lists.tools, Method::ToolsListChanged),
+            (lists.resources, Method::ResourcesListChanged),
+            (lists.prompts, Method::PromptsListChanged),
+        ] {
+            if announced {
+                self.announce(method, &bare_notice(method), turn);
+            }
+        }
+    }
+
+    /// A notification nobody knows here: to the one session of a private child, to nobody from a shared one.
+    fn for_the_only_client(&mut self, text: &Bytes, turn: &mut Turn) {
+        let front = self.fronts.keys().next().copied();
+        let Some(front) = front.filter(|_| self.tenancy == Tenancy::Private) else {
+            return turn.dropped(Dropped::Unheard);
+        };
+        match self.only_call() {
+            Some((call, Some(_))) => self.tell_call_or_front(call, text, turn),
+            _ if self.tell_front(front, text, Weight::Droppable, turn) => {}
+            _ => turn.dropped(Dropped::Unheard),
+        }
+    }
+
+    /// Tells the child the most verbose level anybody wants, if that has changed.
+    pub(super) fn raise_level(&mut self, turn: &mut Turn) {
+        let wanted = self.fronts.values().filter_map(|front| front.level).min();
+        let logging = matches!(&self.child, Child::Ready { abilities, .. } if abilities.logging);
+        if !logging || wanted == self.child_level {
+            return;
+        }
+        self.child_level = wanted;
+        let level = wanted.unwrap_or(DEFAULT_LEVEL);
+        self.ask_child("logging/setLevel", "level", level.name(), turn);
+    }
+}
+
+/// A notification that a list has changed, as the bridge tells it by itself.
+pub(super) fn bare_notice(method: Method) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, method.name()).into()
+}

@@ -1,0 +1,287 @@
+//! What clients want: sessions, calls, notifications, streams, goodbyes.
+
+use bytes::Bytes;
+
+use super::{Child, Order, Switchboard, Tenancy};
+use crate::bridge::call::{Call, Caller, Path, Reach, Stage};
+use crate::bridge::front::{Front, FrontCard, Level};
+use crate::bridge::greeting::Greeting;
+use crate::bridge::outlet::{Event, Outlet, Weight};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::timers::Due;
+use crate::bridge::turn::{Dropped, Outcome, Turn};
+use crate::wire::fault;
+use crate::wire::frame::{Frame, Patch};
+use crate::wire::id::{CallId, FrontId, RawId, UpstreamId};
+use crate::wire::meta::{self, Members, Params};
+use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
+
+impl<R: Outlet> Switchboard<R> {
+    /// Takes what a client wants.
+    pub fn order(&mut self, order: Order<R>, turn: &mut Turn) {
+        match order {
+            Order::Open { front, card } => self.open(front, card),
+            Order::Call { call, caller, request, reach } => {
+                self.call(call, caller, request, reach, turn);
+            }
+            Order::Notify { front, note } => self.notified(front, &note, turn),
+            Order::Answer { front, answer } => self.answered(front, &answer, turn),
+            Order::Listen { call, front, outlet, vanish } => {
+                self.listen(call, front, outlet, vanish, turn);
+            }
+            Order::Attach { call, front, after, outlet } => {
+                self.attach(call, front, after, outlet);
+            }
+            Order::Goodbye { call, finished } => self.goodbye(call, finished, turn),
+            Order::Close { front } => self.close(front, turn),
+        }
+    }
+
+    fn open(&mut self, id: FrontId, card: FrontCard) {
+        *self.principals.entry(card.principal.clone()).or_default() += 1;
+        self.fronts.insert(id, Front::new(card));
+    }
+
+    fn call(
+        &mut self,
+        id: CallId,
+        caller: Caller,
+        request: Frame,
+        reach: Reach<R>,
+        turn: &mut Turn,
+    ) {
+        let Some(client_id) = request.id() else { return };
+        if let Caller::Front(front) = &caller {
+            let twice = self.fronts.get(front).map(|front| front.call_of(&client_id).is_some());
+            let why = match twice {
+                Some(false) => None,
+                Some(true) => Some(Refusal::DuplicateId),
+                None => Some(Refusal::SessionGone),
+            };
+            if let Some(why) = why {
+                let front = *front;
+                return self.turn_away(front, reach, &client_id, why, turn);
+            }
+        }
+        let absent = matches!(self.child, Child::Absent { .. });
+        let wait = if absent { self.limits.start_wait } else { self.limits.request_timeout };
+        let path = match reach {
+            Reach::Standing => Path::Standing,
+            Reach::Own { outlet, streams } => Path::Own {
+                outlet: Some(outlet),
+                streams,
+                open: false,
+                stream: self.stream_of(id),
+                reader: id,
+            },
+        };
+        let call = Call {
+            client_id: client_id.clone(),
+            method: request.method(),
+            token: None,
+            path,
+            state: Stage::Waiting,
+            name: name_of(&request),
+            request: Some(request),
+            repeated: false,
+            started: turn.now,
+            deadline: turn.now + wait,
+            progress: f64::NEG_INFINITY,
+            caller,
+        };
+        if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
+            front.calls.push((client_id, id));
+        }
+        self.timers.set(call.deadline, Due::Deadline(id));
+        if call.may_commit() {
+            self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
+        }
+        let method = call.method;
+        self.calls.insert(id, call);
+        self.waiting.push_back(id);
+
+        // Some requests are the bridge's own to answer, child or no child.
+        match (method.as_request(), &self.child) {
+            (RequestRoute::Ping, _) => self.settle_empty(id, turn),
+            (RequestRoute::Modern, _) => {
+                self.refuse(id, Refusal::MethodUnknown(method.name().into()), turn);
+            }
+            (_, Child::Absent { hopeless: Some(why), .. }) => {
+                let refusal = self.no_child(why);
+                self.refuse(id, refusal, turn);
+            }
+            _ => self.pump(turn),
+        }
+    }
+
+    /// Says no to a request before it became a call.
+    fn turn_away(
+        &mut self,
+        front: FrontId,
+        reach: Reach<R>,
+        id: &RawId,
+        why: Refusal,
+        turn: &mut Turn,
+    ) {
+        match reach {
+            Reach::Own { outlet, .. } => {
+                let _ = outlet.offer(Event::Refuse(why), Weight::Needed);
+            }
+            Reach::Standing => {
+                let text = why.fault().answer(Some(id));
+                self.tell_front(front, &text, Weight::Needed, turn);
+            }
+        }
+    }
+
+    /// Sends what may be sent of the calls that wait, in order.
+    pub(super) fn pump(&mut self, turn: &mut Turn) {
+        while matches!(self.child, Child::Ready { .. })
+            && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
+        {
+            let Some(id) = self.waiting.pop_front() else { return };
+            self.dispatch(id, turn);
+        }
+    }
+
+    fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(request) = self.request_of(id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let deadline = turn.now + self.limits.request_timeout;
+        if deadline < call.deadline {
+            self.timers.set(deadline, Due::Deadline(id));
+        }
+        call.deadline = deadline;
+        let params = Params::of(request.payload());
+        match call.method.as_request() {
+            RequestRoute::Initialize => return self.initialize(id, turn),
+            RequestRoute::SetLevel => return self.set_level(id, &params, turn),
+            RequestRoute::Subscribe => return self.join(id, &params, turn),
+            RequestRoute::Unsubscribe => return self.leave(id, &params, turn),
+            RequestRoute::CallTool => {
+                let tool = params.name.and_then(|raw| meta::string(raw.get())).unwrap_or_default();
+                if !self.limits.tools.allows(&tool) {
+                    let refusal = Refusal::ToolNotAllowed(tool.as_ref().into());
+                    return self.refuse(id, refusal, turn);
+                }
+            }
+            RequestRoute::Ping | RequestRoute::Modern | RequestRoute::Forward => {}
+        }
+        self.initialized(turn);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = Stage::Flying;
+        self.flying += 1;
+        let number = UpstreamId::call(id, call.repeated).0.to_string();
+        let digits = number.as_bytes();
+        // A shared child is not asked for tasks: it could not tell whose they are.
+        if self.tenancy == Tenancy::Shared && params.task.is_some() {
+            let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
+            let at = request.payload_span().expect("the task stood in it");
+            let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
+            let request = Frame::skim(text).expect("a member was taken out of a sound message");
+            let token = Params::of(request.payload()).meta().progress_token;
+            call.token = token.map(|raw| RawId::new(raw.get()));
+            return turn.send(number_it(&request, token, digits));
+        }
+        let token = params.meta().progress_token;
+        call.token = token.map(|raw| RawId::new(raw.get()));
+        turn.send(number_it(&request, token, digits));
+    }
+
+    fn initialize(&mut self, id: CallId, turn: &mut Turn) {
+        let (Some(call), Child::Ready { abilities, .. }) = (self.calls.get(&id), &self.child)
+        else {
+            return;
+        };
+        let Some(front) = call.front().and_then(|front| self.fronts.get(&front)) else {
+            return self.refuse(id, Refusal::NeedsSession("initialize".into()), turn);
+        };
+        let text = abilities.answer(&call.client_id, front.card.version);
+        self.settle(id, &text, Outcome::Result, turn);
+    }
+
+    pub(super) fn settle_empty(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let text = fault::result(&call.client_id, "{}");
+        self.settle(id, &text, Outcome::Result, turn);
+    }
+
+    fn set_level(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
+        let (Some(call), Child::Ready { abilities, .. }) = (self.calls.get(&id), &self.child)
+        else {
+            return;
+        };
+        if !abilities.logging {
+            return self.refuse(id, Refusal::MethodUnknown("logging/setLevel".into()), turn);
+        }
+        let name = params.level.and_then(|raw| meta::string(raw.get()));
+        let Some(level) = name.and_then(|name| Level::parse(&name)) else {
+            let why = "\"level\" must be one of debug, info, notice, warning, error, critical, alert, emergency";
+            return self.refuse(id, Refusal::BadParams(why), turn);
+        };
+        if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
+            front.level = Some(level);
+        }
+        self.raise_level(turn);
+        self.settle_empty(id, turn);
+    }
+
+    fn notified(&mut self, front: FrontId, note: &Frame, turn: &mut Turn) {
+        match note.method().as_note() {
+            NoteRoute::Cancel => {
+                let id = Params::of(note.payload()).request_id.map(|raw| RawId::new(raw.get()));
+                let call = self.fronts.get(&front).zip(id).and_then(|(f, id)| f.call_of(&id));
+                let method = call.and_then(|call| self.calls.get(&call)).map(|call| call.method);
+                // A handshake is never cancelled, and naming what has ended is no error.
+                match (call, method) {
+                    (Some(call), Some(method)) if method != Method::Initialize => {
+                        self.cancel(call, turn);
+                    }
+                    _ => turn.dropped(Dropped::Unwanted),
+                }
+            }
+            NoteRoute::Initialized => self.initialized(turn),
+            NoteRoute::Forward => {
+                if self.tenancy == Tenancy::Shared || matches!(self.child, Child::Absent { .. }) {
+                    return turn.dropped(Dropped::Unwanted);
+                }
+                self.initialized(turn);
+                turn.send(note.text().clone());
+            }
+        }
+    }
+
+    /// Ends the child's handshake, if that has not been done.
+    pub(super) fn initialized(&mut self, turn: &mut Turn) {
+        if let Child::Ready { initialized: initialized @ false, .. } = &mut self.child {
+            *initialized = true;
+            turn.send(Greeting::close());
+        }
+    }
+}
+
+/// A request with the bridge's number as its id, and as its progress token if it has one.
+fn number_it(request: &Frame, token: Option<&serde_json::value::RawValue>, digits: &[u8]) -> Bytes {
+    let id = Patch { at: request.id_span().expect("requests have ids"), with: digits };
+    let Some(token) = token else { return request.splice(&[id]) };
+    let token = Patch { at: meta::place(token, request.text()), with: digits };
+    if token.at.start < id.at.start {
+        request.splice(&[token, id])
+    } else {
+        request.splice(&[id, token])
+    }
+}
+
+/// What a call is called in the log: the tool, prompt or resource it names, or its method.
+fn name_of(request: &Frame) -> Box<str> {
+    let params = Params::of(request.payload());
+    let leaf = match request.method().subject() {
+        Subject::Name => params.name,
+        Subject::Uri => params.uri,
+        Subject::None => None,
+    };
+    match leaf.and_then(|raw| meta::string(raw.get())) {
+        Some(name) => name.as_ref().into(),
+        None => request.method_name().into(),
+    }
+}

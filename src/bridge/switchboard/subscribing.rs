@@ -1,0 +1,87 @@
+//! Resource subscriptions, and the bridge's own requests to the child.
+
+use std::borrow::Cow;
+
+use super::{Child, Switchboard};
+use crate::bridge::call::Stage;
+use crate::bridge::outlet::Outlet;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::topics::Joined;
+use crate::bridge::turn::Turn;
+use crate::wire::id::{CallId, FrontId, UpstreamId};
+use crate::wire::meta::{self, Params};
+
+impl<R: Outlet> Switchboard<R> {
+    pub(super) fn join(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
+        let (front, uri) = match self.subscriber(id, params) {
+            Ok(known) => known,
+            Err(refusal) => return self.refuse(id, refusal, turn),
+        };
+        let joined = self.topics.join(&uri, front, id);
+        if joined == Joined::AtOnce {
+            return self.settle_empty(id, turn);
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.state = Stage::Joining;
+        }
+        if joined == Joined::Ask {
+            self.initialized(turn);
+            self.subscribe(&uri, turn);
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
+        match self.subscriber(id, params) {
+            Ok((front, uri)) => {
+                if self.topics.leave(&uri, front) {
+                    self.unsubscribe(&uri, turn);
+                }
+                self.settle_empty(id, turn);
+            }
+            Err(refusal) => self.refuse(id, refusal, turn),
+        }
+    }
+
+    /// Who subscribes to what.
+    fn subscriber<'p>(
+        &self,
+        id: CallId,
+        params: &Params<'p>,
+    ) -> Result<(FrontId, Cow<'p, str>), Refusal> {
+        let call = self.calls.get(&id).ok_or(Refusal::SessionGone)?;
+        let front = call.front().ok_or_else(|| Refusal::NeedsSession(call.method.name().into()))?;
+        let uri = params.uri.and_then(|raw| meta::string(raw.get()));
+        Ok((front, uri.ok_or(Refusal::BadParams("\"uri\" must be a string"))?))
+    }
+
+    pub(super) fn subscribe(&mut self, uri: &str, turn: &mut Turn) {
+        let serial = self.ask_child("resources/subscribe", "uri", uri, turn);
+        self.topics.asked(serial, uri);
+    }
+
+    pub(super) fn unsubscribe(&mut self, uri: &str, turn: &mut Turn) {
+        self.ask_child("resources/unsubscribe", "uri", uri, turn);
+    }
+
+    /// A request of the bridge's own, with one string as its parameter. Nothing is sent to a child that is not there.
+    pub(super) fn ask_child(
+        &mut self,
+        method: &str,
+        key: &str,
+        value: &str,
+        turn: &mut Turn,
+    ) -> u64 {
+        self.own_requests += 1;
+        let serial = self.own_requests;
+        if matches!(self.child, Child::Ready { .. }) {
+            let (id, value) = (UpstreamId::own(serial).0, meta::quoted(value));
+            turn.send(
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"{key}":{value}}}}}"#
+                )
+                .into(),
+            );
+        }
+        serial
+    }
+}

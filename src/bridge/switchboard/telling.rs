@@ -1,0 +1,160 @@
+//! The ways to a client: the answer of its own call, or its standing stream.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::Switchboard;
+use crate::bridge::call::{Call, Path};
+use crate::bridge::front::{Front, Vanish};
+use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
+use crate::bridge::stream_log::Bounds;
+use crate::bridge::turn::{Dropped, Note, Turn};
+use crate::wire::id::{CallId, EventId, FrontId, StreamId};
+
+impl<R: Outlet> Switchboard<R> {
+    /// A silent call's answer becomes an event stream, so that proxies and impatient clients see life.
+    pub(super) fn commit(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let front = call.front().and_then(|front| self.fronts.get_mut(&front));
+        open_stream(call, front, &self.limits.log);
+    }
+
+    /// Puts a message on the answer of a call. False if that answer cannot hold one.
+    pub(super) fn tell_call(
+        &mut self,
+        id: CallId,
+        text: &Bytes,
+        weight: Weight,
+        turn: &mut Turn,
+    ) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        let front_id = call.front();
+        let mut front = front_id.and_then(|front| self.fronts.get_mut(&front));
+        open_stream(call, front.as_deref_mut(), &self.limits.log);
+        match (&mut call.path, front_id) {
+            (Path::Standing, Some(front)) => self.tell_front(front, text, weight, turn),
+            (Path::Standing, None) | (Path::Own { streams: false, .. }, _) => false,
+            (Path::Own { outlet, stream, .. }, _) => {
+                let stream = *stream;
+                let event = front.as_deref().and_then(|front| next_event(front, stream));
+                let offer = outlet.as_ref().map_or(Offer::Gone, |outlet| {
+                    outlet.offer(Event::Message { id: event, text: text.clone() }, weight)
+                });
+                if offer != Offer::Taken {
+                    if event.is_none() {
+                        return missed(offer, turn);
+                    }
+                    // The reader is cut off and may come back for what the log holds.
+                    *outlet = None;
+                }
+                if let (Some(front), Some(_)) = (front, event) {
+                    keep(front, stream, text, &self.limits.log);
+                    if offer != Offer::Taken {
+                        abandon(front, stream, turn.now);
+                        self.sweep_later(turn.now);
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// Puts a message on the newest standing stream of a session. False if it has none that takes it.
+    pub(super) fn tell_front(
+        &mut self,
+        id: FrontId,
+        text: &Bytes,
+        weight: Weight,
+        turn: &mut Turn,
+    ) -> bool {
+        loop {
+            let Some(front) = self.fronts.get_mut(&id) else { return false };
+            let Some(standing) = front.standing.last() else { return false };
+            let (stream, vanish) = (standing.stream, standing.vanish);
+            let event = next_event(front, stream);
+            let message = Event::Message { id: event, text: text.clone() };
+            match (standing.outlet.offer(message, weight), vanish) {
+                (Offer::Taken, _) => {
+                    keep(front, stream, text, &self.limits.log);
+                    return true;
+                }
+                (Offer::Full, _) if weight == Weight::Droppable => {
+                    turn.dropped(Dropped::SlowClient);
+                    return true;
+                }
+                (Offer::Full | Offer::Gone, Vanish::EndSession) => {
+                    self.close(id, turn);
+                    turn.notes.push(Note::FrontGone(id));
+                    return false;
+                }
+                (offer, Vanish::Detach) => {
+                    front.standing.pop();
+                    let kept = offer == Offer::Full
+                        && event.is_some()
+                        && keep(front, stream, text, &self.limits.log);
+                    abandon(front, stream, turn.now);
+                    self.sweep_later(turn.now);
+                    if kept {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes the answer of a call an event stream if it can be one and is none yet.
+fn open_stream<R: Outlet>(call: &mut Call<R>, front: Option<&mut Front<R>>, bounds: &Bounds) {
+    let Path::Own { outlet: Some(outlet), streams: true, open, stream, .. } = &mut call.path else {
+        return;
+    };
+    if *open {
+        return;
+    }
+    *open = true;
+    let (first, prime) = begin_stream(front, *stream, bounds);
+    // A reader that is gone is found out by the next offer.
+    let _ = outlet.offer(Event::Stream { first, prime }, Weight::Needed);
+}
+
+/// Begins to keep the events of a stream, where its client may come back for them.
+pub(super) fn begin_stream<R>(
+    front: Option<&mut Front<R>>,
+    stream: StreamId,
+    bounds: &Bounds,
+) -> (Option<EventId>, bool) {
+    let Some(front) = front.filter(|front| front.card.version.resumes()) else {
+        return (None, false);
+    };
+    front.log.get_or_insert_default().open(stream, bounds);
+    (Some(EventId { stream, seq: 0 }), front.card.version.primes())
+}
+
+pub(super) fn next_event<R>(front: &Front<R>, stream: StreamId) -> Option<EventId> {
+    front.log.as_ref()?.next(stream)
+}
+
+/// Keeps an event for a reader that may come back. False where none may.
+pub(super) fn keep<R>(
+    front: &mut Front<R>,
+    stream: StreamId,
+    text: &Bytes,
+    bounds: &Bounds,
+) -> bool {
+    front.log.as_mut().and_then(|log| log.push(stream, text, bounds)).is_some()
+}
+
+pub(super) fn abandon<R>(front: &mut Front<R>, stream: StreamId, now: Instant) {
+    if let Some(log) = &mut front.log {
+        log.abandon(stream, now);
+    }
+}
+
+/// What an offer that was not taken means where nothing is kept: a slow reader has lost it, one that left was not told.
+fn missed(offer: Offer, turn: &mut Turn) -> bool {
+    if offer == Offer::Full {
+        turn.dropped(Dropped::SlowClient);
+    }
+    offer == Offer::Full
+}

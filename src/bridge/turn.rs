@@ -1,0 +1,91 @@
+//! One turn of a switchboard: the moment it happens at, and what its owner is to do after it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::wire::id::FrontId;
+use crate::wire::method::Method;
+use crate::wire::version::Version;
+
+/// One turn. The owner sets the time before it, empties the rest after it, and keeps the memory.
+#[derive(Debug)]
+pub struct Turn {
+    pub now: Instant,
+    /// Messages for the child's stdin, each one line without its line break.
+    pub to_child: Vec<Bytes>,
+    /// What is worth a log line or a counter.
+    pub notes: Vec<Note>,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Note {
+    Settled(Box<Settled>),
+    /// A message was let go on purpose.
+    Dropped(Dropped),
+    /// A front ended without being closed from outside.
+    FrontGone(FrontId),
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub struct Settled {
+    pub method: Method,
+    /// The method as the client wrote it, or the tool, prompt or resource it named.
+    pub name: Box<str>,
+    /// What the client calls itself.
+    pub client: Arc<str>,
+    pub version: Version,
+    pub outcome: Outcome,
+    pub took: Duration,
+    /// The length of the answer in bytes.
+    pub bytes: usize,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Result,
+    /// The server's own error.
+    Error,
+    /// The bridge's error.
+    Refused,
+    Cancelled,
+}
+
+/// Why a message was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// An answer to nothing that is waited for: late, repeated or invented.
+    StrayAnswer,
+    /// Progress for no running call, or behind what was told before.
+    StrayProgress,
+    /// A notification nobody is there to hear, or nobody may.
+    Unheard,
+    /// A client that reads too slowly.
+    SlowClient,
+    /// A notification of a client that this child must not see.
+    Unwanted,
+}
+
+// === impl Turn ===
+
+impl Turn {
+    pub fn new(now: Instant) -> Self {
+        Self { now, to_child: Vec::new(), notes: Vec::new() }
+    }
+
+    pub(super) fn send(&mut self, text: Bytes) {
+        self.to_child.push(text);
+    }
+
+    pub(super) fn dropped(&mut self, why: Dropped) {
+        self.notes.push(Note::Dropped(why));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.to_child.is_empty() && self.notes.is_empty()
+    }
+}

@@ -1,0 +1,456 @@
+//! One JSON-RPC message: its bytes, and a card that says where its routing leaves lie.
+//!
+//! `Frame::skim` reads the text once: it must be UTF-8 and one JSON object, its top members are noted as places in
+//! the text, nothing below them is opened. `Frame::splice` copies the text once with some places exchanged. What
+//! nobody asked to change leaves exactly as it came: unknown members, key order, numbers no machine type can hold.
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::id::RawId;
+use super::method::Method;
+
+/// A message and the places of its routing leaves.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    text: Bytes,
+    kind: Kind,
+    method: Method,
+    id: Option<Span>,
+    name: Option<Span>,
+    payload: Option<Span>,
+}
+
+/// What a message is. A request and a notification carry `params` as payload, the other two `result` and `error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Request,
+    Notification,
+    Result,
+    Error,
+}
+
+/// The place of a leaf in a text, in bytes. An empty span is a place to insert at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// An exchange of one place in a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Patch<'a> {
+    pub at: Span,
+    pub with: &'a [u8],
+}
+
+/// What one body or line holds.
+#[derive(Debug)]
+pub enum Body {
+    One(Frame),
+    /// An array: revision 2025-03-26 allows it over HTTP, and children of that age may print it. Its parts stand or fall
+    /// alone.
+    Many(Vec<Result<Frame, Malformed>>),
+}
+
+/// A text that is not a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("the text is not UTF-8")]
+    NotUtf8,
+    #[error("the text is not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but not a legal JSON-RPC message. The id is kept where it could be read.
+    #[error("not a JSON-RPC message: {why}")]
+    NotMessage { id: Option<RawId>, why: &'static str },
+    #[error("the text is longer than any message may be")]
+    TooLong,
+}
+
+/// The top members of a message. The keep-null reader tells `null` from absence.
+#[derive(Deserialize)]
+struct Top<'a> {
+    #[serde(borrow, default, deserialize_with = "keep")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "keep")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "keep")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "keep")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "keep")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "keep")]
+    error: Option<&'a RawValue>,
+}
+
+/// Reads a raw value and keeps `null`, which `Option<&RawValue>` alone would take for absence.
+pub(crate) fn keep<'de: 'a, 'a, D>(from: D) -> Result<Option<&'a RawValue>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+// === impl Span ===
+
+impl Span {
+    /// The place of `part` inside `whole`. `part` must be a piece of `whole`.
+    pub fn of(part: &str, whole: &[u8]) -> Self {
+        let start = part.as_ptr().addr() - whole.as_ptr().addr();
+        assert!(start + part.len() <= whole.len(), "a leaf lies inside its text");
+        let narrow = |place: usize| u32::try_from(place).expect("texts are shorter than 4 GiB");
+        Self { start: narrow(start), end: narrow(start + part.len()) }
+    }
+
+    /// The empty place right after the first byte of this one: where a member goes into an object.
+    #[must_use]
+    pub fn inside(self) -> Self {
+        Self { start: self.start + 1, end: self.start + 1 }
+    }
+
+    /// This place, counted from a text in which the present one begins at `by`.
+    #[must_use]
+    pub fn shifted(self, by: u32) -> Self {
+        Self { start: self.start + by, end: self.end + by }
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+// === impl Frame ===
+
+impl Frame {
+    /// Reads one message. The text may be pretty-printed; the frame's own text is always on one line.
+    pub fn skim(text: Bytes) -> Result<Self, Malformed> {
+        match Body::read(text)? {
+            Body::One(frame) => Ok(frame),
+            Body::Many(_) => Err(Malformed::NotMessage { id: None, why: "an array is a batch" }),
+        }
+    }
+
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    pub fn into_text(self) -> Bytes {
+        self.text
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The method of a request or notification; `Method::Other` for the two kinds of answers.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The method as it was written, quotes taken off; empty for answers.
+    pub fn method_name(&self) -> &str {
+        self.name.map_or("", |span| self.slice(span).trim_matches('"'))
+    }
+
+    pub fn id_span(&self) -> Option<Span> {
+        self.id
+    }
+
+    /// The id as text, so that `7`, `"7"` and `7.0` stay apart. An error answer may carry `null` or none.
+    pub fn id(&self) -> Option<RawId> {
+        self.id.map(|span| RawId::new(self.slice(span)))
+    }
+
+    /// The id as the number a bridge gives to its own requests. Some servers hand numbers back as strings.
+    pub fn id_number(&self) -> Option<u64> {
+        self.slice(self.id?).trim_matches('"').parse().ok()
+    }
+
+    pub fn payload_span(&self) -> Option<Span> {
+        self.payload
+    }
+
+    /// `params`, `result` or `error`, whichever this kind of message has.
+    pub fn payload(&self) -> Option<&str> {
+        self.payload.map(|span| self.slice(span))
+    }
+
+    pub fn slice(&self, span: Span) -> &str {
+        std::str::from_utf8(&self.text[span.range()]).expect("skimmed text is UTF-8")
+    }
+
+    /// The text with some places exchanged. Patches are in order and do not overlap.
+    pub fn splice(&self, patches: &[Patch<'_>]) -> Bytes {
+        splice(&self.text, patches)
+    }
+}
+
+/// `text` with some places exchanged, copied once.
+pub fn splice(text: &[u8], patches: &[Patch<'_>]) -> Bytes {
+    let gone: usize = patches.iter().map(|patch| patch.at.range().len()).sum();
+    let come: usize = patches.iter().map(|patch| patch.with.len()).sum();
+    let mut out = Vec::with_capacity(text.len() - gone + come);
+    let mut done = 0;
+    for patch in patches {
+        let range = patch.at.range();
+        assert!(done <= range.start, "patches are sorted and apart");
+        out.extend_from_slice(&text[done..range.start]);
+        out.extend_from_slice(patch.with);
+        done = range.end;
+    }
+    out.extend_from_slice(&text[done..]);
+    out.into()
+}
+
+// === impl Body ===
+
+impl Body {
+    /// Reads a body or a line: one message, or an array of them.
+    pub fn read(text: Bytes) -> Result<Self, Malformed> {
+        if text.len() >= u32::MAX as usize {
+            return Err(Malformed::TooLong);
+        }
+        // Strings that are skipped over are not checked by the JSON reader, so the whole text is, first.
+        std::str::from_utf8(&text).map_err(|_| Malformed::NotUtf8)?;
+        let text = trimmed(text);
+        if text.first() == Some(&b'[') {
+            let parts: Vec<&RawValue> = parse(&text)?;
+            let spans: Vec<Span> = parts.iter().map(|part| Span::of(part.get(), &text)).collect();
+            let text = on_one_line(text);
+            return Ok(Self::Many(
+                spans.into_iter().map(|span| skim_one(text.slice(span.range()))).collect(),
+            ));
+        }
+        skim_one(text).map(Self::One)
+    }
+}
+
+/// Reads one message from a text that is known to be UTF-8 and to have no blanks around it.
+fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
+    if text.first() != Some(&b'{') {
+        // Tell broken JSON from JSON of the wrong shape before blaming the shape.
+        parse::<&RawValue>(&text)?;
+        return Err(Malformed::NotMessage { id: None, why: "a message is a JSON object" });
+    }
+    let top: Top<'_> = match parse(&text) {
+        Ok(top) => top,
+        // The reader stops at a repeated member; the text may be JSON all the same.
+        Err(error) if parse::<&RawValue>(&text).is_ok() => {
+            drop(error);
+            return Err(Malformed::NotMessage { id: None, why: "a member stands twice" });
+        }
+        Err(error) => return Err(error),
+    };
+
+    let bad = |why| Malformed::NotMessage { id: readable_id(top.id), why };
+    if top.jsonrpc.is_none_or(|raw| raw.get() != "\"2.0\"") {
+        return Err(bad("\"jsonrpc\" must be \"2.0\""));
+    }
+    let is = |raw: Option<&RawValue>, first: &[u8]| {
+        raw.is_some_and(|raw| first.contains(&raw.get().as_bytes()[0]))
+    };
+    let id_is_value = is(top.id, b"\"-0123456789");
+    let (kind, payload) = match (top.method, top.result, top.error) {
+        (Some(method), None, None) => {
+            if !is(Some(method), b"\"") {
+                return Err(bad("\"method\" must be a string"));
+            }
+            if top.params.is_some() && !is(top.params, b"{[n") {
+                return Err(bad("\"params\" must be an object"));
+            }
+            match top.id {
+                None => (Kind::Notification, top.params),
+                Some(_) if id_is_value => (Kind::Request, top.params),
+                Some(_) => return Err(bad("\"id\" must be a string or a number")),
+            }
+        }
+        (None, Some(result), None) if id_is_value => (Kind::Result, Some(result)),
+        (None, Some(_), None) => {
+            return Err(bad("a result needs an \"id\" that is a string or a number"));
+        }
+        (None, None, Some(error)) => {
+            if top.id.is_some() && !id_is_value && !is(top.id, b"n") {
+                return Err(bad("\"id\" must be a string, a number or null"));
+            }
+            if !is(Some(error), b"{") {
+                return Err(bad("\"error\" must be an object"));
+            }
+            (Kind::Error, Some(error))
+        }
+        (Some(_), _, _) => return Err(bad("a message with a method has no result or error")),
+        (None, Some(_), Some(_)) => {
+            return Err(bad("a message has a result or an error, not both"));
+        }
+        (None, None, None) => return Err(bad("a message has a method, a result or an error")),
+    };
+
+    let span = |raw: Option<&RawValue>| raw.map(|raw| Span::of(raw.get(), &text));
+    let method = top.method.map_or(Method::Other, |raw| Method::read(raw.get()));
+    let (id, name, payload) = (span(top.id), span(top.method), span(payload));
+    Ok(Frame { kind, method, id, name, payload, text: on_one_line(text) })
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a Bytes) -> Result<T, Malformed> {
+    serde_json::from_slice(text).map_err(|error| Malformed::NotJson(error.to_string()))
+}
+
+fn readable_id(raw: Option<&RawValue>) -> Option<RawId> {
+    raw.map(RawValue::get)
+        .filter(|text| matches!(text.as_bytes()[0], b'"' | b'-' | b'0'..=b'9'))
+        .map(RawId::new)
+}
+
+fn trimmed(text: Bytes) -> Bytes {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let Some(start) = text.iter().position(|byte| !blank(byte)) else { return Bytes::new() };
+    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    if end - start == text.len() { text } else { text.slice(start..end) }
+}
+
+/// Puts a text on one line. Only for JSON that was found sound: there, line breaks can stand between tokens alone, so
+/// blanking them keeps every place. Done before the check it would mend broken strings.
+fn on_one_line(text: Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', &text).is_none() {
+        return text;
+    }
+    let mut text = BytesMut::from(text);
+    for byte in text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    text.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skim(text: &str) -> Frame {
+        Frame::skim(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    fn refuse(text: &str) -> Malformed {
+        Frame::skim(Bytes::copy_from_slice(text.as_bytes())).unwrap_err()
+    }
+
+    fn why(text: &str) -> (Option<String>, &'static str) {
+        match refuse(text) {
+            Malformed::NotMessage { id, why } => (id.map(|id| id.as_str().to_owned()), why),
+            other @ (Malformed::NotUtf8 | Malformed::NotJson(_) | Malformed::TooLong) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+
+    #[test]
+    fn the_four_kinds_are_told_apart() {
+        let request =
+            skim(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x"}}"#);
+        assert_eq!((request.kind(), request.method()), (Kind::Request, Method::ToolsCall));
+        assert_eq!(request.id().unwrap().as_str(), "7");
+        assert_eq!(request.payload(), Some(r#"{"name":"x"}"#));
+        let note = skim(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        assert_eq!((note.kind(), note.payload()), (Kind::Notification, None));
+        let result = skim(r#"{"jsonrpc":"2.0","id":"7","result":null}"#);
+        assert_eq!((result.kind(), result.payload()), (Kind::Result, Some("null")));
+        let error = skim(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"?"}}"#);
+        assert_eq!((error.kind(), error.id().unwrap().as_str()), (Kind::Error, "null"));
+        assert_eq!(skim(r#"{"jsonrpc":"2.0","error":{}}"#).id(), None);
+    }
+
+    #[test]
+    fn wrong_shapes_name_their_fault_and_keep_the_id() {
+        assert_eq!(why(r#"{"id":3,"method":"ping"}"#).0.as_deref(), Some("3"));
+        assert_eq!(why(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#).0, None);
+        assert_eq!(why(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#).0, None);
+        assert_eq!(why(r#"{"jsonrpc":"2.0","id":"a","method":3}"#).0.as_deref(), Some("\"a\""));
+        assert_eq!(
+            why(r#"{"jsonrpc":"2.0","id":1,"method":"x","params":"s"}"#).1,
+            "\"params\" must be an object"
+        );
+        for text in [
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","result":1}"#,
+            r#"{"jsonrpc":"2.0","result":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"x"}"#,
+            "7",
+            "null",
+            "\"x\"",
+            "[]",
+        ] {
+            why(text);
+        }
+    }
+
+    #[test]
+    fn broken_json_is_not_mended() {
+        for text in ["", " ", "{", "{\"a\":}", "{} {}", "{\"a\":\"\n\"}", "nul", "{\"a\":01}"] {
+            assert!(matches!(refuse(text), Malformed::NotJson(_)), "{text:?}");
+        }
+        let bad = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}");
+        assert_eq!(Frame::skim(bad).unwrap_err(), Malformed::NotUtf8);
+    }
+
+    #[test]
+    fn a_pretty_text_comes_out_on_one_line_with_its_places_kept() {
+        let frame = skim(
+            "\r\n{\n  \"jsonrpc\": \"2.0\",\r\n  \"id\": 1,\n \"method\": \"a\\nb\",\n \"params\": {\n}\n}\n",
+        );
+        assert!(!frame.text().iter().any(|b| matches!(b, b'\n' | b'\r')));
+        assert_eq!(frame.payload(), Some("{ }"));
+        assert_eq!(frame.method_name(), "a\\nb");
+    }
+
+    #[test]
+    fn escaped_member_names_match() {
+        let frame = skim(r#"{"jsonrpc":"2.0","\u0069d":5,"me\u0074hod":"tools\/list"}"#);
+        assert_eq!((frame.id().unwrap().as_str(), frame.method()), ("5", Method::ToolsList));
+    }
+
+    #[test]
+    fn splicing_leaves_all_else_alone() {
+        let frame = skim(
+            r#"{"z":1e400,"jsonrpc":"2.0","id":"a","n":12345678901234567890123,"method":"x","params":{"b":1,"a":2}}"#,
+        );
+        let id = frame.id_span().unwrap();
+        let params = frame.payload_span().unwrap();
+        let out = frame.splice(&[
+            Patch { at: id, with: b"31" },
+            Patch { at: params.inside(), with: b"\"c\":3," },
+        ]);
+        assert_eq!(
+            std::str::from_utf8(&out).unwrap(),
+            r#"{"z":1e400,"jsonrpc":"2.0","id":31,"n":12345678901234567890123,"method":"x","params":{"c":3,"b":1,"a":2}}"#
+        );
+    }
+
+    #[test]
+    fn parts_of_a_batch_stand_or_fall_alone() {
+        let text = "[ {\"jsonrpc\":\"2.0\",\n\"method\":\"ping\",\"id\":1}, 3, {\"jsonrpc\":\"2.0\",\"method\":\"x\"} ]";
+        let Ok(Body::Many(parts)) = Body::read(Bytes::from_static(text.as_bytes())) else {
+            panic!("an array is a batch")
+        };
+        assert_eq!(parts.len(), 3);
+        assert!(parts[0].as_ref().is_ok_and(|frame| !frame.text().contains(&b'\n')));
+        assert!(parts[1].is_err() && parts[2].is_ok());
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let deep = format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"params\":{}{}}}",
+            "[".repeat(1 << 20),
+            "]".repeat(1 << 20)
+        );
+        assert_eq!(skim(&deep).kind(), Kind::Notification);
+    }
+
+    #[test]
+    fn numbers_come_back_as_strings_from_some_servers() {
+        assert_eq!(skim(r#"{"jsonrpc":"2.0","id":"31","result":{}}"#).id_number(), Some(31));
+        assert_eq!(skim(r#"{"jsonrpc":"2.0","id":31,"result":{}}"#).id_number(), Some(31));
+        assert_eq!(skim(r#"{"jsonrpc":"2.0","id":"x","result":{}}"#).id_number(), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! The protocol revisions and what each of them allows.
+
+use std::fmt;
+
+/// A revision with a handshake. Newer ones have none and are told apart by [`Era`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    V2024_11_05,
+    V2025_03_26,
+    V2025_06_18,
+    V2025_11_25,
+}
+
+/// Whether a peer opens with a handshake (`Legacy`) or says everything in each request (`Modern`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    Legacy,
+    Modern,
+}
+
+// === impl Version ===
+
+impl Version {
+    pub const ALL: [Self; 4] =
+        [Self::V2024_11_05, Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25];
+    pub const NEWEST: Self = Self::V2025_11_25;
+    /// What a request means that names no revision and belongs to no session.
+    pub const ASSUMED: Self = Self::V2025_03_26;
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|version| version.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V2024_11_05 => "2024-11-05",
+            Self::V2025_03_26 => "2025-03-26",
+            Self::V2025_06_18 => "2025-06-18",
+            Self::V2025_11_25 => "2025-11-25",
+        }
+    }
+
+    /// What a client that asks for `text` is answered: the same if it is known, else the newest.
+    pub fn answer_to(text: &str) -> Self {
+        Self::parse(text).unwrap_or(Self::NEWEST)
+    }
+
+    /// Whether a POST may hold an array. 2024-11-05 does not say and is treated kindly.
+    pub fn batches(self) -> bool {
+        matches!(self, Self::V2024_11_05 | Self::V2025_03_26)
+    }
+
+    /// Whether events carry ids and a lost stream can be taken up again.
+    pub fn resumes(self) -> bool {
+        self >= Self::V2025_03_26
+    }
+
+    /// Whether a stream begins with an event of an id and empty data. Older clients parse the empty data and fail.
+    pub fn primes(self) -> bool {
+        self >= Self::V2025_11_25
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Era ===
+
+impl Era {
+    /// The era a revision date belongs to. Dates are ISO, so their order is that of their text.
+    pub fn of(date: &str) -> Self {
+        if date >= "2026-07-28" { Self::Modern } else { Self::Legacy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_revisions_are_echoed_and_others_get_the_newest() {
+        for version in Version::ALL {
+            assert_eq!(Version::answer_to(version.as_str()), version);
+        }
+        assert_eq!(Version::answer_to("2026-07-28"), Version::V2025_11_25);
+        assert_eq!(Version::answer_to("yesterday"), Version::V2025_11_25);
+    }
+
+    #[test]
+    fn only_the_newest_primes_and_only_the_oldest_batch() {
+        let primes: Vec<bool> = Version::ALL.iter().map(|v| v.primes()).collect();
+        let batches: Vec<bool> = Version::ALL.iter().map(|v| v.batches()).collect();
+        assert_eq!(primes, [false, false, false, true]);
+        assert_eq!(batches, [true, true, false, false]);
+    }
+
+    #[test]
+    fn eras_follow_the_date() {
+        assert_eq!(Era::of("2025-11-25"), Era::Legacy);
+        assert_eq!(Era::of("2026-07-28"), Era::Modern);
+        assert_eq!(Era::of("2027-01-01"), Era::Modern);
+    }
+}

@@ -1,0 +1,40 @@
+//! Every input a fuzzer ever found worth keeping, through the code once more.
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let input = fs::read(&path).unwrap();
+        let kept = std::panic::catch_unwind(|| body(&input)).is_ok();
+        assert!(kept, "{} breaks a promise", path.display());
+        count += 1;
+    }
+    assert!(count >= 5, "the corpus of {target} is missing");
+}
+
+#[test]
+fn the_corpus_of_frames_is_read_soundly() {
+    replay("frame", bodies::frame);
+}
+
+#[test]
+fn the_corpus_of_lines_is_cut_soundly() {
+    replay("lines", bodies::lines);
+}
+
+#[test]
+fn the_corpus_of_events_is_read_soundly() {
+    replay("sse", bodies::sse);
+}
+
+#[test]
+fn the_corpus_of_header_values_is_read_soundly() {
+    replay("headers", bodies::headers);
+}
