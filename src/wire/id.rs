@@ -40,6 +40,10 @@ pub enum Numbered {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FrontId(pub u64);
 
+/// The secret name of a session: 128 random bits, shown as hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub [u8; 16]);
+
 /// A stream of events to one client; unique in its session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamId(pub u64);
@@ -179,6 +183,31 @@ impl fmt::Debug for RawId {
     }
 }
 
+// === impl SessionId ===
+
+impl SessionId {
+    /// Reads an id as a client hands it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(|number| Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// Whoever holds a session id can use the session, so logs never show one.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
 // === impl UpstreamId ===
 
 impl UpstreamId {
@@ -232,6 +261,15 @@ mod tests {
         }
         assert_ne!(RawId::new("7"), RawId::new("\"7\""));
         assert_eq!(size_of::<RawId>(), 24);
+    }
+
+    #[test]
+    fn session_ids_read_back_and_do_not_show_themselves() {
+        let id = SessionId([0x0a; 16]);
+        assert_eq!(SessionId::parse(&id.to_string()), Some(id));
+        assert_eq!(SessionId::parse("0a"), None);
+        assert_eq!(SessionId::parse(&"+".repeat(32)), None);
+        assert!(!format!("{id:?}").contains("0a"));
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! Which servers there are, and what the HTTP side has to know of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::link::Link;
+use crate::bridge::greeting::Hello;
+use crate::bridge::refusal::Refusal;
+use crate::config::model::Server;
+use crate::wire::id::ServerName;
+
+/// All servers by name.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    pub(crate) servers: BTreeMap<ServerName, Arc<Entry>>,
+}
+
+/// One server.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: ServerName,
+    pub(crate) config: Arc<Server>,
+    /// The slot everybody may use.
+    pub(crate) shared: Link,
+    /// The task that makes slots for those who may not share.
+    pub(crate) warden: mpsc::Sender<WardenOrder>,
+}
+
+/// What is wanted of a server as a whole.
+#[derive(Debug)]
+pub(crate) enum WardenOrder {
+    /// A slot for one session alone.
+    Private {
+        hello: Hello,
+        answer: oneshot::Sender<Link>,
+    },
+    Report {
+        answer: oneshot::Sender<Report>,
+    },
+}
+
+/// How a server is doing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) children: Vec<ChildReport>,
+}
+
+/// How one child of a server is doing.
+#[derive(Clone, Debug)]
+pub(crate) struct ChildReport {
+    pub(crate) shared: bool,
+    pub(crate) state: &'static str,
+    pub(crate) pid: Option<u32>,
+    /// Seconds in this state.
+    pub(crate) for_s: u64,
+    /// Processes after the first.
+    pub(crate) restarts: u64,
+    /// What went wrong last, until it has been well for a while.
+    pub(crate) trouble: Option<Arc<str>>,
+    pub(crate) about: Option<About>,
+    pub(crate) fronts: usize,
+    pub(crate) calls: usize,
+    pub(crate) stderr: Vec<String>,
+    pub(crate) counts: Counts,
+}
+
+/// What a child said of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) name: Box<str>,
+    pub(crate) version: Box<str>,
+    pub(crate) revision: Box<str>,
+}
+
+/// What a slot has counted since it was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) results: u64,
+    pub(crate) errors: u64,
+    pub(crate) refused: u64,
+    pub(crate) cancelled: u64,
+    /// Lines on the child's stdout that are no messages.
+    pub(crate) noise: u64,
+    pub(crate) overlong: u64,
+    /// Messages let go: for nobody, for somebody too slow, or answers to nothing.
+    pub(crate) dropped: u64,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// A slot for one session alone.
+    pub(crate) async fn private(&self, hello: Hello) -> Result<Link, Refusal> {
+        let (answer, link) = oneshot::channel();
+        let stopped =
+            || Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() };
+        self.warden.send(WardenOrder::Private { hello, answer }).await.map_err(|_| stopped())?;
+        link.await.map_err(|_| stopped())
+    }
+
+    /// How the server is doing; `None` once it is stopped.
+    pub(crate) async fn report(&self) -> Option<Report> {
+        let (answer, report) = oneshot::channel();
+        self.warden.send(WardenOrder::Report { answer }).await.ok()?;
+        report.await.ok()
+    }
+}
+
+// === impl Report ===
+
+impl Report {
+    /// The child that speaks for the server's health.
+    pub(crate) fn shared(&self) -> Option<&ChildReport> {
+        self.children.iter().find(|child| child.shared)
+    }
+}
