@@ -35,7 +35,7 @@ finish() {
   local rc=$?
   trap - EXIT
   if [ -n "$daemon" ]; then stop "$daemon" || rc=1; fi
-  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else say "details are in $work"; fi
+  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else post_mortem "$work"; fi
   exit "$rc"
 }
 trap finish EXIT
@@ -48,7 +48,7 @@ if [ -z "$url" ]; then
   say "starting $binary on port $port"
   "$binary" run --listen "127.0.0.1:$port" -- "$binary" demo-server </dev/null >"$work/stdiod.log" 2>&1 &
   daemon=$!
-  wait_http "http://127.0.0.1:$port/readyz" 30 "$daemon" "$work/stdiod.log"
+  wait_http "http://127.0.0.1:$port/readyz" 30 "$daemon"
 fi
 
 if [ -n "$scenario" ]; then
@@ -57,8 +57,8 @@ if [ -n "$scenario" ]; then
 fi
 
 # The suite's own exit status counts scored failures only. The report below is stricter, so it decides.
-conformance server --url "$url" --requirements 2025-11-25 --output-dir "$work/2025-11-25" >"$work/2025-11-25.log" 2>&1 || true
-conformance server --url "$url" --suite all --spec-version 2025-06-18 --output-dir "$work/2025-06-18" >"$work/2025-06-18.log" 2>&1 || true
+conformance server --url "$url" --requirements 2025-11-25 --output-dir "$work/2025-11-25" >"$work/2025-11-25.suite" 2>&1 || true
+conformance server --url "$url" --suite all --spec-version 2025-06-18 --output-dir "$work/2025-06-18" >"$work/2025-06-18.suite" 2>&1 || true
 
 node "$here/report.mjs" "$work" 2025-11-25 2025-06-18
 

@@ -36,7 +36,7 @@ finish() {
   local rc=$?
   trap - EXIT
   if [ -n "$daemon" ]; then stop "$daemon" || rc=1; fi
-  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else say "details are in $work"; fi
+  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else post_mortem "$work"; fi
   exit "$rc"
 }
 trap finish EXIT
@@ -87,7 +87,7 @@ say "starting $binary on port $port"
 "$binary" --config "$work/stdiod.toml" serve </dev/null >"$work/stdiod.log" 2>&1 &
 daemon=$!
 base="http://127.0.0.1:$port"
-wait_http "$base/readyz" 60 "$daemon" "$work/stdiod.log"
+wait_http "$base/readyz" 60 "$daemon"
 
 # The clients. Their exit status is not asked: the report reads what they printed and misses what they did not.
 "$python/bin/python" "$here/clients/python/client.py" \

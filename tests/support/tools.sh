@@ -113,25 +113,22 @@ else:
 PY
 }
 
-# wait_http URL SECONDS PID LOG: returns when URL answers 200; fails when the process ends or the time is over.
+# wait_http URL SECONDS PID: returns when URL answers 200; fails when the process ends or the time is over.
 wait_http() {
-  local url=$1 limit=$2 pid=$3 log=$4 end
+  local url=$1 limit=$2 pid=$3 end
   end=$((SECONDS + limit))
   while [ "$SECONDS" -lt "$end" ]; do
     if [ "$(curl --silent --output /dev/null --max-time 2 --write-out '%{http_code}' "$url")" = 200 ]; then
       return 0
     fi
     if ! kill -0 "$pid" 2>/dev/null; then
-      say "the daemon ended before $url answered; its last lines:"
-      tail -n 20 "$log" >&2
+      say "the daemon ended before $url answered"
       return 1
     fi
     sleep 0.2
   done
   say "$url did not answer 200 within $limit s; it says:"
   curl --silent --max-time 2 "$url" >&2 || true
-  say "the daemon's last lines:"
-  tail -n 20 "$log" >&2
   return 1
 }
 
@@ -150,4 +147,15 @@ stop() {
     sleep 0.2
   done
   wait "$pid" 2>/dev/null || true
+}
+
+# post_mortem DIR: the last lines of every log in DIR, and where they all are.
+post_mortem() {
+  local log
+  for log in "$1"/*.log; do
+    [ -s "$log" ] || continue
+    say "--- the last lines of $(basename "$log")"
+    tail -n 30 "$log" >&2
+  done
+  say "details are in $1"
 }
