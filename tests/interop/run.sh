@@ -60,7 +60,7 @@ cat >"$work/stdiod.toml" <<TOML
 listen = ["127.0.0.1:$port"]
 
 [defaults]
-env = { STDIOD_INTEROP_MARK = "$mark" }
+env = { INTEROP_MARK = "$mark" }
 
 [servers.everything]
 command = "$npm_servers/node_modules/.bin/mcp-server-everything"
@@ -72,7 +72,7 @@ args = ["$work/files"]
 
 [servers.memory]
 command = "$npm_servers/node_modules/.bin/mcp-server-memory"
-env = { STDIOD_INTEROP_MARK = "$mark", MEMORY_FILE_PATH = "$work/memory.jsonl" }
+env = { INTEROP_MARK = "$mark", MEMORY_FILE_PATH = "$work/memory.jsonl" }
 
 [servers.time]
 command = "$python_servers/bin/mcp-server-time"
@@ -131,7 +131,7 @@ else
   line host all 'leaves in time' FAIL 'ended before it was told to, or needed SIGKILL'
 fi
 daemon=''
-left=$(grep --files-with-matches --text --no-messages "STDIOD_INTEROP_MARK=$mark" /proc/[0-9]*/environ | wc -l || true)
+left=$(grep --files-with-matches --text --no-messages "INTEROP_MARK=$mark" /proc/[0-9]*/environ | wc -l || true)
 if [ "$left" -eq 0 ]; then
   line host all 'no process left' ok 'none'
 else

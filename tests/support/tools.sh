@@ -10,6 +10,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${STDIOD_CACHE:-$root/.cache}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
+# The daemon takes every STDIOD_ variable for configuration, so it must not see this one.
+unset STDIOD_CACHE
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
