@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::wire::id::FrontId;
-use crate::wire::method::Method;
+use crate::wire::method::{Method, Subject};
 use crate::wire::version::Version;
 
 /// One turn. The owner sets the time before it, empties the rest after it, and keeps the memory.
@@ -33,7 +33,7 @@ pub enum Note {
 #[derive(Debug)]
 pub struct Settled {
     pub method: Method,
-    /// The method as the client wrote it, or the tool, prompt or resource it named.
+    /// The tool, prompt or resource it named; else the method as the client wrote it.
     pub name: Box<str>,
     /// What the client calls itself.
     pub client: Arc<str>,
@@ -68,6 +68,15 @@ pub enum Dropped {
     SlowClient,
     /// A notification of a client that this child must not see.
     Unwanted,
+}
+
+// === impl Settled ===
+
+impl Settled {
+    /// The tool, prompt or resource; empty if the call named none.
+    pub fn subject(&self) -> &str {
+        if self.method.subject() == Subject::None { "" } else { &self.name }
+    }
 }
 
 // === impl Turn ===

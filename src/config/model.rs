@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::listen::ListenAddr;
+use super::secret::{Arg, Secret};
 use super::units::{Size, Span};
 use crate::wire::id::ServerName;
 
@@ -23,6 +25,9 @@ pub struct Model {
     pub log: Log,
     /// The servers by name. Each name is a path segment: `/servers/<name>/mcp`.
     #[schemars(with = "BTreeMap<String, Server>")]
+    #[schemars(extend("propertyNames" = {
+        "title": "ServerName", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$", "maxLength": 64
+    }))]
     pub servers: BTreeMap<ServerName, Server>,
 }
 
@@ -31,7 +36,7 @@ pub struct Model {
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// Addresses to listen on: `"127.0.0.1:8750"`, `"[::1]:8750"` or `"unix:/run/stdiod/http.sock"`, several at once.
-    pub listen: Vec<String>,
+    pub listen: Vec<ListenAddr>,
     /// Host names accepted beyond loopback names, IP literals, `host.containers.internal` and `host.docker.internal`.
     pub allowed_hosts: Vec<String>,
     /// Origins of browsers accepted beyond loopback ones; these also receive CORS headers.
@@ -98,12 +103,12 @@ pub struct Server {
     /// The program: a path, or a name looked up on `PATH`.
     pub command: String,
     /// Its arguments. `${credential:NAME}`, `${file:PATH}` and `${env:NAME}` are expanded in `args` and `env`.
-    pub args: Vec<String>,
+    pub args: Vec<Arg>,
     /// The directory it runs in; the daemon's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
     /// Environment variables it gets beyond the safe set.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Secret>,
     /// Files of `KEY=value` lines added to the environment; `env` wins over them.
     pub env_file: Vec<PathBuf>,
     /// Variables of the daemon's environment handed on, beyond the safe set
@@ -113,7 +118,7 @@ pub struct Server {
     pub enabled: bool,
     /// An address of its own with `/mcp`, `/sse` and `/messages` at the root.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<String>,
+    pub listen: Option<ListenAddr>,
     /// Who shares a child: `auto`, `shared` or `per-session`.
     pub mode: Mode,
     /// Client capabilities that earn a client an own child in `auto` mode.
@@ -233,7 +238,7 @@ fn everything() -> Vec<String> {
 impl Default for Http {
     fn default() -> Self {
         Self {
-            listen: vec!["127.0.0.1:8750".to_owned()],
+            listen: vec![ListenAddr::DEFAULT],
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: Size::mib(16),

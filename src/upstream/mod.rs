@@ -1,1 +1,18 @@
-//! (written in the next step)
+//! The children: one warden per server, one slot per child.
+//!
+//! A **slot** is one task and the only owner of a child: its process, its pipes, its switchboard, its lifecycle. Others hold a
+//! link to it. It reads and writes in one loop, so a child that blocks on its output cannot deadlock us, and no lock is needed.
+//! A slot outlives the processes that occupy it; sessions stay on it while a dead child is replaced.
+//!
+//! A **warden** owns the slots of one server: the shared one, which lives as long as the server, and the private ones, which
+//! live as long as their session. It hands out permits to run a process, so a server never has more than `max_children`;
+//! when they are all taken, the private child that has been idle longest is put to rest.
+
+mod environment;
+mod outbox;
+mod process;
+mod slot;
+mod stderr;
+mod warden;
+
+pub(crate) use warden::{Settings, open};

@@ -1,0 +1,157 @@
+//! What waits for a child's stdin.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+/// Messages in order, each written as one line.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+    /// The first message is out, and its line break is not.
+    owes_break: bool,
+}
+
+/// Bytes above which no more orders are taken until the child has read some.
+const BUDGET: usize = 8 << 20;
+
+/// Pieces handed to the kernel at once: messages and their line breaks.
+const SLICES_MAX: usize = 64;
+
+// === impl Outbox ===
+
+impl Outbox {
+    pub(super) fn push(&mut self, message: Bytes) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Whether requests of clients may be added. Cancels and answers always may: a tenth of the budget is theirs.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < BUDGET - BUDGET / 10
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Writes once, as much as fits. Cancel-safe: what was written is taken off in the same step.
+    pub(super) async fn flush(
+        &mut self,
+        pipe: &mut (impl AsyncWrite + Unpin),
+    ) -> std::io::Result<()> {
+        let written = {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut used = 0;
+            for (n, message) in self.messages.iter().take(SLICES_MAX / 2).enumerate() {
+                if n > 0 || !self.owes_break {
+                    slices[used] = IoSlice::new(message);
+                    used += 1;
+                }
+                slices[used] = IoSlice::new(b"\n");
+                used += 1;
+            }
+            pipe.write_vectored(&slices[..used]).await?
+        };
+        if written == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        self.take_off(written);
+        Ok(())
+    }
+
+    fn take_off(&mut self, mut written: usize) {
+        while written > 0 {
+            let Some(message) = self.messages.front_mut() else { return };
+            if !self.owes_break {
+                let part = message.len().min(written);
+                message.advance(part);
+                self.bytes -= part;
+                written -= part;
+                self.owes_break = message.is_empty();
+            }
+            if self.owes_break && written > 0 {
+                written -= 1;
+                self.owes_break = false;
+                self.messages.pop_front();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// A pipe that takes a few bytes at a time.
+    struct Narrow {
+        width: usize,
+        got: Vec<u8>,
+    }
+
+    impl AsyncWrite for Narrow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<std::io::Result<usize>> {
+            let part = bytes.len().min(self.width);
+            self.got.extend_from_slice(&bytes[..part]);
+            Poll::Ready(Ok(part))
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<std::io::Result<usize>> {
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            let part = all.len().min(self.width);
+            self.got.extend_from_slice(&all[..part]);
+            Poll::Ready(Ok(part))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_lines_arrive_however_little_fits() {
+        for width in 1..20 {
+            let mut outbox = Outbox::default();
+            for n in 0..50 {
+                outbox.push(Bytes::from(format!("message {n}")));
+            }
+            let mut pipe = Narrow { width, got: Vec::new() };
+            while !outbox.is_empty() {
+                outbox.flush(&mut pipe).await.unwrap();
+            }
+            let expected: String = (0..50).map(|n| format!("message {n}\n")).collect();
+            assert_eq!(String::from_utf8(pipe.got).unwrap(), expected, "width {width}");
+            assert_eq!(outbox.bytes, 0);
+        }
+    }
+
+    #[test]
+    fn a_full_outbox_takes_no_more_requests() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.has_room());
+        outbox.push(Bytes::from(vec![b'x'; BUDGET]));
+        assert!(!outbox.has_room());
+    }
+}

@@ -1,0 +1,119 @@
+//! What a slot counts and writes to the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::bridge::turn::{Note, Outcome, Settled};
+use crate::link::directory::Counts;
+use crate::wire::id::ServerName;
+use crate::wire::method::Method;
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    server: ServerName,
+    pub(super) counts: Counts,
+    /// Noise on stdout is told once in a while.
+    noise_told: u64,
+}
+
+/// What a warden sees of a slot without asking.
+#[derive(Debug)]
+pub(in crate::upstream) struct Gauge {
+    /// A process is there.
+    pub(in crate::upstream) running: AtomicBool,
+    pub(in crate::upstream) calls: AtomicUsize,
+    pub(in crate::upstream) streams: AtomicBool,
+    /// Milliseconds from `born` to the last order of a client.
+    used: AtomicU64,
+    born: Instant,
+}
+
+// === impl Gauge ===
+
+impl Gauge {
+    pub(in crate::upstream) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            running: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
+            streams: AtomicBool::new(false),
+            used: AtomicU64::new(0),
+            born: Instant::now(),
+        })
+    }
+
+    pub(super) fn touch(&self, now: Instant) {
+        let used = u64::try_from(now.duration_since(self.born).as_millis()).unwrap_or(u64::MAX);
+        self.used.store(used, Ordering::Relaxed);
+    }
+
+    /// When a client last wanted something.
+    pub(in crate::upstream) fn used(&self) -> Instant {
+        self.born + std::time::Duration::from_millis(self.used.load(Ordering::Relaxed))
+    }
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    pub(super) fn new(server: ServerName) -> Self {
+        Self { server, counts: Counts::default(), noise_told: 0 }
+    }
+
+    pub(super) fn note(&mut self, note: &Note) {
+        match note {
+            Note::Settled(settled) => self.settled(settled),
+            Note::Dropped(why) => {
+                self.counts.dropped += 1;
+                tracing::debug!(server = %self.server, ?why, "a message was let go");
+            }
+            Note::FrontGone(_) => {}
+        }
+    }
+
+    fn settled(&mut self, settled: &Settled) {
+        let counter = match settled.outcome {
+            Outcome::Result => &mut self.counts.results,
+            Outcome::Error => &mut self.counts.errors,
+            Outcome::Refused => &mut self.counts.refused,
+            Outcome::Cancelled => &mut self.counts.cancelled,
+        };
+        *counter += 1;
+        let name = (settled.method != Method::Other).then(|| settled.method.name());
+        tracing::info!(
+            target: "stdiod::call",
+            server = %self.server,
+            method = name.unwrap_or(&settled.name),
+            name = (!settled.subject().is_empty()).then_some(settled.subject()),
+            client = (!settled.client.is_empty()).then_some(&*settled.client),
+            revision = settled.version.as_str(),
+            outcome = ?settled.outcome,
+            ms = settled.took.as_secs_f64() * 1000.0,
+            bytes = settled.bytes,
+        );
+    }
+
+    /// A line on stdout that is no message.
+    pub(super) fn noise(&mut self, why: &str, line: &[u8]) {
+        self.counts.noise += 1;
+        if self.counts.noise < 2 * self.noise_told.max(1) {
+            return;
+        }
+        self.noise_told = self.counts.noise;
+        let line: String = String::from_utf8_lossy(&line[..line.len().min(200)])
+            .chars()
+            .filter(|c| !c.is_control())
+            .collect();
+        tracing::warn!(
+            server = %self.server,
+            lines = self.counts.noise,
+            why,
+            "its standard output carries lines that are no messages, such as {line:?}; they are skipped, and belong on standard error"
+        );
+    }
+
+    pub(super) fn overlong(&mut self, bytes: u64, limit: usize) {
+        self.counts.overlong += 1;
+        tracing::warn!(server = %self.server, bytes, limit, "a line longer than max_message was skipped");
+    }
+}

@@ -1,0 +1,120 @@
+//! The process that lives in a slot, with its pipes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+use tokio::process::{ChildStdin, ChildStdout};
+
+use crate::upstream::outbox::Outbox;
+use crate::upstream::process::{Pipes, Process};
+use crate::upstream::stderr::Stderr;
+use crate::wire::lines::Lines;
+
+#[derive(Debug)]
+pub(super) struct Occupant {
+    pub(super) process: Process,
+    stdin: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    pub(super) stderr: Stderr,
+    pub(super) lines: Lines,
+    pub(super) outbox: Outbox,
+    pub(super) born: Instant,
+    /// How it ended, once it has.
+    pub(super) exit: Option<Arc<str>>,
+    /// When nothing more is expected of one that has exited, or a sign of life of one whose stdout has ended.
+    pub(super) last_words_until: Option<Instant>,
+}
+
+/// What was seen of a process.
+#[derive(Debug)]
+pub(super) enum Seen {
+    Exit(Arc<str>),
+    /// More to read in `lines`, or the end of stdout.
+    Read {
+        ended: bool,
+    },
+    Wrote(std::io::Result<()>),
+    Stderr,
+}
+
+/// How long after an exit its last words may come, and after the end of stdout the exit.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+// === impl Occupant ===
+
+impl Occupant {
+    pub(super) fn new(process: Process, pipes: Pipes, line_max: usize, now: Instant) -> Self {
+        Self {
+            process,
+            stdin: pipes.stdin,
+            stdout: pipes.stdout,
+            stderr: Stderr::new(pipes.stderr),
+            lines: Lines::new(line_max),
+            outbox: Outbox::default(),
+            born: now,
+            exit: None,
+            last_words_until: None,
+        }
+    }
+
+    /// Waits for the next thing to see. Each arm is one step that is complete or has not begun, so dropping this loses
+    /// nothing.
+    pub(super) async fn next(&mut self) -> Seen {
+        let Self { process, stdin, stdout, stderr, lines, outbox, exit, .. } = self;
+        tokio::select! { biased;
+            why = process.exited(), if exit.is_none() => Seen::Exit(why),
+            ended = fill(stdout, lines) => Seen::Read { ended },
+            wrote = flush(stdin, outbox) => Seen::Wrote(wrote),
+            () = stderr.fill() => Seen::Stderr,
+        }
+    }
+
+    pub(super) fn exited(&mut self, why: Arc<str>, now: Instant) {
+        self.process.bury();
+        self.exit = Some(why);
+        self.last_words_until = Some(now + LAST_WORDS);
+    }
+
+    pub(super) fn stdout_ended(&mut self, now: Instant) {
+        self.stdout = None;
+        self.last_words_until.get_or_insert(now + LAST_WORDS);
+    }
+
+    /// Whether it has exited and all it said has been read, or enough time was given for that.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let silent = self.stdout.is_none() && self.stderr.has_ended();
+        self.exit.is_some() && (silent || self.last_words_until.is_some_and(|until| until <= now))
+    }
+
+    /// Whether its stdout has ended and it lives on all the same.
+    pub(super) fn is_mute(&self, now: Instant) -> bool {
+        self.exit.is_none()
+            && self.stdout.is_none()
+            && self.last_words_until.is_some_and(|until| until <= now)
+    }
+
+    pub(super) fn close_stdin(&mut self) {
+        self.stdin = None;
+        self.outbox.clear();
+    }
+
+    /// Queues a message; to a closed stdin nothing is queued.
+    pub(super) fn tell(&mut self, message: bytes::Bytes) {
+        if self.stdin.is_some() {
+            self.outbox.push(message);
+        }
+    }
+}
+
+async fn fill(stdout: &mut Option<ChildStdout>, lines: &mut Lines) -> bool {
+    let Some(pipe) = stdout else { return std::future::pending().await };
+    !matches!(pipe.read_buf(lines.space()).await, Ok(1..))
+}
+
+async fn flush(stdin: &mut Option<ChildStdin>, outbox: &mut Outbox) -> std::io::Result<()> {
+    match stdin {
+        Some(pipe) if !outbox.is_empty() => outbox.flush(pipe).await,
+        _ => std::future::pending().await,
+    }
+}

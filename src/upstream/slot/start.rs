@@ -1,0 +1,136 @@
+//! Starting and ending the process of a slot, and how it is doing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::occupant::Occupant;
+use super::Slot;
+use crate::bridge::greeting::Greeting;
+use crate::bridge::lifecycle::{Act, Happened};
+use crate::bridge::switchboard::Tenancy;
+use crate::link::directory::{About, ChildReport};
+
+impl Slot {
+    /// Tells the lifecycle what happened, and does what it decides.
+    pub(super) fn happened(&mut self, first: Happened) {
+        let mut happened = Some(first);
+        while let Some(event) = happened.take() {
+            let mut acts = Vec::new();
+            let before = self.life.label();
+            let now = Instant::now();
+            self.life.step(now, chance(), event, &mut acts);
+            if before != self.life.label() {
+                self.state_since = now;
+            }
+            for act in acts {
+                if let Some(next) = self.act(act) {
+                    happened = Some(next);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, act: Act) -> Option<Happened> {
+        match act {
+            Act::Spawn => {
+                self.wants_process = true;
+                if self.plan.permits.available_permits() == 0 {
+                    self.plan.squeezed.notify_one();
+                }
+            }
+            Act::CloseStdin => {
+                self.wants_process = false;
+                match &mut self.occupant {
+                    Some(occupant) => occupant.close_stdin(),
+                    None => return Some(Happened::Exited("no process was running".into())),
+                }
+            }
+            Act::Terminate => {
+                if let Some(occupant) = &self.occupant {
+                    occupant.process.terminate();
+                }
+            }
+            Act::Kill => {
+                if let Some(occupant) = &self.occupant {
+                    occupant.process.kill();
+                }
+            }
+            Act::Lost(why) => {
+                self.greeted = false;
+                self.board.gone(&why, &mut self.turn);
+            }
+            Act::GiveUp(why) => {
+                let why: Arc<str> =
+                    format!("{why} (failed {} times in a row)", self.life.failures()).into();
+                self.board.give_up(&why, &mut self.turn);
+            }
+        }
+        None
+    }
+
+    /// Starts the process that was waited for.
+    pub(super) fn start(&mut self) {
+        self.wants_process = false;
+        self.greeted = false;
+        let now = Instant::now();
+        match self.plan.recipe.spawn() {
+            Ok((process, pipes)) => {
+                let mut occupant = Occupant::new(process, pipes, self.plan.line_max, now);
+                occupant.tell(Greeting::open(&self.plan.hello));
+                self.occupant = Some(occupant);
+                tracing::info!(server = %self.plan.name, pid = self.pid(), start = self.life.starts(), "started");
+            }
+            Err(error) => {
+                self.permit = None;
+                let why = error.to_string();
+                tracing::error!(server = %self.plan.name, "{why}");
+                self.happened(Happened::NotSpawned(why.into()));
+            }
+        }
+    }
+
+    /// The process is over: frees its place and tells the lifecycle.
+    pub(super) fn bury(&mut self) {
+        let Some(mut occupant) = self.occupant.take() else { return };
+        occupant.stderr.drain(&self.plan.name, self.turn.now, &mut self.tail);
+        self.permit = None;
+        self.greeted = false;
+        let exit = occupant.exit.take().unwrap_or_else(|| "it ended".into());
+        let after = occupant.born.elapsed().as_millis();
+        if self.leaving {
+            tracing::info!(server = %self.plan.name, ms = after, "stopped: {exit}");
+        } else {
+            tracing::warn!(server = %self.plan.name, ms = after, "ended: {exit}");
+        }
+        let why = match self.tail.last_words() {
+            Some(words) => format!("{exit}; its last words on stderr: {words}").into(),
+            None => exit,
+        };
+        self.happened(Happened::Exited(why));
+    }
+
+    pub(super) fn report(&self, now: Instant) -> ChildReport {
+        ChildReport {
+            shared: self.plan.tenancy == Tenancy::Shared,
+            state: self.life.label(),
+            pid: self.pid(),
+            for_s: now.duration_since(self.state_since).as_secs(),
+            restarts: self.life.starts().saturating_sub(1),
+            trouble: self.life.trouble().cloned(),
+            about: self.board.abilities().map(|abilities| About {
+                name: abilities.server_name.clone(),
+                version: abilities.server_version.clone(),
+                revision: abilities.version.clone(),
+            }),
+            fronts: self.board.fronts(),
+            calls: self.board.calls(),
+            stderr: self.tail.lines().cloned().collect(),
+            counts: self.ledger.counts,
+        }
+    }
+}
+
+/// Spreads restarts. Without randomness they would only be less spread.
+fn chance() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}

@@ -1,0 +1,232 @@
+//! One server: its shared slot, its private slots, and the permits to run processes.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::environment;
+use super::process::Recipe;
+use super::slot::{self, Command, Gauge, Plan};
+use crate::bridge::greeting::Hello;
+use crate::bridge::lifecycle::Pace;
+use crate::bridge::policy::ToolPolicy;
+use crate::bridge::switchboard::{Limits, Tenancy};
+use crate::config::model::{Server, Start};
+use crate::link::directory::{Entry, Report, WardenOrder};
+use crate::link::link::Link;
+use crate::wire::id::ServerName;
+
+/// What a warden is told beyond its server's configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) commit_after: Duration,
+    /// Our own environment, of which children see a part.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// A number no earlier process of ours has used.
+    pub(crate) stream_base: u64,
+    /// Finish calls and end.
+    pub(crate) stop: CancellationToken,
+    /// End now.
+    pub(crate) hurry: CancellationToken,
+    /// How long calls may go on after `stop`.
+    pub(crate) drain: Duration,
+}
+
+/// How long a slot may take to say how it is doing.
+const REPORT_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Warden {
+    plan: Plan,
+    settings: Settings,
+    orders: mpsc::Receiver<WardenOrder>,
+    slots: Vec<Held>,
+    tasks: JoinSet<()>,
+}
+
+/// A slot as its warden holds it.
+#[derive(Debug)]
+struct Held {
+    commands: mpsc::Sender<Command>,
+    gauge: Arc<Gauge>,
+    private: bool,
+}
+
+/// Makes a server: what the HTTP side is to know of it, and the task that has to run for it.
+pub(crate) fn open(
+    name: ServerName,
+    config: Arc<Server>,
+    settings: Settings,
+) -> (Arc<Entry>, impl Future<Output = ()> + Send + 'static) {
+    let (shared, inbox) = Link::new(name.clone());
+    let (sender, orders) = mpsc::channel(64);
+    let entry =
+        Arc::new(Entry { name: name.clone(), config: Arc::clone(&config), shared, warden: sender });
+    let environment = environment::compose(&config, settings.environment.iter().cloned())
+        .unwrap_or_else(|(path, error)| {
+            tracing::error!(server = %name, "env_file {path:?} cannot be read and is left out: {error}");
+            std::collections::BTreeMap::new()
+        });
+    let plan = plan(name, &config, environment, &settings);
+    let mut warden = Warden { plan, settings, orders, slots: Vec::new(), tasks: JoinSet::new() };
+    let shared = Plan { eager: config.start == Start::Eager, ..warden.plan.clone() };
+    warden.occupy(shared, inbox);
+    (entry, warden.run())
+}
+
+fn plan(
+    name: ServerName,
+    config: &Server,
+    environment: std::collections::BTreeMap<OsString, OsString>,
+    settings: &Settings,
+) -> Plan {
+    let recipe = Recipe {
+        command: config.command.clone().into(),
+        args: config.args.iter().map(|arg| arg.expose().into()).collect(),
+        cwd: config.cwd.clone(),
+        environment,
+        limits: config.limits.clone(),
+    };
+    let limits = Limits {
+        concurrency: config.concurrency,
+        request_timeout: config.request_timeout.0,
+        request_timeout_max: config.request_timeout_max.0,
+        start_wait: config.start_wait.0,
+        push_wait: config.push_wait.0,
+        commit_after: settings.commit_after,
+        tools: ToolPolicy::new(config.tools.clone()),
+        ..Limits::new(name.clone())
+    };
+    let pace = Pace {
+        start_timeout: config.start_timeout.0,
+        grace: config.stop_grace.0,
+        ..Pace::default()
+    };
+    Plan {
+        name,
+        tenancy: Tenancy::Shared,
+        hello: Hello::shared(),
+        recipe: Arc::new(recipe),
+        limits,
+        pace,
+        line_max: config.max_message.bytes(),
+        eager: false,
+        permits: Arc::new(Semaphore::new(config.max_children)),
+        squeezed: Arc::new(Notify::new()),
+        gauge: Gauge::new(),
+        stream_base: settings.stream_base,
+    }
+}
+
+// === impl Warden ===
+
+impl Warden {
+    async fn run(mut self) {
+        let stop = self.settings.stop.clone();
+        let squeezed = Arc::clone(&self.plan.squeezed);
+        loop {
+            tokio::select! { biased;
+                () = stop.cancelled() => return self.drain().await,
+                () = squeezed.notified() => self.make_room(),
+                order = self.orders.recv() => match order {
+                    Some(order) => self.on_order(order),
+                    None => return self.drain().await,
+                },
+                Some(ended) = self.tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(server = %self.plan.name, "a slot was lost: {error}");
+                    }
+                    self.slots.retain(|slot| !slot.commands.is_closed());
+                }
+            }
+        }
+    }
+
+    fn on_order(&mut self, order: WardenOrder) {
+        match order {
+            WardenOrder::Private { hello, answer } => {
+                let (link, inbox) = Link::new(self.plan.name.clone());
+                let plan = Plan {
+                    tenancy: Tenancy::Private,
+                    hello,
+                    eager: true,
+                    gauge: Gauge::new(),
+                    ..self.plan.clone()
+                };
+                self.occupy(plan, inbox);
+                // If nobody takes the link the slot ends by itself, unclaimed.
+                let _ = answer.send(link);
+            }
+            WardenOrder::Report { answer } => self.report(answer),
+        }
+    }
+
+    fn occupy(&mut self, plan: Plan, inbox: crate::link::link::Inbox) {
+        let (commands, commands_end) = mpsc::channel(8);
+        let private = plan.tenancy == Tenancy::Private;
+        self.slots.push(Held { commands, gauge: Arc::clone(&plan.gauge), private });
+        self.tasks.spawn(slot::run(plan, inbox, commands_end));
+    }
+
+    /// Asks every slot how it is doing, apart from our own work.
+    fn report(&mut self, answer: oneshot::Sender<Report>) {
+        let commands: Vec<_> = self.slots.iter().map(|slot| slot.commands.clone()).collect();
+        self.tasks.spawn(async move {
+            let mut report = Report::default();
+            for slot in commands {
+                let (sender, child) = oneshot::channel();
+                if slot.try_send(Command::Report(sender)).is_ok()
+                    && let Ok(Ok(child)) = tokio::time::timeout(REPORT_WAIT, child).await
+                {
+                    report.children.push(child);
+                }
+            }
+            // Whoever asked may have left.
+            let _ = answer.send(report);
+        });
+    }
+
+    /// Puts the private child to rest that was unused longest; one whose client holds no stream before one whose client does.
+    fn make_room(&self) {
+        let resting = self
+            .slots
+            .iter()
+            .filter(|slot| {
+                slot.private
+                    && slot.gauge.running.load(Ordering::Relaxed)
+                    && slot.gauge.calls.load(Ordering::Relaxed) == 0
+            })
+            .min_by_key(|slot| (slot.gauge.streams.load(Ordering::Relaxed), slot.gauge.used()));
+        match resting {
+            Some(slot) => {
+                let _ = slot.commands.try_send(Command::Rest);
+            }
+            None => tracing::warn!(
+                server = %self.plan.name,
+                "all its children are in use (max_children); a client has to wait for one"
+            ),
+        }
+    }
+
+    async fn drain(mut self) {
+        self.orders.close();
+        for slot in &self.slots {
+            let _ = slot.commands.try_send(Command::Stop(self.settings.drain));
+        }
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next() => if ended.is_none() { return },
+                () = self.settings.hurry.cancelled() => break,
+            }
+        }
+        for slot in &self.slots {
+            let _ = slot.commands.try_send(Command::Hurry);
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
