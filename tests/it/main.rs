@@ -5,3 +5,5 @@ mod config;
 mod corpora;
 mod demo;
 mod demo_process;
+mod tidy;
+mod units;
