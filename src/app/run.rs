@@ -169,6 +169,7 @@ fn open_servers(
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let settings = Settings {
         commit_after: model.http.commit_after.0,
+        payloads: model.log.payloads,
         environment: std::env::vars_os().collect(),
         stream_base: u64::try_from(since_epoch.as_millis()).unwrap_or(0) << 16,
         stop: stop.clone(),

@@ -25,6 +25,8 @@ use crate::wire::id::ServerName;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) commit_after: Duration,
+    /// Log what is said, word for word.
+    pub(crate) payloads: bool,
     /// Our own environment, of which children see a part.
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// A number no earlier process of ours has used.
@@ -111,6 +113,7 @@ fn plan(
         limits,
         pace,
         line_max: config.max_message.bytes(),
+        payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
         squeezed: Arc::new(Notify::new()),

@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) pace: Pace,
     pub(super) line_max: usize,
+    /// Log what is said, word for word.
+    pub(super) payloads: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
     /// Permits to run a process of this server.
@@ -119,6 +121,9 @@ struct Slot {
     stopping: Option<Instant>,
     /// The lifecycle has been told that no child is wanted any more.
     leaving: bool,
+    /// Nobody holds a link or commands any more, so there is nothing to wait for from there.
+    deaf: bool,
+    orphaned: bool,
 }
 
 // === impl Slot ===
@@ -141,6 +146,8 @@ impl Slot {
             claimed: false,
             stopping: None,
             leaving: false,
+            deaf: false,
+            orphaned: false,
             plan,
         }
     }
@@ -163,10 +170,14 @@ impl Slot {
             }
             let has_room = self.occupant.as_ref().is_none_or(|o| o.outbox.has_room());
             tokio::select! { biased;
-                command = commands.recv() => self.on_command(command),
+                command = commands.recv(), if !self.orphaned => self.on_command(command),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
-                order = inbox.control.recv() => self.on_orders(order, &mut inbox.control),
-                order = inbox.orders.recv(), if has_room => self.on_orders(order, &mut inbox.orders),
+                order = inbox.control.recv(), if !self.deaf => {
+                    self.on_orders(order, &mut inbox.control);
+                }
+                order = inbox.orders.recv(), if has_room && !self.deaf => {
+                    self.on_orders(order, &mut inbox.orders);
+                }
                 permit = Arc::clone(&self.plan.permits).acquire_owned(), if self.wants_process => {
                     self.permit = permit.ok();
                     self.start();
@@ -201,13 +212,20 @@ impl Slot {
                 }
             }
             // The warden is gone, and with it every reason to stay.
-            None => self.stopping = Some(now),
+            None => {
+                self.orphaned = true;
+                self.stopping = Some(now);
+            }
         }
     }
 
     fn on_orders(&mut self, first: Option<Order<Post>>, more: &mut mpsc::Receiver<Order<Post>>) {
         self.turn.now = Instant::now();
         self.plan.gauge.touch(self.turn.now);
+        if first.is_none() {
+            self.deaf = true;
+            self.stopping.get_or_insert(self.turn.now);
+        }
         let mut order = first;
         for _ in 0..ORDERS_A_TURN {
             let Some(taken) = order else { return };
@@ -277,18 +295,29 @@ impl Slot {
                 self.ledger.overlong(length, self.plan.line_max);
                 let id = overlong::overlong_id(&head, &tail);
                 if let Some(id) = id.and_then(|id| id.trim_matches('"').parse().ok()) {
-                    let limit = self.plan.line_max as u64;
-                    self.board.too_long(id, length, limit, &mut self.turn);
+                    let (server, limit) = (self.plan.name.clone(), self.plan.line_max as u64);
+                    let why = Refusal::ChildTooLong { server, bytes: length, limit };
+                    self.board.spoilt(id, why, &mut self.turn);
                 }
             }
         }
     }
 
+    /// A line that is no message. If it was meant to answer a call, that call need not wait for another.
     fn spoilt(&mut self, error: &Malformed, text: &[u8]) {
         self.ledger.noise(&error.to_string(), text);
+        if let Malformed::NotMessage { id: Some(id), why } = error
+            && let Ok(number) = id.as_str().trim_matches('"').parse()
+        {
+            let server = self.plan.name.clone();
+            self.board.spoilt(number, Refusal::ChildSpoilt { server, why }, &mut self.turn);
+        }
     }
 
     fn hear(&mut self, frame: &Frame) {
+        if self.plan.payloads {
+            self.ledger.payload("from", frame.text());
+        }
         if self.greeted {
             return self.board.line(frame, &mut self.turn);
         }
@@ -380,6 +409,9 @@ impl Slot {
     /// Does what the core wants done.
     fn perform(&mut self) {
         for message in self.turn.to_child.drain(..) {
+            if self.plan.payloads {
+                self.ledger.payload("to", &message);
+            }
             if let Some(occupant) = &mut self.occupant {
                 occupant.tell(message);
             }
