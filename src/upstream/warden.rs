@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) payloads: bool,
     /// Our own environment, of which children see a part.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Permits to be busy starting, for all servers together.
+    pub(crate) starts: Arc<Semaphore>,
     /// A number no earlier process of ours has used.
     pub(crate) stream_base: u64,
     /// Finish calls and end.
@@ -116,6 +118,7 @@ fn plan(
         payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
+        starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
         gauge: Gauge::new(),
         stream_base: settings.stream_base,

@@ -50,6 +50,8 @@ pub(super) struct Plan {
     pub(super) eager: bool,
     /// Permits to run a process of this server.
     pub(super) permits: Arc<Semaphore>,
+    /// Permits to be busy starting, shared by all servers: programs that start together slow each other down.
+    pub(super) starts: Arc<Semaphore>,
     /// Told when a permit is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
@@ -74,6 +76,9 @@ const IDLE_REST: Duration = Duration::from_secs(30 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
+
+/// How long a starting child keeps others from starting.
+const START_TURN: Duration = Duration::from_millis(500);
 
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
@@ -107,6 +112,8 @@ struct Slot {
     life: Lifecycle,
     occupant: Option<Occupant>,
     permit: Option<OwnedSemaphorePermit>,
+    /// Held until the child is ready, or has had its time.
+    starting: Option<OwnedSemaphorePermit>,
     /// A process is to be started as soon as there is a permit.
     wants_process: bool,
     /// The handshake with this occupant is done.
@@ -136,6 +143,7 @@ impl Slot {
             life: Lifecycle::new(plan.pace),
             occupant: None,
             permit: None,
+            starting: None,
             wants_process: false,
             greeted: false,
             turn: Turn::new(now),
@@ -178,8 +186,8 @@ impl Slot {
                 order = inbox.orders.recv(), if has_room && !self.deaf => {
                     self.on_orders(order, &mut inbox.orders);
                 }
-                permit = Arc::clone(&self.plan.permits).acquire_owned(), if self.wants_process => {
-                    self.permit = permit.ok();
+                permits = permits(&self.plan), if self.wants_process => {
+                    (self.permit, self.starting) = permits;
                     self.start();
                 }
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
@@ -326,6 +334,7 @@ impl Slot {
             Heard::Failed(why) => self.happened(Happened::NotGreeted(why)),
             Heard::Ready(abilities) => {
                 self.greeted = true;
+                self.starting = None;
                 let took = self.occupant.as_ref().map_or(Duration::ZERO, |o| o.born.elapsed());
                 tracing::info!(
                     server = %self.plan.name,
@@ -352,6 +361,9 @@ impl Slot {
                 occupant.last_words_until = None;
                 self.happened(Happened::Mute);
             }
+        }
+        if self.hands_on_at().is_some_and(|at| at <= now) {
+            self.starting = None;
         }
         if self.life.deadline().is_some_and(|due| due <= now) {
             self.happened(Happened::Tick);
@@ -387,6 +399,12 @@ impl Slot {
         rests.then(|| self.plan.gauge.used() + IDLE_REST)
     }
 
+    /// When another may start though this one is not ready: one slow server must not hold up the rest.
+    fn hands_on_at(&self) -> Option<Instant> {
+        self.starting.as_ref()?;
+        self.occupant.as_ref().map(|occupant| occupant.born + START_TURN)
+    }
+
     fn deadline(&mut self) -> Option<Instant> {
         let private = self.plan.tenancy == Tenancy::Private;
         [
@@ -395,6 +413,7 @@ impl Slot {
             self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
+            self.hands_on_at(),
             (private && !self.claimed).then(|| self.born + UNCLAIMED),
         ]
         .into_iter()
@@ -428,6 +447,13 @@ impl Slot {
     fn pid(&self) -> Option<u32> {
         self.occupant.as_ref().and_then(|occupant| occupant.process.pid())
     }
+}
+
+/// Waits for leave to start: a place for the process, then a turn among those that start.
+async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    let place = Arc::clone(&plan.permits).acquire_owned().await.ok();
+    let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
+    (place, turn)
 }
 
 async fn next(occupant: &mut Option<Occupant>) -> Seen {

@@ -81,7 +81,7 @@ impl Slot {
                 tracing::info!(server = %self.plan.name, pid = self.pid(), start = self.life.starts(), "started");
             }
             Err(error) => {
-                self.permit = None;
+                (self.permit, self.starting) = (None, None);
                 let why = error.to_string();
                 tracing::error!(server = %self.plan.name, "{why}");
                 self.happened(Happened::NotSpawned(why.into()));
@@ -94,7 +94,7 @@ impl Slot {
     pub(super) fn bury(&mut self) {
         let Some(mut occupant) = self.occupant.take() else { return };
         occupant.stderr.drain(&self.plan.name, self.turn.now, &mut self.tail);
-        self.permit = None;
+        (self.permit, self.starting) = (None, None);
         self.greeted = false;
         let exit = occupant.exit.take().unwrap_or_else(|| "it ended".into());
         let after = occupant.born.elapsed().as_millis();
