@@ -1,1 +1,3 @@
-//! (written in the next step)
+//! Who may call: bearer tokens from files.
+
+pub(crate) mod bearer;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::refusal::Refusal;
-use crate::wire::id::EventId;
+use crate::wire::id::{EventId, RawId};
 
 /// The way to one client's waiting answer or stream. Offering never waits.
 pub trait Outlet {
@@ -22,7 +22,7 @@ pub enum Event {
     /// The response; nothing follows on this outlet. `ok` tells a result from an error.
     Answer { id: Option<EventId>, text: Bytes, ok: bool },
     /// The bridge says no before anything was sent.
-    Refuse(Refusal),
+    Refuse { why: Refusal, id: Option<RawId> },
 }
 
 /// How much it matters that an event arrives.

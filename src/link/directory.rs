@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::link::Link;
+use super::handle::Link;
 use crate::bridge::greeting::Hello;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Server;

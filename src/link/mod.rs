@@ -1,13 +1,14 @@
 //! Between the sockets and the children: handles and channels, and the two tables both sides read.
 //!
-//! A face holds a [`Link`](link::Link) to a slot. It first asks to be admitted, which reserves the room in which its goodbye
+//! A face holds a [`Link`](handle::Link) to a slot. It first asks to be admitted, which reserves the room in which its goodbye
 //! will be sent; so a client that vanishes is always noticed, and saying so can neither wait nor fail. Then it sends an order and
 //! listens at [`Replies`](replies::Replies).
 //!
 //! The tables are the [`Directory`](directory::Directory), replaced whole when the configuration changes, and
 //! [`Sessions`](sessions::Sessions), behind a lock that is held for one look.
 
-pub(crate) mod directory;
-pub(crate) mod link;
+pub(crate) mod handle;
 pub(crate) mod replies;
+
+pub(crate) mod directory;
 pub(crate) mod sessions;

@@ -106,7 +106,7 @@ impl Replies {
             self.waiting.fetch_sub(size(event), Ordering::Relaxed);
             match event {
                 Event::Stream { first, .. } => self.kept |= first.is_some(),
-                Event::Answer { .. } | Event::Refuse(_) => self.answered += 1,
+                Event::Answer { .. } | Event::Refuse { .. } => self.answered += 1,
                 Event::Message { .. } => {}
             }
         }
@@ -135,7 +135,7 @@ impl Drop for Replies {
 fn size(event: &Event) -> usize {
     match event {
         Event::Message { text, .. } | Event::Answer { text, .. } => text.len(),
-        Event::Stream { .. } | Event::Refuse(_) => 0,
+        Event::Stream { .. } | Event::Refuse { .. } => 0,
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::link::link::Link;
+    use crate::link::handle::Link;
     use crate::wire::id::ServerName;
 
     fn message(bytes: usize) -> Event {

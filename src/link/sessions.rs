@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::link::Link;
+use tokio::sync::OnceCell;
+
+use super::handle::Link;
+use super::replies::Post;
 use crate::bridge::front::Principal;
 use crate::wire::id::{FrontId, ServerName, SessionId};
 use crate::wire::version::Version;
@@ -18,7 +21,10 @@ pub(crate) struct Session {
     pub(crate) front: FrontId,
     pub(crate) version: Version,
     pub(crate) principal: Principal,
-    pub(crate) link: Link,
+    /// Chosen when the session begins. One of revision 2024-11-05 begins with its stream, before it is known what its client can
+    /// do, and is given its link with its first message.
+    pub(crate) link: OnceCell<Link>,
+    pub(crate) doorstep: Doorstep,
     /// When it was used last, in seconds since the table was made.
     used: AtomicU64,
 }
@@ -43,11 +49,17 @@ pub(crate) struct Bounds {
 /// What a new session is made of.
 #[derive(Debug)]
 pub(crate) struct NewSession {
+    pub(crate) server: ServerName,
     pub(crate) front: FrontId,
     pub(crate) version: Version,
     pub(crate) principal: Principal,
-    pub(crate) link: Link,
+    pub(crate) link: Option<Link>,
+    pub(crate) doorstep: Doorstep,
 }
+
+/// The way to the stream a session began with, until its first message hands it to a slot.
+#[derive(Debug, Default)]
+pub(crate) struct Doorstep(Mutex<Option<Post>>);
 
 // === impl Bounds ===
 
@@ -57,12 +69,31 @@ impl Default for Bounds {
     }
 }
 
+// === impl Doorstep ===
+
+impl Doorstep {
+    pub(crate) fn new(post: Post) -> Self {
+        Self(Mutex::new(Some(post)))
+    }
+
+    pub(crate) fn take(&self) -> Option<Post> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 // === impl Session ===
 
 impl Session {
     /// Ends it at its slot.
     fn close(&self) {
-        self.link.close(self.front);
+        if let Some(link) = self.link.get() {
+            link.close(self.front);
+        }
+    }
+
+    /// Whether its slot still listens.
+    fn is_open(&self) -> bool {
+        self.link.get().is_none_or(Link::is_open)
     }
 }
 
@@ -82,11 +113,12 @@ impl Sessions {
     pub(crate) fn open(&self, id: SessionId, new: NewSession) -> Arc<Session> {
         let session = Arc::new(Session {
             id,
-            server: new.link.server().clone(),
+            server: new.server,
             front: new.front,
             version: new.version,
             principal: new.principal,
-            link: new.link,
+            link: OnceCell::new_with(new.link),
+            doorstep: new.doorstep,
             used: AtomicU64::new(self.clock()),
         });
         let mut table = self.lock();
@@ -123,7 +155,7 @@ impl Sessions {
         principal: &Principal,
     ) -> Option<Arc<Session>> {
         let session = self.lock().get(&id).cloned()?;
-        if session.server != *server || session.principal != *principal || !session.link.is_open() {
+        if session.server != *server || session.principal != *principal || !session.is_open() {
             return None;
         }
         session.used.store(self.clock(), Ordering::Relaxed);
@@ -142,7 +174,7 @@ impl Sessions {
     pub(crate) fn sweep(&self) {
         let oldest = self.clock().saturating_sub(self.bounds.idle_max.as_secs());
         let leaving = take(&mut self.lock(), |session| {
-            session.used.load(Ordering::Relaxed) < oldest || !session.link.is_open()
+            session.used.load(Ordering::Relaxed) < oldest || !session.is_open()
         });
         for session in leaving {
             session.close();
@@ -181,7 +213,9 @@ mod tests {
             front: sessions.new_front(),
             version: Version::NEWEST,
             principal: Principal::anonymous(),
-            link: link.clone(),
+            server: ServerName::new("git").unwrap(),
+            link: Some(link.clone()),
+            doorstep: Doorstep::default(),
         };
         sessions.open(SessionId([id; 16]), new)
     }
@@ -218,7 +252,7 @@ mod tests {
         for id in 0..11 {
             session(&link, &sessions, id);
         }
-        assert!(sessions.count(link.server()) <= 10);
+        assert!(sessions.count(&ServerName::new("git").unwrap()) <= 10);
         assert!(inbox.control.try_recv().is_ok());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use crate::config::model::Server;
 
@@ -39,21 +38,17 @@ const SAFE: [&str; 25] = [
 
 const SAFE_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
 
-/// The environment of a child, of what is ours: the safe set, what the configuration passes on, its files, its own values, each
-/// winning over the ones before.
+/// The environment of a child, of what is ours: the safe set and what the configuration passes on, then the server's own values,
+/// among which the loader has put those of its files.
 pub(super) fn compose(
     server: &Server,
     ours: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<BTreeMap<OsString, OsString>, (PathBuf, std::io::Error)> {
+) -> BTreeMap<OsString, OsString> {
     let mut environment: BTreeMap<OsString, OsString> =
         ours.filter(|(name, _)| passes(name, &server.pass_env)).collect();
-    for path in &server.env_file {
-        let text = std::fs::read_to_string(path).map_err(|error| (path.clone(), error))?;
-        environment.extend(assignments(&text));
-    }
     let own = server.env.iter();
     environment.extend(own.map(|(name, value)| (name.into(), value.expose().into())));
-    Ok(environment)
+    environment
 }
 
 fn passes(name: &OsStr, pass_env: &[String]) -> bool {
@@ -61,22 +56,6 @@ fn passes(name: &OsStr, pass_env: &[String]) -> bool {
     SAFE.contains(&name)
         || SAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || pass_env.iter().any(|passed| passed == name)
-}
-
-/// The `KEY=value` lines of a file, as systemd and container engines read them: comments and `export` are skipped, one pair of
-/// quotes around a value is taken off.
-fn assignments(text: &str) -> impl Iterator<Item = (OsString, OsString)> {
-    text.lines().filter_map(|line| {
-        let line = line.trim();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-        let value = value.trim();
-        let unquoted = ['"', '\'']
-            .iter()
-            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
-            .unwrap_or(value);
-        Some((name.trim().into(), unquoted.into()))
-    })
 }
 
 #[cfg(test)]
@@ -103,19 +82,11 @@ mod tests {
             ("CREDENTIALS_DIRECTORY", "/run"),
             ("NOTIFY_SOCKET", "/run/x"),
         ];
-        let environment =
-            compose(&server, ours.iter().map(|(name, value)| (os(name), os(value)))).unwrap();
+        let environment = compose(&server, ours.iter().map(|(name, value)| (os(name), os(value))));
         let expected: BTreeMap<OsString, OsString> =
             [("PATH", "/bin"), ("LC_ALL", "C"), ("LANG", "de"), ("EDITOR", "vi")]
                 .map(|(name, value)| (os(name), os(value)))
                 .into();
         assert_eq!(environment, expected);
-    }
-
-    #[test]
-    fn files_of_assignments_are_read_as_elsewhere() {
-        let text = "# c\nA=1\nexport B = \"two words\" \n\nC='x=y'\nnonsense\n";
-        let read: Vec<(OsString, OsString)> = assignments(text).collect();
-        assert_eq!(read, [(os("A"), os("1")), (os("B"), os("two words")), (os("C"), os("x=y"))]);
     }
 }

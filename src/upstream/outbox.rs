@@ -141,7 +141,8 @@ mod tests {
             while !outbox.is_empty() {
                 outbox.flush(&mut pipe).await.unwrap();
             }
-            let expected: String = (0..50).map(|n| format!("message {n}\n")).collect();
+            let expected: Vec<String> = (0..50).map(|n| format!("message {n}")).collect();
+            let expected = expected.join("\n") + "\n";
             assert_eq!(String::from_utf8(pipe.got).unwrap(), expected, "width {width}");
             assert_eq!(outbox.bytes, 0);
         }

@@ -18,7 +18,7 @@ use crate::bridge::policy::ToolPolicy;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::config::model::{Server, Start};
 use crate::link::directory::{Entry, Report, WardenOrder};
-use crate::link::link::Link;
+use crate::link::handle::Link;
 use crate::wire::id::ServerName;
 
 /// What a warden is told beyond its server's configuration.
@@ -60,19 +60,15 @@ struct Held {
 /// Makes a server: what the HTTP side is to know of it, and the task that has to run for it.
 pub(crate) fn open(
     name: ServerName,
-    config: Arc<Server>,
+    config: &Arc<Server>,
     settings: Settings,
 ) -> (Arc<Entry>, impl Future<Output = ()> + Send + 'static) {
     let (shared, inbox) = Link::new(name.clone());
     let (sender, orders) = mpsc::channel(64);
     let entry =
-        Arc::new(Entry { name: name.clone(), config: Arc::clone(&config), shared, warden: sender });
-    let environment = environment::compose(&config, settings.environment.iter().cloned())
-        .unwrap_or_else(|(path, error)| {
-            tracing::error!(server = %name, "env_file {path:?} cannot be read and is left out: {error}");
-            std::collections::BTreeMap::new()
-        });
-    let plan = plan(name, &config, environment, &settings);
+        Arc::new(Entry { name: name.clone(), config: Arc::clone(config), shared, warden: sender });
+    let environment = environment::compose(config, settings.environment.iter().cloned());
+    let plan = plan(name, config, environment, &settings);
     let mut warden = Warden { plan, settings, orders, slots: Vec::new(), tasks: JoinSet::new() };
     let shared = Plan { eager: config.start == Start::Eager, ..warden.plan.clone() };
     warden.occupy(shared, inbox);
@@ -160,13 +156,13 @@ impl Warden {
                 };
                 self.occupy(plan, inbox);
                 // If nobody takes the link the slot ends by itself, unclaimed.
-                let _ = answer.send(link);
+                answer.send(link).ok();
             }
             WardenOrder::Report { answer } => self.report(answer),
         }
     }
 
-    fn occupy(&mut self, plan: Plan, inbox: crate::link::link::Inbox) {
+    fn occupy(&mut self, plan: Plan, inbox: crate::link::handle::Inbox) {
         let (commands, commands_end) = mpsc::channel(8);
         let private = plan.tenancy == Tenancy::Private;
         self.slots.push(Held { commands, gauge: Arc::clone(&plan.gauge), private });
@@ -187,7 +183,7 @@ impl Warden {
                 }
             }
             // Whoever asked may have left.
-            let _ = answer.send(report);
+            answer.send(report).ok();
         });
     }
 
@@ -202,21 +198,21 @@ impl Warden {
                     && slot.gauge.calls.load(Ordering::Relaxed) == 0
             })
             .min_by_key(|slot| (slot.gauge.streams.load(Ordering::Relaxed), slot.gauge.used()));
-        match resting {
-            Some(slot) => {
-                let _ = slot.commands.try_send(Command::Rest);
-            }
-            None => tracing::warn!(
+        if let Some(slot) = resting {
+            // A slot with a full queue is far from resting.
+            slot.commands.try_send(Command::Rest).ok();
+        } else {
+            tracing::warn!(
                 server = %self.plan.name,
                 "all its children are in use (max_children); a client has to wait for one"
-            ),
+            );
         }
     }
 
     async fn drain(mut self) {
         self.orders.close();
         for slot in &self.slots {
-            let _ = slot.commands.try_send(Command::Stop(self.settings.drain));
+            slot.commands.try_send(Command::Stop(self.settings.drain)).ok();
         }
         loop {
             tokio::select! {
@@ -225,7 +221,7 @@ impl Warden {
             }
         }
         for slot in &self.slots {
-            let _ = slot.commands.try_send(Command::Hurry);
+            slot.commands.try_send(Command::Hurry).ok();
         }
         while self.tasks.join_next().await.is_some() {}
     }

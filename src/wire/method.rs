@@ -42,6 +42,8 @@ pub enum Method {
     TasksCancel,
     TasksUpdate,
     TasksStatus,
+    /// Our own: a child asks that the connection of a call be closed, so that its client polls for the rest.
+    CloseStream,
     Other,
 }
 
@@ -80,6 +82,7 @@ pub enum NoticeRoute {
     Cancel,
     ResourceUpdated,
     ListChanged,
+    CloseStream,
     /// To the one client of a child; nobody else may see it.
     Forward,
 }
@@ -92,7 +95,7 @@ pub enum Subject {
     None,
 }
 
-const NAMES: [(Method, &str); 35] = [
+const NAMES: [(Method, &str); 36] = [
     (Method::ToolsCall, "tools/call"),
     (Method::Progress, "notifications/progress"),
     (Method::ToolsList, "tools/list"),
@@ -128,6 +131,7 @@ const NAMES: [(Method, &str); 35] = [
     (Method::TasksCancel, "tasks/cancel"),
     (Method::TasksUpdate, "tasks/update"),
     (Method::TasksStatus, "notifications/tasks/status"),
+    (Method::CloseStream, "notifications/stdiod/close_stream"),
 ];
 
 // === impl Method ===
@@ -200,6 +204,7 @@ impl Method {
             | Self::RootsListChanged
             | Self::ListenAcknowledged
             | Self::TasksStatus
+            | Self::CloseStream
             | Self::Other => RequestRoute::Forward,
         }
     }
@@ -227,6 +232,8 @@ impl Method {
             NoticeRoute::ResourceUpdated
         } else if LISTS.contains(&self) {
             NoticeRoute::ListChanged
+        } else if self == Self::CloseStream {
+            NoticeRoute::CloseStream
         } else {
             NoticeRoute::Forward
         }

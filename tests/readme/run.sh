@@ -138,7 +138,7 @@ promise 'a misspelt key is refused with the right one' wrong
 schema() { stdiod "$binary" schema | python3 -m json.tool; }
 promise 'the schema is JSON' schema
 
-# 5. Every local link in the documents leads somewhere.
+# 5. Every local link in the documents leads somewhere, and every file of the sources they name is there.
 links() {
   python3 - "$root" <<'PY'
 import pathlib, re, sys
@@ -146,6 +146,9 @@ root, bad = pathlib.Path(sys.argv[1]), []
 for page in [*root.glob("*.md"), *root.glob("docs/**/*.md")]:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target and not (page.parent / target).exists():
+            bad.append(f"{page.name}: {target}")
+    for target in re.findall(r"`((?:src|tests|systemd)/[^`* ]*)`", page.read_text()):
+        if not (root / target).exists():
             bad.append(f"{page.name}: {target}")
 sys.exit("\n".join(bad) if bad else 0)
 PY

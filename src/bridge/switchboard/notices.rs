@@ -32,6 +32,14 @@ impl<R: Outlet> Switchboard<R> {
                 self.updated(&uri.unwrap_or_default(), frame.text(), turn);
             }
             NoticeRoute::ListChanged => self.announce(frame.method(), frame.text(), turn),
+            NoticeRoute::CloseStream => {
+                let number = params.request_id.and_then(|raw| raw.get().parse().ok());
+                if let Some(Numbered::Call { call, .. }) =
+                    number.and_then(|number| UpstreamId(number).read())
+                {
+                    self.cut_off(call, turn);
+                }
+            }
             NoticeRoute::Forward => self.for_the_only_client(frame.text(), turn),
         }
     }

@@ -125,7 +125,7 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         match reach {
             Reach::Own { outlet, .. } => {
-                let _ = outlet.offer(Event::Refuse(why), Weight::Needed);
+                let _ = outlet.offer(Event::Refuse { why, id: Some(id.clone()) }, Weight::Needed);
             }
             Reach::Standing => {
                 let text = why.fault().answer(Some(id));
@@ -193,10 +193,12 @@ impl<R: Outlet> Switchboard<R> {
         else {
             return;
         };
-        let Some(front) = call.front().and_then(|front| self.fronts.get(&front)) else {
-            return self.refuse(id, Refusal::NeedsSession("initialize".into()), turn);
+        let card = match &call.caller {
+            Caller::Implicit(card) => Some(card),
+            Caller::Front(front) => self.fronts.get(front).map(|front| &front.card),
         };
-        let text = abilities.answer(&call.client_id, front.card.version);
+        let Some(card) = card else { return self.refuse(id, Refusal::SessionGone, turn) };
+        let text = abilities.answer(&call.client_id, card.version);
         self.settle(id, &text, Outcome::Result, turn);
     }
 

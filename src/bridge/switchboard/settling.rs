@@ -66,7 +66,8 @@ impl<R: Outlet> Switchboard<R> {
         if let Path::Own { outlet: Some(outlet), open: false, .. } = &call.path
             && !cancelled
         {
-            let _ = outlet.offer(Event::Refuse(why), Weight::Needed);
+            let id_text = Some(call.client_id.clone());
+            let _ = outlet.offer(Event::Refuse { why, id: id_text }, Weight::Needed);
             if let Some(call) = self.forget(id) {
                 self.note(&call, text.len(), outcome, turn);
             }

@@ -22,7 +22,8 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         let stream = self.stream_of(call);
         let Some(front) = self.fronts.get_mut(&id) else {
-            let _ = outlet.offer(Event::Refuse(Refusal::SessionGone), Weight::Needed);
+            let _ =
+                outlet.offer(Event::Refuse { why: Refusal::SessionGone, id: None }, Weight::Needed);
             return;
         };
         let resumable = Some(&mut *front).filter(|_| vanish == Vanish::Detach);
@@ -43,7 +44,7 @@ impl<R: Outlet> Switchboard<R> {
 
     pub(super) fn attach(&mut self, call: CallId, id: FrontId, after: EventId, outlet: R) {
         let say_no = |outlet: &R, why| {
-            let _ = outlet.offer(Event::Refuse(why), Weight::Needed);
+            let _ = outlet.offer(Event::Refuse { why, id: None }, Weight::Needed);
         };
         let Some(front) = self.fronts.get_mut(&id) else {
             return say_no(&outlet, Refusal::SessionGone);

@@ -60,6 +60,20 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
+    /// Closes the connection of a call whose client knows how to come back for the rest, as revision 2025-11-25 lets a server do
+    /// that does not want to hold one open. For any other client the wish is nothing.
+    pub(super) fn cut_off(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let front = call.front().and_then(|front| self.fronts.get_mut(&front));
+        let Some(front) = front.filter(|front| front.card.version.primes()) else { return };
+        open_stream(call, Some(front), &self.limits.log);
+        if let Path::Own { outlet, open: true, stream, .. } = &mut call.path {
+            *outlet = None;
+            abandon(front, *stream, turn.now);
+            self.sweep_later(turn.now);
+        }
+    }
+
     /// Puts a message on the newest standing stream of a session. False if it has none that takes it.
     pub(super) fn tell_front(
         &mut self,

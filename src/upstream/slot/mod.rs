@@ -27,7 +27,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Order, Switchboard, Tenancy};
 use crate::bridge::turn::Turn;
 use crate::link::directory::ChildReport;
-use crate::link::link::Inbox;
+use crate::link::handle::Inbox;
 use crate::link::replies::Post;
 use crate::wire::frame::{Body, Frame, Malformed};
 use crate::wire::id::ServerName;
@@ -189,7 +189,7 @@ impl Slot {
             }
             Some(Command::Report(answer)) => {
                 // Whoever asked may have left.
-                let _ = answer.send(self.report(now));
+                answer.send(self.report(now)).ok();
             }
             Some(Command::Stop(within)) => {
                 self.stopping.get_or_insert(now + within);

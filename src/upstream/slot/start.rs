@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::occupant::Occupant;
 use super::Slot;
+use super::occupant::Occupant;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened};
 use crate::bridge::switchboard::Tenancy;

@@ -51,10 +51,6 @@ impl Link {
         (link, Inbox { orders: orders_end, control: control_end })
     }
 
-    pub(crate) fn server(&self) -> &ServerName {
-        &self.0.server
-    }
-
     /// A number for a call, and the room for its goodbye.
     pub(crate) fn admit(&self) -> Result<Farewell, Refusal> {
         let permit = self.0.control.clone().try_reserve_owned().map_err(|error| match error {

@@ -1,0 +1,258 @@
+//! The command line. What it says is plain data; the commands act on it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flag;
+use crate::demo::DemoArgs;
+
+/// One small daemon per host that gives every stdio MCP server a Streamable HTTP endpoint any client can use.
+#[derive(Parser)]
+#[command(name = "stdiod", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Read this file instead of /etc/stdiod/stdiod.toml; again for more, later ones win.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  stdiod                                    serve what is configured, or a demo server if nothing is
+  stdiod --config claude_desktop_config.json
+  stdiod run -- npx -y @modelcontextprotocol/server-everything
+  stdiod check --print
+
+Exit status: 0 well, 1 failed while running, 2 wrong usage or configuration.";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon; this is also what happens without a command.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Serve one server without any configuration file.
+    #[command(after_help = RUN_EXAMPLES, override_usage = "stdiod run [OPTIONS] -- CMD [ARG]...")]
+    Run(Box<RunArgs>),
+    /// Validate the configuration without starting anything.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Print the JSON Schema of the configuration.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema(SchemaArgs),
+    /// Speak MCP on standard input and output, as a server to try things with.
+    #[command(after_help = DEMO_EXAMPLES)]
+    DemoServer(DemoArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
+}
+
+/// What `serve` takes beyond the configuration.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// Listen on IP:PORT or unix:PATH instead of the configured addresses; again for more.
+    #[arg(short, long, value_name = "ADDR")]
+    pub(crate) listen: Vec<String>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct LogArgs {
+    /// Log error, warn, info, debug or trace, or by a filter such as info,stdiod::http=debug.
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// Log as text or json; auto is text on a terminal and under systemd.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  stdiod serve
+  stdiod serve --config /etc/stdiod/stdiod.toml --listen unix:/run/stdiod/http.sock
+  STDIOD_LOG__LEVEL=debug stdiod serve";
+
+/// The server options are the keys of `[servers.NAME]`; the configuration reference explains them.
+// Not `Debug`: `env` holds secrets.
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// Listen on IP:PORT or unix:PATH; again for more [default: 127.0.0.1:8750]
+    #[arg(short, long, value_name = "ADDR")]
+    pub(crate) listen: Vec<String>,
+    /// The name of the server, as in /servers/<NAME>/mcp [default: made from the command]
+    #[arg(short, long)]
+    pub(crate) name: Option<String>,
+    /// Set a variable of the server's environment; NAME alone hands on the one of this process.
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// Read variables from a file of KEY=value lines; again for more.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<String>,
+    /// The directory the server runs in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Who shares a child: auto, shared or per-session.
+    #[arg(short, long)]
+    pub(crate) mode: Option<String>,
+    /// The ceiling of child processes.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_children: Option<String>,
+    /// Calls in flight per child; 0 is no limit.
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<String>,
+    /// When to start the server: eager or lazy.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) start: Option<String>,
+    /// Whether clients may hold streams: on or off.
+    #[arg(long, value_name = "ON|OFF")]
+    pub(crate) push: Option<String>,
+    /// How long the server may take to answer its handshake.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start_timeout: Option<String>,
+    /// How long a call may take without progress.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) request_timeout: Option<String>,
+    /// Show only tools that match; again for more.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) allow_tool: Vec<String>,
+    /// Hide tools that match; again for more.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) deny_tool: Vec<String>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// The program and its arguments.
+    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  stdiod run -- npx -y @modelcontextprotocol/server-everything
+  stdiod run --listen 127.0.0.1:9000 --cwd /srv/repo -- uvx mcp-server-git
+  stdiod run --env GITHUB_TOKEN --mode per-session -- github-mcp-server stdio
+
+The endpoint is http://ADDR/mcp, and the same at http://ADDR/servers/NAME/mcp.";
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Show the configuration that holds, and where each value comes from; secrets are masked.
+    #[arg(short, long)]
+    pub(crate) print: bool,
+    /// The configuration is for another host: do not look for its commands, directories and files.
+    #[arg(long)]
+    pub(crate) other_host: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  stdiod check
+  stdiod check --config new.toml && systemctl reload stdiod
+  stdiod check --print
+  stdiod check --other-host --config container.toml";
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Print the reference page in Markdown instead.
+    #[arg(long)]
+    pub(crate) reference: bool,
+}
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  stdiod schema > stdiod.schema.json
+  stdiod schema --reference | less
+
+For completion in an editor let the first line of a TOML file be `#:schema ./stdiod.schema.json`.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  stdiod run -- stdiod demo-server
+  stdiod demo-server < requests.jsonl";
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell to complete for.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  stdiod completions bash > ~/.local/share/bash-completion/completions/stdiod
+  stdiod completions zsh > ~/.zfunc/_stdiod
+  stdiod completions fish > ~/.config/fish/completions/stdiod.fish";
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write the pages of all commands into this directory instead.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  stdiod man | man -l -
+  stdiod man --dir /usr/local/share/man/man1";
+
+// === impl ServeArgs ===
+
+impl ServeArgs {
+    /// The flags as the uppermost layer of the configuration.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        if !self.listen.is_empty() {
+            flags.push(Flag::new("--listen", &["http", "listen"], self.listen.clone()));
+        }
+        flags.extend(self.log.flags());
+        flags
+    }
+}
+
+// === impl LogArgs ===
+
+impl LogArgs {
+    pub(crate) fn flags(&self) -> impl Iterator<Item = Flag> + use<> {
+        let flag = |name, key, value: &Option<String>| {
+            value.clone().map(|value| Flag::new(name, &["log", key], vec![value]))
+        };
+        flag("--log-level", "level", &self.log_level).into_iter().chain(flag(
+            "--log-format",
+            "format",
+            &self.log_format,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_shows_examples() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Examples:\n"), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Static bearer tokens. Only their hashes are kept, and hashes are compared in constant time.
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::bridge::front::Principal;
+use crate::config::model::{Auth, Server};
+use crate::wire::id::ServerName;
+
+/// All tokens that open anything here.
+#[derive(Debug)]
+pub(crate) struct Bearers {
+    tokens: Vec<Bearer>,
+}
+
+#[derive(Debug)]
+struct Bearer {
+    principal: Principal,
+    name: String,
+    hash: [u8; 32],
+    servers: Vec<String>,
+}
+
+/// What a good token grants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grant<'a>(&'a Bearer);
+
+/// A token file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadToken {
+    #[error("the token file {0:?} of {1:?} cannot be read: {2}")]
+    Unreadable(PathBuf, String, std::io::Error),
+    #[error("the token file {0:?} of {1:?} is empty")]
+    Empty(PathBuf, String),
+}
+
+// === impl Bearers ===
+
+impl Bearers {
+    /// Reads the token files.
+    pub(crate) fn read(auth: &Auth) -> Result<Self, BadToken> {
+        let read = |token: &crate::config::model::Token| {
+            let (file, name) = (token.file.clone(), token.name.clone());
+            let text = match std::fs::read_to_string(&file) {
+                Ok(text) => text,
+                Err(error) => return Err(BadToken::Unreadable(file, name, error)),
+            };
+            let secret = text.lines().next().unwrap_or("").trim();
+            if secret.is_empty() {
+                return Err(BadToken::Empty(file, name));
+            }
+            Ok(Bearer {
+                principal: Principal::new(&name),
+                name,
+                hash: Sha256::digest(secret).into(),
+                servers: token.servers.clone(),
+            })
+        };
+        Ok(Self { tokens: auth.tokens.iter().map(read).collect::<Result<_, _>>()? })
+    }
+
+    /// Whom an `Authorization` header stands for.
+    pub(crate) fn check(&self, authorization: Option<&[u8]>) -> Option<Grant<'_>> {
+        let (scheme, secret) = authorization?.split_at_checked("Bearer ".len())?;
+        if !scheme.eq_ignore_ascii_case(b"Bearer ") {
+            return None;
+        }
+        let hash: [u8; 32] = Sha256::digest(secret.trim_ascii()).into();
+        // All are compared, so that time does not tell which one came close.
+        let mut found = None;
+        for bearer in &self.tokens {
+            if bool::from(bearer.hash.ct_eq(&hash)) {
+                found = Some(Grant(bearer));
+            }
+        }
+        found
+    }
+}
+
+// === impl Grant ===
+
+impl Grant<'_> {
+    pub(crate) fn principal(self) -> Principal {
+        self.0.principal.clone()
+    }
+
+    /// Whether both the token and the server allow it.
+    pub(crate) fn opens(self, name: &ServerName, server: &Server) -> bool {
+        let by_token = self.0.servers.iter().any(|open| open == "*" || open == name.as_str());
+        let by_server = server.tokens.is_empty() || server.tokens.contains(&self.0.name);
+        by_token && by_server
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::Token;
+
+    fn bearers(tokens: &[(&str, &str, &[&str])]) -> Bearers {
+        let tokens = tokens.iter().map(|(name, secret, servers)| Bearer {
+            principal: Principal::new(name),
+            name: (*name).to_owned(),
+            hash: Sha256::digest(secret).into(),
+            servers: servers.iter().map(|server| (*server).to_owned()).collect(),
+        });
+        Bearers { tokens: tokens.collect() }
+    }
+
+    #[test]
+    fn only_the_exact_token_is_taken() {
+        let bearers = bearers(&[("a", "secret", &["*"]), ("b", "other", &["*"])]);
+        let name = |header: &str| {
+            bearers.check(Some(header.as_bytes())).map(|grant| grant.principal().to_string())
+        };
+        assert_eq!(name("Bearer secret").as_deref(), Some("a"));
+        assert_eq!(name("bearer other").as_deref(), Some("b"));
+        for bad in ["Bearer secre", "Bearer secrets", "Basic secret", "Bearer", "secret", "Bearer "]
+        {
+            assert_eq!(name(bad), None, "{bad:?}");
+        }
+        assert!(bearers.check(None).is_none());
+    }
+
+    #[test]
+    fn token_and_server_must_agree() {
+        let bearers = bearers(&[("a", "x", &["git"]), ("b", "y", &["*"])]);
+        let git = ServerName::new("git").unwrap();
+        let time = ServerName::new("time").unwrap();
+        let open = Server::default();
+        let narrow = Server { tokens: vec!["b".into()], ..Server::default() };
+        let (a, b) =
+            (bearers.check(Some(b"Bearer x")).unwrap(), bearers.check(Some(b"Bearer y")).unwrap());
+        assert!(a.opens(&git, &open) && !a.opens(&time, &open) && !a.opens(&git, &narrow));
+        assert!(b.opens(&time, &open) && b.opens(&git, &narrow));
+    }
+
+    #[test]
+    fn a_file_gives_its_first_line_and_a_bad_one_is_named() {
+        let folder = std::env::temp_dir().join(format!("stdiod-bearer-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let read = |content: Option<&str>| {
+            let file = folder.join("token");
+            let _ = std::fs::remove_file(&file);
+            if let Some(content) = content {
+                std::fs::write(&file, content).unwrap();
+            }
+            let token = Token { name: "t".into(), file, servers: vec!["*".into()] };
+            Bearers::read(&Auth { tokens: vec![token] })
+        };
+        assert!(read(Some(" s3cret \nrest")).unwrap().check(Some(b"Bearer s3cret")).is_some());
+        assert!(matches!(read(Some("\n")), Err(BadToken::Empty(..))));
+        assert!(matches!(read(None), Err(BadToken::Unreadable(..))));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

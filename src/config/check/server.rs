@@ -1,0 +1,244 @@
+//! One server: can it be started, and do its limits make sense?
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Rules;
+use crate::config::key::KeyPath;
+use crate::config::layers::Host;
+use crate::config::model::Server;
+use crate::config::place::Place;
+use crate::config::problem::{Problem, Severity};
+use crate::config::programs::{self, NoProgram};
+use crate::config::secret::Secret;
+use crate::wire::id::ServerName;
+
+impl Rules<'_> {
+    pub(super) fn servers(&mut self) -> BTreeMap<ServerName, PathBuf> {
+        let mut programs = BTreeMap::new();
+        let all = KeyPath::from(["servers"]);
+        if self.model.servers.is_empty() && !self.findings.doubts(&all) {
+            self.warning(
+                &KeyPath::root(),
+                "no server is configured",
+                &["add one: [servers.NAME] with a `command`"],
+            );
+        }
+        for (name, server) in &self.model.servers {
+            let path = all.key(name.as_str());
+            self.limits(&path, server);
+            self.tokens_of_server(&path, name.as_str(), &server.tokens);
+            if let Some(program) = self.program(&path, server) {
+                programs.insert(name.clone(), program);
+            }
+        }
+        programs
+    }
+
+    fn limits(&mut self, path: &KeyPath, server: &Server) {
+        if server.max_children == 0 {
+            self.error(
+                &path.key("max_children"),
+                "the server could never run",
+                &["to switch it off write `enabled = false`"],
+            );
+        }
+        let times = [
+            ("start_timeout", server.start_timeout),
+            ("request_timeout", server.request_timeout),
+            ("request_timeout_max", server.request_timeout_max),
+        ];
+        for (key, time) in times {
+            if time.0.is_zero() {
+                self.error(
+                    &path.key(key),
+                    "every attempt would be over at once",
+                    &["write a long time, such as \"24h\", where there should be no limit"],
+                );
+            }
+        }
+        if server.request_timeout > server.request_timeout_max
+            && !server.request_timeout_max.0.is_zero()
+        {
+            let message = format!(
+                "a call may take {} but never more than {} (request_timeout_max)",
+                server.request_timeout, server.request_timeout_max
+            );
+            // The place of the longer one may be a default; then the shorter one was written.
+            let long = path.key("request_timeout");
+            let short = path.key("request_timeout_max");
+            let written = |key: &KeyPath| self.merged.place(key) != Place::Default;
+            let at = if written(&long) { long } else { short };
+            self.error(&at, &message, &["raise request_timeout_max, or lower request_timeout"]);
+        }
+        if server.max_message.0 == 0 {
+            self.error(
+                &path.key("max_message"),
+                "no message would fit",
+                &["the built-in value is \"16MiB\""],
+            );
+        }
+        self.process_limits(path, server);
+    }
+
+    fn process_limits(&mut self, path: &KeyPath, server: &Server) {
+        let path = path.key("limits");
+        if let Some(nice) = server.limits.nice.filter(|nice| !(0..=19).contains(nice)) {
+            let message = format!("{nice} is no niceness: it goes from 0 to 19");
+            self.error(&path.key("nice"), &message, &["0 is normal, 19 yields to everybody"]);
+        }
+        if server.limits.open_files.is_some_and(|files| files < 16) {
+            self.error(
+                &path.key("open_files"),
+                "too few to start any program",
+                &["write 1024, or leave it out"],
+            );
+        }
+        if server.limits.memory.is_some_and(|memory| memory.0 < 1 << 20) {
+            self.error(
+                &path.key("memory"),
+                "too little to start any program",
+                &["write \"2GiB\", or leave it out"],
+            );
+        }
+    }
+
+    /// The file behind the command of an enabled server.
+    fn program(&mut self, path: &KeyPath, server: &Server) -> Option<PathBuf> {
+        let key = path.key("command");
+        if server.command.trim().is_empty() {
+            if !self.findings.doubts(&key) {
+                let written = self.merged.place(&key);
+                let nowhere = written == Place::Default;
+                let place = if nowhere { self.merged.key_place(path) } else { written };
+                let problem = Problem::error(&key, place, "a server needs a command")
+                    .hint("write the program to run, such as `command = \"uvx\"`");
+                self.findings.push(problem);
+            }
+            return None;
+        }
+        if !server.enabled || self.sources.host == Host::Elsewhere {
+            return None;
+        }
+        let directory = server.cwd.clone().unwrap_or_else(|| self.sources.directory.clone());
+        if !directory.is_dir() {
+            let message = format!("there is no directory {}", directory.display());
+            let hints = if directory.to_string_lossy().contains('~') {
+                vec!["`~` is not expanded; write the whole path".to_owned()]
+            } else {
+                Vec::new()
+            };
+            self.cannot_run(&path.key("cwd"), &message, hints);
+            return None;
+        }
+        let own_path = server.env.get("PATH").map(Secret::expose);
+        let search = own_path.or_else(|| self.sources.variables.get("PATH").map(String::as_str));
+        match programs::find(&server.command, search.unwrap_or_default(), &directory) {
+            Ok(program) => Some(program),
+            Err(error) => {
+                if let Some((program, rest)) = server.command.trim().split_once(char::is_whitespace)
+                {
+                    let args: Vec<String> =
+                        rest.split_whitespace().map(|arg| format!("{arg:?}")).collect();
+                    let hint = format!("command = {program:?}, args = [{}]", args.join(", "));
+                    self.cannot_run(
+                        &key,
+                        "it holds arguments; `command` is the program alone",
+                        vec![hint],
+                    );
+                    return None;
+                }
+                let hints = advice(&server.command, &error, own_path.is_some());
+                self.cannot_run(&key, &error.to_string(), hints);
+                None
+            }
+        }
+    }
+
+    /// At start this is no reason to keep the other servers from running.
+    fn cannot_run(&mut self, path: &KeyPath, message: &str, hints: Vec<String>) {
+        let severity = match self.sources.host {
+            Host::Starting => Severity::Warning,
+            Host::Checking | Host::Elsewhere => Severity::Error,
+        };
+        let problem =
+            Problem::error(path, self.merged.place(path), message).hints(hints).about_host();
+        self.findings.push(Problem { severity, ..problem });
+    }
+}
+
+fn advice(command: &str, error: &NoProgram, own_path: bool) -> Vec<String> {
+    let mut hints = Vec::new();
+    if command.starts_with('~') {
+        hints.push("`~` is not expanded; write the whole path".to_owned());
+    }
+    match error {
+        NoProgram::NotOnPath(_) => {
+            let comes_with = match command {
+                "npx" | "node" | "npm" => Some("it comes with Node.js"),
+                "uvx" | "uv" => Some("it comes with uv"),
+                "bunx" | "bun" => Some("it comes with Bun"),
+                "python" => Some("many hosts have it as \"python3\""),
+                _ => None,
+            };
+            hints.extend(comes_with.map(str::to_owned));
+            hints.push(if own_path {
+                "the PATH of its own `env` was searched".to_owned()
+            } else {
+                "install it, write its whole path, or set PATH in `env`".to_owned()
+            });
+        }
+        NoProgram::NotExecutable(file) => hints.push(format!("chmod +x {}", file.display())),
+        NoProgram::Directory(_) | NoProgram::NoFile(_) => {}
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::testing::messages;
+
+    #[test]
+    fn limits_must_make_sense() {
+        let check = |keys: &str, says: &str| {
+            let found = messages(&format!("[servers.a]\ncommand = \"sh\"\n{keys}\n"));
+            assert_eq!(found, [format!("servers.a.{says}")], "{keys}");
+        };
+        check("max_children = 0", "max_children: the server could never run");
+        check("start_timeout = \"0s\"", "start_timeout: every attempt would be over at once");
+        check(
+            "request_timeout = \"2h\"",
+            "request_timeout: a call may take 2h but never more than 1h (request_timeout_max)",
+        );
+        check(
+            "request_timeout_max = \"1m\"",
+            "request_timeout_max: a call may take 10m but never more than 1m (request_timeout_max)",
+        );
+        check("limits = { nice = 20 }", "limits.nice: 20 is no niceness: it goes from 0 to 19");
+        check("limits.nice = -1", "limits.nice: -1 is no niceness: it goes from 0 to 19");
+        check("cwd = \"/no/such\"", "cwd: there is no directory /no/such");
+        check("max_message = \"0\"", "max_message: no message would fit");
+    }
+
+    #[test]
+    fn commands_must_be_there() {
+        let check = |command: &str, says: &str| {
+            let found = messages(&format!("[servers.a]\ncommand = {command:?}\n"));
+            assert_eq!(found, [format!("servers.a.command: {says}")], "{command}");
+        };
+        check("", "a server needs a command");
+        check("no-such-program", "\"no-such-program\" is not on PATH");
+        check("sh -c true", "it holds arguments; command is the program alone");
+        check("/etc/passwd", "/etc/passwd is not executable");
+        assert_eq!(
+            messages("[servers.a]\nargs = []"),
+            ["servers.a.command: a server needs a command"]
+        );
+        assert_eq!(
+            messages("[servers.a]\ncommand = 5"),
+            ["servers.a.command: expected a text, found a number"]
+        );
+        assert_eq!(messages("[servers.a]\ncomand = \"sh\""), ["servers.a.comand: unknown key"]);
+        assert_eq!(messages("[servers.a]\ncommand = \"none\"\nenabled = false"), [""; 0]);
+    }
+}

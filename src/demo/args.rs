@@ -1,0 +1,99 @@
+//! The options of `stdiod demo-server`. None is shown in the help: without any it is a well-behaved server, and each
+//! makes it misbehave in one way, for the tests of whoever has to live with such servers. They compose freely.
+
+use std::path::PathBuf;
+
+use crate::wire::version::Version;
+
+#[derive(clap::Args, Debug, Clone, Default)]
+pub struct DemoArgs {
+    /// Call yourself this in `serverInfo`.
+    #[arg(long, hide = true)]
+    pub name: Option<String>,
+    /// Speak no protocol revision newer than this.
+    #[arg(long, hide = true, value_parser = revision)]
+    pub revision: Option<Version>,
+    /// Put at most this many entries on a page of a list.
+    #[arg(long, hide = true)]
+    pub page: Option<usize>,
+    /// Append every received line to this file.
+    #[arg(long, hide = true)]
+    pub log: Option<PathBuf>,
+
+    /// Exit with this code before saying anything.
+    #[arg(long, hide = true)]
+    pub exit_at_start: Option<i32>,
+    /// Wait so many milliseconds before reading anything.
+    #[arg(long, hide = true)]
+    pub slow_start: Option<u64>,
+    /// Die on receiving the tool call after so many.
+    #[arg(long, hide = true)]
+    pub crash_after: Option<u64>,
+    /// The exit code to die with; without it, die by SIGABRT.
+    #[arg(long, hide = true)]
+    pub crash_code: Option<i32>,
+    /// Offer a tool that makes the server die.
+    #[arg(long, hide = true)]
+    pub crash_tool: bool,
+    /// Leave half a line behind on every way out.
+    #[arg(long, hide = true)]
+    pub half_line: bool,
+
+    /// Read everything and answer nothing.
+    #[arg(long, hide = true)]
+    pub hang: bool,
+    /// Never answer `initialize`.
+    #[arg(long, hide = true)]
+    pub hang_initialize: bool,
+    /// Do not end on SIGTERM.
+    #[arg(long, hide = true)]
+    pub ignore_sigterm: bool,
+    /// Do not end when stdin does, for up to ten minutes.
+    #[arg(long, hide = true)]
+    pub ignore_eof: bool,
+
+    /// Print noise to stdout before and between messages, some of it not UTF-8.
+    #[arg(long, hide = true)]
+    pub banner: bool,
+    /// Begin with a notification of this many bytes.
+    #[arg(long, hide = true)]
+    pub huge_line: Option<usize>,
+    /// Print every message as an array of one.
+    #[arg(long, hide = true)]
+    pub array: bool,
+    /// Print in small, oddly cut pieces.
+    #[arg(long, hide = true)]
+    pub pieces: bool,
+    /// Write a lot to stderr, some of it not UTF-8.
+    #[arg(long, hide = true)]
+    pub stderr_noise: bool,
+    /// Write numeric ids back as strings.
+    #[arg(long, hide = true)]
+    pub string_ids: bool,
+    /// Answer calls even when they were cancelled.
+    #[arg(long, hide = true)]
+    pub answer_cancelled: bool,
+    /// Ask for sampling and elicitation even of clients that declared neither, the first time right after the handshake.
+    #[arg(long, hide = true)]
+    pub stray_ask: bool,
+
+    /// Start a process of your own in the same group that outlives you and holds stdout open.
+    #[arg(long, hide = true)]
+    pub fork_grandchild: bool,
+    /// Start that process in a session, and so in a group, of its own.
+    #[arg(long, hide = true)]
+    pub fork_grandchild_setsid: bool,
+    /// Be that process: do nothing for ten minutes.
+    #[arg(long, hide = true)]
+    pub linger: bool,
+    /// Leave the session one was started in.
+    #[arg(long, hide = true)]
+    pub own_session: bool,
+}
+
+fn revision(text: &str) -> Result<Version, String> {
+    Version::parse(text).ok_or_else(|| {
+        let known = Version::ALL.map(Version::as_str).join(", ");
+        format!("the revisions are {known}")
+    })
+}

@@ -1,0 +1,200 @@
+//! Health, readiness, status, and a word for people who open the address in a browser.
+//!
+//! Health is what the children last did: a server that cannot answer is never called ready.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::House;
+use super::body::Body;
+use super::render::{self, Refused};
+use crate::bridge::refusal::Refusal;
+use crate::config::model::Start;
+use crate::link::directory::{ChildReport, Directory, Entry, Report};
+
+/// How long a report may take before a server counts as one that does not answer.
+const REPORT_WAIT: Duration = Duration::from_secs(2);
+
+pub(super) fn healthz(method: &Method) -> Result<Response<Body>, Refused> {
+    only_get(method)?;
+    Ok(text("ok\n"))
+}
+
+/// 200 if every server that starts with the daemon has answered its handshake, else 503 and why not.
+pub(super) async fn readyz(
+    house: &House,
+    directory: &Directory,
+    only: Option<Arc<Entry>>,
+    method: &Method,
+) -> Result<Response<Body>, Refused> {
+    only_get(method)?;
+    let entries: Vec<Arc<Entry>> = match only {
+        Some(entry) => vec![entry],
+        None => directory.servers.values().cloned().collect(),
+    };
+    let mut ready = Vec::new();
+    let mut waiting = serde_json::Map::new();
+    for (entry, report) in reports(entries).await {
+        match why_not(&entry, report.as_ref()) {
+            None => ready.push(entry.name.to_string()),
+            Some(why) => {
+                waiting.insert(entry.name.to_string(), why);
+            }
+        }
+    }
+    let stopping = house.stopping.is_cancelled();
+    let status = if waiting.is_empty() && !stopping {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = json!({
+        "ready": status == StatusCode::OK,
+        "stopping": stopping,
+        "servers": ready,
+        "not_ready": waiting,
+    });
+    Ok(render::json(status, pretty(&body)))
+}
+
+pub(super) async fn status(
+    house: &House,
+    directory: &Directory,
+    method: &Method,
+) -> Result<Response<Body>, Refused> {
+    only_get(method)?;
+    let mut servers = serde_json::Map::new();
+    for (entry, report) in reports(directory.servers.values().cloned().collect()).await {
+        let sessions = house.sessions.count(&entry.name);
+        servers.insert(entry.name.to_string(), describe(&entry, report.as_ref(), sessions));
+    }
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "uptime_s": house.born.elapsed().as_secs(),
+        "stopping": house.stopping.is_cancelled(),
+        "servers": servers,
+    });
+    Ok(render::json(StatusCode::OK, pretty(&body)))
+}
+
+pub(super) fn home(
+    house: &House,
+    directory: &Directory,
+    method: &Method,
+) -> Result<Response<Body>, Refused> {
+    only_get(method)?;
+    let mut page = format!(
+        "stdiod {} serves {} MCP server(s) over Streamable HTTP.\n\n",
+        env!("CARGO_PKG_VERSION"),
+        directory.servers.len()
+    );
+    // With tokens configured, names are for those who hold one.
+    if house.bearers.is_none() {
+        for name in directory.servers.keys() {
+            let _ = writeln!(page, "  /servers/{name}/mcp");
+        }
+    }
+    page.push_str("\nGET /readyz says which of them answer, GET /status how they are doing.\n");
+    Ok(text(page))
+}
+
+/// Asks all servers at once how they are doing.
+async fn reports(entries: Vec<Arc<Entry>>) -> Vec<(Arc<Entry>, Option<Report>)> {
+    let mut asked = tokio::task::JoinSet::new();
+    for (n, entry) in entries.iter().enumerate() {
+        let entry = Arc::clone(entry);
+        asked.spawn(async move {
+            let report = tokio::time::timeout(REPORT_WAIT, entry.report()).await;
+            (n, report.ok().flatten())
+        });
+    }
+    let mut reports: Vec<(Arc<Entry>, Option<Report>)> =
+        entries.into_iter().map(|entry| (entry, None)).collect();
+    while let Some(done) = asked.join_next().await {
+        if let Ok((n, report)) = done {
+            reports[n].1 = report;
+        }
+    }
+    reports
+}
+
+/// Why a server is not ready; `None` if it is, or if nothing is expected of it yet.
+fn why_not(entry: &Entry, report: Option<&Report>) -> Option<Value> {
+    let Some(child) = report.and_then(Report::shared) else {
+        return Some(json!({"state": "unknown", "why": "its task does not answer"}));
+    };
+    let resting = child.state == "stopped" && entry.config.start == Start::Lazy;
+    if child.state == "ready" || resting {
+        return None;
+    }
+    let why = child.trouble.as_deref().map_or_else(
+        || format!("it has not answered its handshake for {} s", child.for_s),
+        str::to_owned,
+    );
+    Some(json!({"state": child.state, "why": why, "restarts": child.restarts}))
+}
+
+fn describe(entry: &Entry, report: Option<&Report>, sessions: usize) -> Value {
+    let Some(report) = report else { return json!({"state": "unknown"}) };
+    let children: Vec<Value> = report.children.iter().map(child).collect();
+    let shared = report.shared();
+    json!({
+        "state": shared.map_or("unknown", |child| child.state),
+        "path": format!("/servers/{}/mcp", entry.name),
+        "sessions": sessions,
+        "children": children,
+    })
+}
+
+fn child(child: &ChildReport) -> Value {
+    let counts = &child.counts;
+    json!({
+        "lane": if child.shared { "shared" } else { "private" },
+        "state": child.state,
+        "state_for_s": child.for_s,
+        "pid": child.pid,
+        "restarts": child.restarts,
+        "trouble": child.trouble.as_deref(),
+        "server": child.about.as_ref().map(|about| json!({
+            "name": about.name, "version": about.version, "revision": about.revision,
+        })),
+        "sessions": child.fronts,
+        "in_flight": child.calls,
+        "calls": {
+            "ok": counts.results,
+            "error": counts.errors,
+            "refused": counts.refused,
+            "cancelled": counts.cancelled,
+        },
+        "stdout": { "noise": counts.noise, "overlong": counts.overlong },
+        "dropped": counts.dropped,
+        "stderr": child.stderr,
+    })
+}
+
+fn only_get(method: &Method) -> Result<(), Refusal> {
+    if *method == Method::GET || *method == Method::HEAD {
+        return Ok(());
+    }
+    Err(Refusal::HttpMethodNotAllowed { allow: "GET, HEAD" })
+}
+
+fn pretty(value: &Value) -> Bytes {
+    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    text.push(b'\n');
+    text.into()
+}
+
+fn text(text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::whole(text.into()));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}

@@ -1,0 +1,198 @@
+//! What is sent back: nothing, one text, or events as they come.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Frame, SizeHint};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Response, StatusCode};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::bridge::outlet::Event;
+use crate::link::replies::Replies;
+use crate::wire::sse;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Body {
+    Whole(Bytes),
+    Events(Box<Events>),
+}
+
+/// An event stream.
+pub(super) struct Events {
+    replies: Replies,
+    /// Written, not yet handed over.
+    ready: BytesMut,
+    ended: bool,
+    keep_alive: Duration,
+    silence: Pin<Box<Sleep>>,
+    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Dropped with the stream.
+    #[expect(dead_code, reason = "it acts by being dropped")]
+    companion: Option<Box<dyn Send + Sync>>,
+}
+
+/// How long a client is asked to wait before it comes back for a stream.
+const RETRY_MS: u64 = 1000;
+
+/// So much is gathered before it is handed over.
+const GATHER_MAX: usize = 64 * 1024;
+
+// === impl Body ===
+
+impl Body {
+    pub(super) fn empty() -> Self {
+        Self::Whole(Bytes::new())
+    }
+
+    pub(super) fn whole(text: Bytes) -> Self {
+        Self::Whole(text)
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut *self {
+            Self::Whole(text) if text.is_empty() => Poll::Ready(None),
+            Self::Whole(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            Self::Events(events) => events.poll(cx).map(|data| data.map(|d| Ok(Frame::data(d)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(text) => text.is_empty(),
+            Self::Events(events) => events.ended && events.ready.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(text) => SizeHint::with_exact(text.len() as u64),
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+// === impl Events ===
+
+impl Events {
+    pub(super) fn new(replies: Replies, keep_alive: Duration) -> Self {
+        Self {
+            replies,
+            ready: BytesMut::new(),
+            ended: false,
+            keep_alive,
+            silence: Box::pin(tokio::time::sleep(keep_alive)),
+            stopping: None,
+            companion: None,
+        }
+    }
+
+    /// Ends when this happens, and asks the client to come back.
+    pub(super) fn until(mut self, stopping: &CancellationToken) -> Self {
+        self.stopping = Some(Box::pin(stopping.clone().cancelled_owned()));
+        self
+    }
+
+    /// Keeps something until the stream ends, whoever ends it.
+    pub(super) fn accompanied(mut self, companion: impl Send + Sync + 'static) -> Self {
+        self.companion = Some(Box::new(companion));
+        self
+    }
+
+    /// Begins with the event that names the path to post to.
+    pub(super) fn endpoint(mut self, uri: &str) -> Self {
+        sse::endpoint(&mut self.ready, uri);
+        self
+    }
+
+    /// Takes an event that came before the stream was made.
+    pub(super) fn begin(mut self, event: &Event) -> Self {
+        self.write(event);
+        self
+    }
+
+    /// The answer that carries these events.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::Events(Box::new(self)));
+        *response.status_mut() = StatusCode::OK;
+        stream_headers(response.headers_mut());
+        response
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while !self.ended && self.ready.len() < GATHER_MAX {
+            match self.replies.poll_next(cx) {
+                Poll::Ready(Some(event)) => self.write(&event),
+                Poll::Ready(None) => self.ended = true,
+                Poll::Pending => break,
+            }
+        }
+        if !self.ready.is_empty() {
+            self.silence.as_mut().reset(Instant::now() + self.keep_alive);
+            return Poll::Ready(Some(self.ready.split().freeze()));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(cx).is_ready()) {
+            self.ended = true;
+            sse::retry(&mut self.ready, RETRY_MS);
+            return Poll::Ready(Some(self.ready.split().freeze()));
+        }
+        if self.silence.as_mut().poll(cx).is_ready() {
+            self.silence.as_mut().reset(Instant::now() + self.keep_alive);
+            // Polled again so that the next silence wakes us.
+            let _ = self.silence.as_mut().poll(cx);
+            sse::comment(&mut self.ready, "keep-alive");
+            return Poll::Ready(Some(self.ready.split().freeze()));
+        }
+        Poll::Pending
+    }
+
+    fn write(&mut self, event: &Event) {
+        match event {
+            Event::Stream { first: Some(first), prime: true } => {
+                sse::prime(&mut self.ready, &first.to_string(), RETRY_MS);
+            }
+            // Proxies and clients see at once that the stream is open.
+            Event::Stream { .. } => sse::comment(&mut self.ready, "open"),
+            Event::Message { id, text } | Event::Answer { id, text, .. } => {
+                let id = id.map(|id| id.to_string());
+                sse::event(&mut self.ready, id.as_deref(), text);
+            }
+            Event::Refuse { why, id } => {
+                sse::event(&mut self.ready, None, &why.fault().answer(id.as_ref()));
+            }
+        }
+        let last = match event {
+            Event::Answer { .. } | Event::Refuse { .. } => self.replies.is_complete(),
+            Event::Stream { .. } | Event::Message { .. } => false,
+        };
+        self.ended |= last;
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+fn stream_headers(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    // Asks nginx not to gather the stream before passing it on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}

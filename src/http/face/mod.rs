@@ -1,0 +1,4 @@
+//! The dialects, one file each. They share nothing but what lies below them.
+
+pub(super) mod sse;
+pub(super) mod streamable;

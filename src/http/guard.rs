@@ -1,0 +1,261 @@
+//! What is looked at before a body is read: host, origin, credentials, size, type.
+//!
+//! A page in a browser can make it send requests to loopback addresses. Its `Origin` gives it away, and after a trick with DNS its
+//! `Host` does.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+
+use super::body::Body;
+use super::listen::Scope;
+use super::render::Refused;
+use crate::auth::bearer::Bearers;
+use crate::bridge::front::Principal;
+use crate::bridge::refusal::Refusal;
+use crate::config::model::Http;
+use crate::link::directory::Entry;
+
+/// Names that mean this host, for its own processes or for containers on it.
+const HOSTS: [&str; 3] = ["localhost", "host.containers.internal", "host.docker.internal"];
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
+const ASKED: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id";
+const EXPOSED: HeaderValue = HeaderValue::from_static("mcp-session-id, www-authenticate");
+
+pub(super) fn host_and_origin<B>(
+    config: &Http,
+    scope: &Scope,
+    request: &Request<B>,
+) -> Result<(), Refused> {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| request.uri().authority().map(hyper::http::uri::Authority::as_str));
+    if let Some(host) = host.filter(|_| scope.checks_host())
+        && !host_allowed(host, &config.allowed_hosts)
+    {
+        tracing::warn!(host, "refused: this Host is not in http.allowed_hosts");
+        return Err(Refusal::HostNotAllowed(host.into()).into());
+    }
+    if let Some(origin) = request.headers().get(header::ORIGIN)
+        && !origin_allowed(origin, &config.allowed_origins)
+    {
+        let origin = String::from_utf8_lossy(origin.as_bytes());
+        tracing::warn!(%origin, "refused: this Origin is not in http.allowed_origins");
+        return Err(Refusal::OriginNotAllowed(origin.into()).into());
+    }
+    Ok(())
+}
+
+fn host_allowed(host: &str, allowed: &[String]) -> bool {
+    let name = without_port(host);
+    let literal = name.trim_start_matches('[').trim_end_matches(']');
+    literal.parse::<std::net::IpAddr>().is_ok()
+        || HOSTS.iter().any(|known| known.eq_ignore_ascii_case(name))
+        || allowed
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host))
+}
+
+fn origin_allowed(origin: &HeaderValue, allowed: &[String]) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    if allowed.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let Some((_, rest)) = origin.split_once("://") else { return false };
+    let name = without_port(rest);
+    let literal = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || literal.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// Who sends this, and whether they may use this server.
+pub(super) fn principal(
+    bearers: Option<&Bearers>,
+    headers: &HeaderMap,
+    entry: Option<&Entry>,
+) -> Result<Principal, Refused> {
+    let Some(bearers) = bearers else { return Ok(Principal::anonymous()) };
+    let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let grant = bearers.check(authorization).ok_or(Refusal::Unauthorized)?;
+    match entry {
+        Some(entry) if !grant.opens(&entry.name, &entry.config) => {
+            Err(Refusal::Forbidden { server: entry.name.clone() }.into())
+        }
+        _ => Ok(grant.principal()),
+    }
+}
+
+/// Reads a body that is not too long.
+pub(super) async fn body(config: &Http, mut incoming: Incoming) -> Result<Bytes, Refused> {
+    let limit = config.max_body.bytes();
+    let too_large = || Refused::from(Refusal::BodyTooLarge { limit: config.max_body.0 });
+    let hint = incoming.size_hint();
+    if hint.lower() > config.max_body.0 {
+        return Err(too_large());
+    }
+    // A small body comes as one piece and is taken as it is.
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                let expected = usize::try_from(hint.lower()).unwrap_or(0).min(limit);
+                rest.reserve(expected.max(first.len() + data.len()));
+                rest.extend_from_slice(&first);
+                first = Bytes::new();
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Whether a POST says that it holds JSON. Saying nothing is forgiven.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// The answer to a browser that asks before it sends.
+pub(super) fn preflight(headers: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let asked = headers
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let params = asked
+        .split(',')
+        .map(str::trim)
+        .filter(|name| name.to_ascii_lowercase().starts_with("mcp-param-"));
+    let allowed = params.fold(ASKED.to_owned(), |all, name| format!("{all}, {name}"));
+    let out = response.headers_mut();
+    out.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    if let Ok(allowed) = HeaderValue::try_from(allowed) {
+        out.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
+    out.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// Lets a page of an allowed origin read the answer. Loopback origins may call, but only configured ones may read.
+pub(super) fn share_with(config: &Http, origin: &HeaderValue, headers: &mut HeaderMap) {
+    let configured = origin.to_str().is_ok_and(|origin| {
+        config
+            .allowed_origins
+            .iter()
+            .any(|known| known == "*" || known.eq_ignore_ascii_case(origin))
+    });
+    if configured {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(host: Option<&str>, origin: Option<&str>, config: &Http) -> Result<(), StatusCode> {
+        let mut request = Request::builder().uri("/mcp");
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let scope = Scope::All { checks_host: true };
+        host_and_origin(config, &scope, &request.body(()).unwrap())
+            .map_err(|refused| refused.into_response().status())
+    }
+
+    #[test]
+    fn t34_hosts_and_origins_by_the_table() {
+        let config = Http {
+            allowed_hosts: vec!["mcp.example".into()],
+            allowed_origins: vec!["https://app.example".into()],
+            ..Http::default()
+        };
+        for host in [
+            "localhost",
+            "LOCALHOST:8750",
+            "127.0.0.1:8750",
+            "[::1]:8750",
+            "[::1]",
+            "10.0.0.7:20200",
+            "host.containers.internal:8750",
+            "host.docker.internal",
+            "mcp.example",
+            "mcp.example:443",
+        ] {
+            assert_eq!(verdict(Some(host), None, &config), Ok(()), "{host}");
+        }
+        assert_eq!(verdict(None, None, &config), Ok(()), "HTTP/1.0 needs no Host");
+        for host in ["evil.example", "evil.example:8750", "localhost.evil.example", "", ":8750"] {
+            assert_eq!(verdict(Some(host), None, &config), Err(StatusCode::FORBIDDEN), "{host}");
+        }
+        for origin in
+            ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:9", "https://app.example"]
+        {
+            assert_eq!(verdict(Some("localhost"), Some(origin), &config), Ok(()), "{origin}");
+        }
+        for origin in [
+            "null",
+            "http://evil.example",
+            "https://app.example.evil",
+            "http://localhost.evil",
+            "http://10.0.0.7",
+            "localhost",
+            "",
+        ] {
+            let refused = verdict(Some("localhost"), Some(origin), &config);
+            assert_eq!(refused, Err(StatusCode::FORBIDDEN), "{origin}");
+        }
+    }
+
+    #[test]
+    fn only_json_is_read_as_json() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+            is_json(&headers)
+        };
+        assert!(with("application/json") && with("Application/JSON ; charset=utf-8"));
+        assert!(!with("text/plain") && !with("application/jsonp"));
+        assert!(is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn only_configured_origins_may_read() {
+        let config =
+            Http { allowed_origins: vec!["https://app.example".into()], ..Http::default() };
+        let shared = |origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            share_with(&config, &HeaderValue::from_static(origin), &mut headers);
+            headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        };
+        assert!(shared("https://app.example"));
+        assert!(!shared("http://localhost:3000"));
+    }
+}

@@ -1,0 +1,236 @@
+//! Addresses and connections.
+
+use std::convert::Infallible;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::House;
+use crate::config::listen::ListenAddr;
+use crate::wire::id::ServerName;
+
+/// What a listener shows.
+#[derive(Clone, Debug)]
+pub(crate) enum Scope {
+    All {
+        checks_host: bool,
+    },
+    /// One server, with its endpoints at the root.
+    Only {
+        server: ServerName,
+        checks_host: bool,
+    },
+}
+
+/// A bound address.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket,
+    scope: Scope,
+    /// As it was bound: with the port the kernel chose, if that was left to it.
+    shown: String,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    #[error("{address} is in use by another process")]
+    InUse { address: String, hint: String },
+    #[error("cannot listen on {address}: {error}")]
+    Other { address: String, error: std::io::Error },
+}
+
+/// A connection on which nothing happens, between requests or within a head, is closed after this. It is longer than any client
+/// keeps one, so that no request meets a closing connection.
+const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// A pause after a failed accept, most likely for want of descriptors.
+const BREATH: Duration = Duration::from_millis(100);
+
+// === impl Scope ===
+
+impl Scope {
+    pub(super) fn server(&self) -> Option<&ServerName> {
+        match self {
+            Self::All { .. } => None,
+            Self::Only { server, .. } => Some(server),
+        }
+    }
+
+    pub(super) fn shows(&self, name: &ServerName) -> bool {
+        self.server().is_none_or(|only| only == name)
+    }
+
+    /// Whoever reaches a Unix socket is on this host, whatever name it gives it.
+    pub(super) fn checks_host(&self) -> bool {
+        match self {
+            Self::All { checks_host } | Self::Only { checks_host, .. } => *checks_host,
+        }
+    }
+}
+
+// === impl BindError ===
+
+impl BindError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        match self {
+            Self::InUse { hint, .. } => Some(hint),
+            Self::Other { .. } => None,
+        }
+    }
+
+    fn new(address: String, error: std::io::Error) -> Self {
+        if error.kind() != std::io::ErrorKind::AddrInUse {
+            return Self::Other { address, error };
+        }
+        let who = match address.rsplit_once(':') {
+            Some((_, port)) => format!("`ss -ltnp 'sport = :{port}'` names it"),
+            None => format!("`ss -lxp src {address}` names it"),
+        };
+        Self::InUse { address, hint: format!("{who}; stop it or choose another address") }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Binds an address, for all servers or for one.
+    pub(crate) async fn bind(
+        address: &ListenAddr,
+        only: Option<ServerName>,
+    ) -> Result<Self, BindError> {
+        let (socket, shown, checks_host) = match address {
+            ListenAddr::Tcp(ip) => {
+                let socket = TcpListener::bind(ip)
+                    .await
+                    .map_err(|error| BindError::new(ip.to_string(), error))?;
+                let shown = socket.local_addr().unwrap_or(*ip).to_string();
+                (Socket::Tcp(socket), shown, true)
+            }
+            ListenAddr::Unix(path) => {
+                let shown = path.display().to_string();
+                let socket =
+                    bind_unix(path).map_err(|error| BindError::new(shown.clone(), error))?;
+                (Socket::Unix(socket, path.clone()), format!("unix:{shown}"), false)
+            }
+        };
+        let scope = match only {
+            Some(server) => Scope::Only { server, checks_host },
+            None => Scope::All { checks_host },
+        };
+        Ok(Self { socket, scope, shown })
+    }
+
+    /// The address, with the port that was chosen.
+    pub(crate) fn address(&self) -> &str {
+        &self.shown
+    }
+
+    pub(crate) fn server(&self) -> Option<&ServerName> {
+        self.scope.server()
+    }
+
+    /// Accepts until the daemon stops, then lets the requests in hand finish.
+    pub(crate) async fn run(self, house: Arc<House>, connections: Arc<Semaphore>) {
+        let tasks = TaskTracker::new();
+        let graceful = GracefulShutdown::new();
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
+        server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+        let server = Arc::new(server);
+        let scope = Arc::new(self.scope);
+        loop {
+            let accepted = tokio::select! { biased;
+                () = house.stopping.cancelled() => break,
+                accepted = admit(&self.socket, &connections) => accepted,
+            };
+            let (io, permit) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(address = self.shown, %error, "a connection could not be accepted");
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                }
+            };
+            let (house, scope) = (Arc::clone(&house), Arc::clone(&scope));
+            let service = service_fn(move |request| {
+                let (house, scope) = (Arc::clone(&house), Arc::clone(&scope));
+                async move { Ok::<_, Infallible>(super::serve(house, (*scope).clone(), request).await) }
+            });
+            let server = Arc::clone(&server);
+            let watcher = graceful.watcher();
+            tasks.spawn(async move {
+                let connection = server.serve_connection(TokioIo::new(io), service);
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                drop(permit);
+            });
+        }
+        graceful.shutdown().await;
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // It may have been removed already; a later start replaces it anyway.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A connection of either kind.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
+async fn admit(
+    socket: &Socket,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<(Box<dyn Connection>, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
+    let io: Box<dyn Connection> = match socket {
+        Socket::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Answers are written whole; waiting for more would only delay them.
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        }
+        Socket::Unix(listener, _) => Box::new(listener.accept().await?.0),
+    };
+    Ok((io, permit))
+}
+
+/// Binds a socket file. One that is left over from a process that died is replaced, one that answers is not.
+fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
+    let left_over = path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_socket());
+    if left_over {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(std::io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    // The group may use it: that is how a gateway under another user is let in.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}

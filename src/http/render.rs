@@ -1,0 +1,124 @@
+//! The one place that pairs a refusal with a status.
+//!
+//! Before a request is handed on, HTTP may speak; after that JSON-RPC does, on a 200. A client of the handshake era never gets a
+//! 5xx for a POST: several cancel everything they are doing when they see one.
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::body::Body;
+use crate::bridge::refusal::Refusal;
+use crate::wire::frame::Malformed;
+use crate::wire::id::RawId;
+
+/// A refusal and the id of the request it answers, where that could be read.
+#[derive(Debug)]
+pub(super) struct Refused {
+    why: Refusal,
+    id: Option<RawId>,
+}
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+// === impl Refused ===
+
+impl Refused {
+    pub(super) fn new(why: Refusal, id: Option<RawId>) -> Self {
+        Self { why, id }
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let own = if let Refusal::Malformed(Malformed::NotMessage { id, .. }) = &self.why {
+            id.as_ref()
+        } else {
+            None
+        };
+        let text = self.why.fault().answer(own.or(self.id.as_ref()));
+        let mut response = json(status(&self.why), text);
+        let headers = response.headers_mut();
+        if let Refusal::HttpMethodNotAllowed { allow } = self.why {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        } else if matches!(self.why, Refusal::Unauthorized) {
+            let challenge = HeaderValue::from_static("Bearer realm=\"stdiod\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Self {
+        Self { why, id: None }
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, text: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::whole(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+fn status(why: &Refusal) -> StatusCode {
+    match why {
+        Refusal::Malformed(_)
+        | Refusal::BatchNotAllowed
+        | Refusal::BatchEmpty
+        | Refusal::BatchInitialize
+        | Refusal::DuplicateId
+        | Refusal::AlreadyInitialized
+        | Refusal::SessionMissing
+        | Refusal::UnsupportedVersion(_)
+        | Refusal::EventGone
+        | Refusal::BodyBroken => StatusCode::BAD_REQUEST,
+        Refusal::Unauthorized => StatusCode::UNAUTHORIZED,
+        Refusal::HostNotAllowed(_) | Refusal::OriginNotAllowed(_) | Refusal::Forbidden { .. } => {
+            StatusCode::FORBIDDEN
+        }
+        Refusal::SessionGone | Refusal::UnknownServer(_) | Refusal::UnknownPath => {
+            StatusCode::NOT_FOUND
+        }
+        Refusal::HttpMethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        Refusal::BadParams(_)
+        | Refusal::MethodUnknown(_)
+        | Refusal::NeedsSession(_)
+        | Refusal::ToolNotAllowed(_)
+        | Refusal::CapabilityMissing(_)
+        | Refusal::NoChannel
+        | Refusal::ClientLeft
+        | Refusal::Busy { .. }
+        | Refusal::NoChild { .. }
+        | Refusal::ChildGone { .. }
+        | Refusal::ChildTooLong { .. }
+        | Refusal::TimedOut { .. }
+        | Refusal::Interrupted
+        | Refusal::Cancelled => StatusCode::OK,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::id::ServerName;
+
+    #[test]
+    fn what_a_child_does_wrong_is_never_a_5xx() {
+        let server = ServerName::new("s").unwrap();
+        let gone = Refusal::ChildGone { server, why: "it exited".into() };
+        let response = Refused::new(gone, Some(RawId::new("7"))).into_response();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_refused_method_names_the_allowed_ones() {
+        let refused = Refused::from(Refusal::HttpMethodNotAllowed { allow: "POST" });
+        let response = refused.into_response();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()["allow"], "POST");
+    }
+}
