@@ -72,6 +72,7 @@ impl Slot {
     pub(super) fn start(&mut self) {
         self.wants_process = false;
         self.greeted = false;
+        self.tail.begin();
         let now = Instant::now();
         match self.plan.recipe.spawn() {
             Ok((process, pipes)) => {
