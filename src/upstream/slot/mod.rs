@@ -80,6 +80,9 @@ const UNCLAIMED: Duration = Duration::from_secs(60);
 /// How long a starting child keeps others from starting.
 const START_TURN: Duration = Duration::from_millis(500);
 
+/// How often a slot that waits for a place says so.
+const SQUEEZE_AGAIN: Duration = Duration::from_millis(100);
+
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
 
@@ -451,7 +454,14 @@ impl Slot {
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.
 async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
-    let place = Arc::clone(&plan.permits).acquire_owned().await.ok();
+    let place = loop {
+        let waiting = Arc::clone(&plan.permits).acquire_owned();
+        match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
+            Ok(place) => break place.ok(),
+            // Several may wait while one made room; and who was busy then may rest now.
+            Err(_) => plan.squeezed.notify_one(),
+        }
+    };
     let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
     (place, turn)
 }
