@@ -8,7 +8,7 @@ use crate::config::Flag;
 use crate::demo::DemoArgs;
 
 /// One small daemon per host that gives every stdio MCP server a Streamable HTTP endpoint any client can use.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "stdiod", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     /// Read this file instead of /etc/stdiod/stdiod.toml; again for more, later ones win.
@@ -28,13 +28,13 @@ Examples:
 
 Exit status: 0 well, 1 failed while running, 2 wrong usage or configuration.";
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon; this is also what happens without a command.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
     /// Serve one server without any configuration file.
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_help = RUN_EXAMPLES, override_usage = "stdiod run [OPTIONS] -- CMD [ARG]...")]
     Run(Box<RunArgs>),
     /// Validate the configuration without starting anything.
     #[command(after_help = CHECK_EXAMPLES)]
@@ -80,7 +80,8 @@ Examples:
   STDIOD_LOG__LEVEL=debug stdiod serve";
 
 /// The server options are the keys of `[servers.NAME]`; the configuration reference explains them.
-#[derive(Debug, Args)]
+// Not `Debug`: `env` holds secrets.
+#[derive(Args)]
 pub(crate) struct RunArgs {
     /// Listen on IP:PORT or unix:PATH; again for more [default: 127.0.0.1:8750]
     #[arg(short, long, value_name = "ADDR")]
@@ -127,7 +128,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
     /// The program and its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::config::Rejected;
 use crate::config::picture::{Style, picture};
+use crate::config::problem::Problem;
 
 /// The end of the program.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +69,16 @@ impl Fatal {
     }
 }
 
+/// Shows warnings to whoever started the program.
+pub(crate) fn warn(warnings: &[Problem]) {
+    if !warnings.is_empty() {
+        let text = format!("{}\n\n", picture(warnings, style()));
+        io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+}
+
 /// Colours only where a person looks and did not ask for none (<https://no-color.org>).
-pub(crate) fn style() -> Style {
+fn style() -> Style {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if io::stderr().is_terminal() && !set("NO_COLOR") && !dumb {

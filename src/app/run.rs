@@ -15,7 +15,7 @@ use super::{greeting_card, systemd, telemetry};
 use crate::auth::bearer::Bearers;
 use crate::config::Loaded;
 use crate::config::model::Model;
-use crate::config::picture::title;
+use crate::config::picture::line;
 use crate::http::{House, Listener};
 use crate::link::directory::Directory;
 use crate::link::sessions::{Bounds, Sessions};
@@ -44,8 +44,7 @@ enum Event {
 pub(super) fn serve(loaded: Loaded) -> Result<(), Fatal> {
     telemetry::begin(&loaded.model.log)?;
     for warning in &loaded.warnings {
-        let hints = warning.hints.join("; ");
-        tracing::warn!(place = %warning.place, hints, "{}", title(warning));
+        tracing::warn!("{}", line(warning));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -170,7 +169,9 @@ fn open_servers(
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let settings = Settings {
         commit_after: model.http.commit_after.0,
+        payloads: model.log.payloads,
         environment: std::env::vars_os().collect(),
+        starts: Arc::new(Semaphore::new(starts_at_once())),
         stream_base: u64::try_from(since_epoch.as_millis()).unwrap_or(0) << 16,
         stop: stop.clone(),
         hurry: hurry.clone(),
@@ -184,6 +185,12 @@ fn open_servers(
         servers.insert(name.clone(), entry);
     }
     Directory { servers }
+}
+
+/// Children that may be busy starting together. Most of them read files more than they compute.
+fn starts_at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    (4 * cores).max(8)
 }
 
 async fn next_signal(signals: &mut Signals) -> i32 {

@@ -143,7 +143,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let read = |content: Option<&str>| {
             let file = folder.join("token");
-            let _ = std::fs::remove_file(&file);
+            std::fs::remove_file(&file).ok();
             if let Some(content) = content {
                 std::fs::write(&file, content).unwrap();
             }

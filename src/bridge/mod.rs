@@ -35,4 +35,4 @@ pub mod lifecycle;
 pub mod policy;
 
 #[cfg(test)]
-mod pair;
+mod tests;

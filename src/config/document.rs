@@ -3,6 +3,7 @@
 //! TOML, JSON and YAML each read into the same marked tree ([`Node`]); what is in the tree is no concern of theirs.
 
 mod json;
+mod redact;
 mod toml;
 mod yaml;
 
@@ -65,8 +66,9 @@ impl Document {
             Format::Json => json::parse(&text),
             Format::Yaml => yaml::parse(&text),
         };
-        let secrets =
-            parsed.as_ref().map_or(Secrets::Unknown, |node| Secrets::At(node.secret_ranges()));
+        let secrets = parsed
+            .as_ref()
+            .map_or(Secrets::Unknown, |node| Secrets::At(redact::secret_ranges(node)));
         let document = Arc::new(Self { path: path.to_owned(), text, secrets });
         let place = |span: Range<usize>| Place::file(&document, span);
         match parsed {

@@ -1,6 +1,7 @@
 //! Where configuration is looked for, and in which order it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map};
@@ -17,7 +18,7 @@ use super::shape::{Shape, file_shape};
 use super::walk::walk;
 
 /// Everything a configuration is made from. Nothing else is looked at, so a test can pretend any host.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sources {
     /// The files named on the command line.
     pub files: Vec<PathBuf>,
@@ -129,6 +130,19 @@ impl Sources {
     }
 }
 
+/// Without the environment, which holds secrets.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("files", &self.files)
+            .field("system_file", &self.system_file)
+            .field("flags", &self.flags)
+            .field("directory", &self.directory)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
 fn drop_ins(directory: &Path, findings: &mut Findings) -> Vec<PathBuf> {
     let listed = match std::fs::read_dir(directory) {
         Ok(listed) => listed,
@@ -203,8 +217,8 @@ impl Flag {
 }
 
 /// Without the values: `--env` holds secrets.
-impl std::fmt::Debug for Flag {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flag")
             .field("name", &self.name)
             .field("key", &self.key)

@@ -3,21 +3,20 @@
 //! The formats all read into this one tree; figment's values are made from it once it is known to be sound.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::fmt;
 
 use figment::value::{Dict, Empty, Tag, Value};
 
 use super::key::KeyPath;
 use super::place::Place;
-use super::secret::is_secret_name;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Node<M = Place> {
     pub(super) kind: Kind<M>,
     pub(super) mark: M,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Kind<M> {
     Null,
     Truth(bool),
@@ -28,7 +27,7 @@ pub(super) enum Kind<M> {
     Table(Vec<Entry<M>>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Entry<M = Place> {
     pub(super) key: String,
     pub(super) key_mark: M,
@@ -102,47 +101,10 @@ impl<M> Node<M> {
     }
 }
 
-impl Node<Range<usize>> {
-    /// The places whose text must never be shown: everything below `env`, and values of keys that sound secret.
-    pub(super) fn secret_ranges(&self) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
-        self.collect_secrets(false, &mut ranges);
-        ranges
-    }
-
-    fn collect_secrets(&self, inside: bool, ranges: &mut Vec<Range<usize>>) {
-        match &self.kind {
-            Kind::Table(entries) => {
-                for entry in entries {
-                    let key = entry.key.to_ascii_lowercase();
-                    let names_env =
-                        key.starts_with("env") && !matches!(key.as_str(), "env_file" | "envfile");
-                    let secret = names_env || key == "headers" || is_secret_name(&key);
-                    // A token written where the name of its file belongs.
-                    let bare_token = key == "tokens"
-                        && matches!(&entry.value.kind, Kind::List(_))
-                        && self.get("name").is_none()
-                        && self.get("command").is_none();
-                    entry.value.collect_secrets(inside || secret, ranges);
-                    if bare_token && let Kind::List(items) = &entry.value.kind {
-                        let long =
-                            |item: &&Self| matches!(&item.kind, Kind::Text(t) if t.len() > 15);
-                        ranges.extend(items.iter().filter(long).map(|item| item.mark.clone()));
-                    }
-                }
-            }
-            Kind::List(items) => {
-                for item in items {
-                    item.collect_secrets(inside, ranges);
-                }
-            }
-            Kind::Null | Kind::Truth(_) => {}
-            Kind::Whole(_) | Kind::Fraction(_) | Kind::Text(_) => {
-                if inside {
-                    ranges.push(self.mark.clone());
-                }
-            }
-        }
+/// What it is, not what it says: that may be a secret.
+impl<M: fmt::Debug> fmt::Debug for Node<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:?}", self.noun(), self.mark)
     }
 }
 

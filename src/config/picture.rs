@@ -35,6 +35,15 @@ fn one(problem: &Problem, renderer: &Renderer) -> String {
     renderer.render(&[Group::elements(group, hints)])
 }
 
+/// A problem on one line, for logs.
+pub fn line(problem: &Problem) -> String {
+    let nowhere = problem.place == Place::Default;
+    let place = if nowhere { String::new() } else { format!("{}: ", problem.place) };
+    let parts: Vec<&str> = problem.hints.iter().map(String::as_str).collect();
+    let hints = if parts.is_empty() { String::new() } else { format!("; {}", parts.join("; ")) };
+    format!("{place}{}{hints}", title(problem))
+}
+
 /// The message with its key.
 pub fn title(problem: &Problem) -> String {
     if problem.key == KeyPath::root() {

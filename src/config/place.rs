@@ -63,7 +63,8 @@ impl fmt::Display for Place {
                 write!(f, "{}:{line}:{column}", document.path().display())
             }
             Self::Variable(name) => write!(f, "environment variable {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Flag(name) if name.starts_with('-') => write!(f, "flag {name}"),
+            Self::Flag(name) => write!(f, "argument {name}"),
         }
     }
 }

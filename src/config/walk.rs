@@ -8,6 +8,7 @@ use super::listen::ListenAddr;
 use super::node::{Entry, Kind, Node};
 use super::place::Place;
 use super::problem::{Findings, Problem};
+use super::secret::is_secret_name;
 use super::shape::{Choice, Field, Shape, one_of};
 use super::units::{Size, Span};
 use crate::wire::id::ServerName;
@@ -22,7 +23,9 @@ pub(super) fn walk(
     let Node { kind, mark } = node;
     match (shape, kind) {
         (Shape::Table(fields), Kind::Table(entries)) => {
-            Some(Node::new(Kind::Table(table(entries, fields, path, findings)), mark))
+            let kept = table(entries, fields, path, findings);
+            let node = Node::new(Kind::Table(kept), mark);
+            is_complete(&node, fields, path, findings).then_some(node)
         }
         (Shape::Map { of, server_names }, Kind::Table(entries)) => {
             let kept = entries.into_iter().filter_map(|entry| {
@@ -44,7 +47,9 @@ pub(super) fn walk(
         }
         (Shape::List(of), Kind::Text(text)) if !matches!(**of, Shape::Table(_)) => {
             let message = format!("expected {}, found a text", shape.noun());
-            let hint = format!("put it in brackets: [{text:?}]");
+            // It may be one long command line with a key in it.
+            let shown = if is_secret_name(&text) { "…" } else { text.as_str() };
+            let hint = format!("put it in brackets: [{shown:?}]");
             findings.push(Problem::error(path, mark.clone(), message).hint(hint));
             // What was meant is clear enough to look for further mistakes in it.
             let item = Node::new(Kind::Text(text), mark.clone());
@@ -105,6 +110,33 @@ fn table(
         }
     }
     kept
+}
+
+/// Whether every key is there that must be. A server is judged when all layers are known.
+fn is_complete(node: &Node, fields: &[Field], path: &KeyPath, findings: &mut Findings) -> bool {
+    if path.starts_with(&KeyPath::from(["servers"])) {
+        return true;
+    }
+    let missing = fields.iter().filter(|field| field.required && node.get(&field.name).is_none());
+    let mut complete = true;
+    for field in missing {
+        complete = false;
+        let here = path.key(&field.name);
+        if !findings.doubts(&here) {
+            let doc = field.doc.split(['.', ';']).next().unwrap_or_default();
+            findings.push(Problem::error(&here, node.mark.clone(), "it is missing").hint(format!(
+                "write `{} = …`: {}",
+                field.name,
+                decapital(doc)
+            )));
+        }
+    }
+    complete
+}
+
+fn decapital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn is_server_name(entry: &Entry, path: &KeyPath, findings: &mut Findings) -> bool {
@@ -195,6 +227,9 @@ fn mismatch(node: &Node, shape: &Shape, path: &KeyPath) -> Complaint {
             Some(
                 "a token stands in a file of its own: { name = \"who holds it\", file = \"/path\" }".to_owned(),
             )
+        }
+        (Shape::Map { server_names: true, .. }, Kind::List(_)) => {
+            Some("write a section for each: [servers.NAME]".to_owned())
         }
         (Shape::Map { .. }, Kind::List(_)) => Some("write { KEY = \"value\" }".to_owned()),
         _ => None,

@@ -32,7 +32,6 @@ pub(super) struct Events {
     silence: Pin<Box<Sleep>>,
     stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Dropped with the stream.
-    #[expect(dead_code, reason = "it acts by being dropped")]
     companion: Option<Box<dyn Send + Sync>>,
 }
 

@@ -194,7 +194,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         if let Self::Unix(_, path) = self {
             // It may have been removed already; a later start replaces it anyway.
-            let _ = std::fs::remove_file(path);
+            std::fs::remove_file(path).ok();
         }
     }
 }

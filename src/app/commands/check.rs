@@ -1,13 +1,11 @@
 //! `stdiod check`: everything the daemon would read, validated without starting anything.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crate::app::cli::CheckArgs;
-use crate::app::fatal::{Fatal, print, style};
+use crate::app::fatal::{Fatal, print, warn};
 use crate::config::model::Server;
-use crate::config::picture::picture;
 use crate::config::secret::shown_args;
 use crate::config::{Host, Loaded, Origin, SYSTEM_FILE, Sources, count, load};
 
@@ -17,10 +15,7 @@ const COMMAND_CHARS_MAX: usize = 60;
 pub(crate) fn check(config: Vec<PathBuf>, args: &CheckArgs) -> Result<(), Fatal> {
     let host = if args.other_host { Host::Elsewhere } else { Host::Checking };
     let loaded = load(&Sources::of_process(config, host))?;
-    if !loaded.warnings.is_empty() {
-        let text = format!("{}\n\n", picture(&loaded.warnings, style()));
-        io::stderr().lock().write_all(text.as_bytes()).ok();
-    }
+    warn(&loaded.warnings);
     print(&if args.print { loaded.effective() } else { summary(&loaded) })
 }
 

@@ -25,7 +25,7 @@ pub(super) fn run(cli: Cli) -> Result<(), Fatal> {
                 return Err(Fatal::usage("`run` takes no configuration file")
                     .hint("`stdiod serve --config FILE` serves what a file says"));
             }
-            serve::serve(load(&run::sources(&args))?)
+            serve::serve(load(&run::sources(&args)?)?)
         }
         Command::Check(args) => check::check(config, &args),
         Command::Schema(args) => schema::schema(&args),

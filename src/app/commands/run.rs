@@ -3,24 +3,26 @@
 use std::path::Path;
 
 use crate::app::cli::RunArgs;
+use crate::app::fatal::Fatal;
 use crate::config::{Flag, Host, Sources};
 use crate::wire::id::ServerName;
 
 /// The configuration that the flags amount to. No file is read, and variables cannot add a second server.
-pub(crate) fn sources(args: &RunArgs) -> Sources {
+pub(crate) fn sources(args: &RunArgs) -> Result<Sources, Fatal> {
+    let name = args.name.clone().unwrap_or_else(|| name_of(&args.command));
+    ServerName::new(&name).map_err(|error| Fatal::usage(format!("--name {name:?}: {error}")))?;
     let mut sources = Sources::of_process(Vec::new(), Host::Checking);
     sources.system_file = None;
     sources.variables.retain(|name, _| !name.to_ascii_uppercase().starts_with("STDIOD_SERVERS"));
-    sources.flags = flags(args);
-    sources
+    sources.flags = flags(args, &name);
+    Ok(sources)
 }
 
-fn flags(args: &RunArgs) -> Vec<Flag> {
-    let name = args.name.clone().unwrap_or_else(|| name_of(&args.command));
+fn flags(args: &RunArgs, name: &str) -> Vec<Flag> {
     let mut flags = Vec::new();
     let mut flag = |flag, keys: &[&str], values: Vec<String>| {
         if !values.is_empty() {
-            let path: Vec<&str> = ["servers", name.as_str()].iter().chain(keys).copied().collect();
+            let path: Vec<&str> = ["servers", name].iter().chain(keys).copied().collect();
             flags.push(Flag::new(flag, &path, values));
         }
     };
@@ -30,7 +32,7 @@ fn flags(args: &RunArgs) -> Vec<Flag> {
         .split_first()
         .map_or(("", &[][..]), |(program, rest)| (program.as_str(), rest));
     flag("CMD", &["command"], vec![program.to_owned()]);
-    flag("ARG", &["args"], rest.iter().map(|arg| arg.replace("${", "$${")).collect());
+    flag("ARG", &["args"], rest.to_vec());
     let mut pass = Vec::new();
     for variable in &args.env {
         match variable.split_once('=') {

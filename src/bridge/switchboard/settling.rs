@@ -219,26 +219,27 @@ impl<R: Outlet> Switchboard<R> {
         })));
     }
 
-    /// The child answered with more than it may.
-    pub fn too_long(&mut self, id: u64, bytes: u64, limit: u64, turn: &mut Turn) {
-        let calls = match UpstreamId(id).read() {
-            Some(Numbered::Call { call: id, repeated }) => {
-                let call = self.calls.get(&id);
-                let call = call.filter(|c| c.state == Stage::Flying && c.repeated == repeated);
-                call.map(|_| vec![id])
+    /// The child answered the request with this number, but what it said cannot be passed on.
+    pub fn spoilt(&mut self, number: u64, why: Refusal, turn: &mut Turn) {
+        match UpstreamId(number).read() {
+            Some(Numbered::Call { call, repeated }) if self.is_flying(call, repeated) => {
+                self.refuse(call, why, turn);
             }
             Some(Numbered::Own(serial)) => {
-                self.topics.decided(serial, false).map(|decided| decided.calls)
+                for call in self.topics.decided(serial, false).unwrap_or_default().calls {
+                    self.refuse(call, why.clone(), turn);
+                }
             }
-            None => None,
-        };
-        let Some(calls) = calls else { return turn.dropped(Dropped::StrayAnswer) };
-        for call in calls {
-            let server = self.limits.server.clone();
-            self.refuse(call, Refusal::ChildTooLong { server, bytes, limit }, turn);
+            Some(Numbered::Call { .. }) | None => turn.dropped(Dropped::StrayAnswer),
         }
         self.pump(turn);
         self.bury(turn);
+    }
+
+    /// Whether a call is at the child under this number, and not under its other one.
+    pub(super) fn is_flying(&self, id: CallId, repeated: bool) -> bool {
+        let call = self.calls.get(&id);
+        call.is_some_and(|call| call.state == Stage::Flying && call.repeated == repeated)
     }
 
     /// Settles everything: the slot is closed and no child will come.

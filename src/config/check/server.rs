@@ -117,7 +117,7 @@ impl Rules<'_> {
             }
             return None;
         }
-        if !server.enabled {
+        if !server.enabled || self.sources.host == Host::Elsewhere {
             return None;
         }
         let directory = server.cwd.clone().unwrap_or_else(|| self.sources.directory.clone());

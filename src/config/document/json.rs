@@ -16,22 +16,30 @@ type Marked = Node<Range<usize>>;
 /// The members of an object in order, doubles included.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
+/// Deeper than any configuration, shallower than the stack.
+const DEPTH_MAX: usize = 64;
+
 pub(super) fn parse(text: &str) -> Result<Marked, Malformed> {
     let plain = blank_extras(text);
     let raw: &RawValue =
         serde_json::from_str(&plain).map_err(|error| malformed(&plain, 0, &error))?;
-    read(&plain, raw)
+    read(&plain, raw, DEPTH_MAX)
 }
 
-fn read(text: &str, raw: &RawValue) -> Result<Marked, Malformed> {
+fn read(text: &str, raw: &RawValue, depth: usize) -> Result<Marked, Malformed> {
     let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
     let mark = start..start + raw.get().len();
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(Malformed { message: "it is nested too deeply".to_owned(), at: mark });
+    };
     let bad = |error: serde_json::Error| malformed(text, start, &error);
     let kind = match raw.get().as_bytes().first() {
-        Some(b'{') => Kind::Table(members(text, raw, start)?),
+        Some(b'{') => Kind::Table(members(text, raw, start, depth)?),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(bad)?;
-            Kind::List(items.into_iter().map(|item| read(text, item)).collect::<Result<_, _>>()?)
+            Kind::List(
+                items.into_iter().map(|item| read(text, item, depth)).collect::<Result<_, _>>()?,
+            )
         }
         Some(b'"') => Kind::Text(serde_json::from_str(raw.get()).map_err(bad)?),
         Some(b't') => Kind::Truth(true),
@@ -49,13 +57,14 @@ fn members(
     text: &str,
     raw: &RawValue,
     start: usize,
+    depth: usize,
 ) -> Result<Vec<Entry<Range<usize>>>, Malformed> {
     let Members(members) =
         serde_json::from_str(raw.get()).map_err(|error| malformed(text, start, &error))?;
     let mut entries: Vec<Entry<Range<usize>>> = Vec::with_capacity(members.len());
     let mut cursor = start + 1;
     for (key, raw) in members {
-        let value = read(text, raw)?;
+        let value = read(text, raw, depth)?;
         // Between one value and the next stand a comma, the key and a colon, so the first quote opens the key.
         let opens = text[cursor..value.mark.start].find('"').map_or(cursor, |at| cursor + at);
         let closes =

@@ -44,10 +44,14 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) pace: Pace,
     pub(super) line_max: usize,
+    /// Log what is said, word for word.
+    pub(super) payloads: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
     /// Permits to run a process of this server.
     pub(super) permits: Arc<Semaphore>,
+    /// Permits to be busy starting, shared by all servers: programs that start together slow each other down.
+    pub(super) starts: Arc<Semaphore>,
     /// Told when a permit is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
@@ -72,6 +76,12 @@ const IDLE_REST: Duration = Duration::from_secs(30 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
+
+/// How long a starting child keeps others from starting.
+const START_TURN: Duration = Duration::from_millis(500);
+
+/// How often a slot that waits for a place says so.
+const SQUEEZE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
@@ -105,6 +115,8 @@ struct Slot {
     life: Lifecycle,
     occupant: Option<Occupant>,
     permit: Option<OwnedSemaphorePermit>,
+    /// Held until the child is ready, or has had its time.
+    starting: Option<OwnedSemaphorePermit>,
     /// A process is to be started as soon as there is a permit.
     wants_process: bool,
     /// The handshake with this occupant is done.
@@ -119,6 +131,9 @@ struct Slot {
     stopping: Option<Instant>,
     /// The lifecycle has been told that no child is wanted any more.
     leaving: bool,
+    /// Nobody holds a link or commands any more, so there is nothing to wait for from there.
+    deaf: bool,
+    orphaned: bool,
 }
 
 // === impl Slot ===
@@ -131,6 +146,7 @@ impl Slot {
             life: Lifecycle::new(plan.pace),
             occupant: None,
             permit: None,
+            starting: None,
             wants_process: false,
             greeted: false,
             turn: Turn::new(now),
@@ -141,6 +157,8 @@ impl Slot {
             claimed: false,
             stopping: None,
             leaving: false,
+            deaf: false,
+            orphaned: false,
             plan,
         }
     }
@@ -163,12 +181,16 @@ impl Slot {
             }
             let has_room = self.occupant.as_ref().is_none_or(|o| o.outbox.has_room());
             tokio::select! { biased;
-                command = commands.recv() => self.on_command(command),
+                command = commands.recv(), if !self.orphaned => self.on_command(command),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
-                order = inbox.control.recv() => self.on_orders(order, &mut inbox.control),
-                order = inbox.orders.recv(), if has_room => self.on_orders(order, &mut inbox.orders),
-                permit = Arc::clone(&self.plan.permits).acquire_owned(), if self.wants_process => {
-                    self.permit = permit.ok();
+                order = inbox.control.recv(), if !self.deaf => {
+                    self.on_orders(order, &mut inbox.control);
+                }
+                order = inbox.orders.recv(), if has_room && !self.deaf => {
+                    self.on_orders(order, &mut inbox.orders);
+                }
+                permits = permits(&self.plan), if self.wants_process => {
+                    (self.permit, self.starting) = permits;
                     self.start();
                 }
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
@@ -201,13 +223,20 @@ impl Slot {
                 }
             }
             // The warden is gone, and with it every reason to stay.
-            None => self.stopping = Some(now),
+            None => {
+                self.orphaned = true;
+                self.stopping = Some(now);
+            }
         }
     }
 
     fn on_orders(&mut self, first: Option<Order<Post>>, more: &mut mpsc::Receiver<Order<Post>>) {
         self.turn.now = Instant::now();
         self.plan.gauge.touch(self.turn.now);
+        if first.is_none() {
+            self.deaf = true;
+            self.stopping.get_or_insert(self.turn.now);
+        }
         let mut order = first;
         for _ in 0..ORDERS_A_TURN {
             let Some(taken) = order else { return };
@@ -277,18 +306,29 @@ impl Slot {
                 self.ledger.overlong(length, self.plan.line_max);
                 let id = overlong::overlong_id(&head, &tail);
                 if let Some(id) = id.and_then(|id| id.trim_matches('"').parse().ok()) {
-                    let limit = self.plan.line_max as u64;
-                    self.board.too_long(id, length, limit, &mut self.turn);
+                    let (server, limit) = (self.plan.name.clone(), self.plan.line_max as u64);
+                    let why = Refusal::ChildTooLong { server, bytes: length, limit };
+                    self.board.spoilt(id, why, &mut self.turn);
                 }
             }
         }
     }
 
+    /// A line that is no message. If it was meant to answer a call, that call need not wait for another.
     fn spoilt(&mut self, error: &Malformed, text: &[u8]) {
         self.ledger.noise(&error.to_string(), text);
+        if let Malformed::NotMessage { id: Some(id), why } = error
+            && let Ok(number) = id.as_str().trim_matches('"').parse()
+        {
+            let server = self.plan.name.clone();
+            self.board.spoilt(number, Refusal::ChildSpoilt { server, why }, &mut self.turn);
+        }
     }
 
     fn hear(&mut self, frame: &Frame) {
+        if self.plan.payloads {
+            self.ledger.payload("from", frame.text());
+        }
         if self.greeted {
             return self.board.line(frame, &mut self.turn);
         }
@@ -297,6 +337,7 @@ impl Slot {
             Heard::Failed(why) => self.happened(Happened::NotGreeted(why)),
             Heard::Ready(abilities) => {
                 self.greeted = true;
+                self.starting = None;
                 let took = self.occupant.as_ref().map_or(Duration::ZERO, |o| o.born.elapsed());
                 tracing::info!(
                     server = %self.plan.name,
@@ -323,6 +364,9 @@ impl Slot {
                 occupant.last_words_until = None;
                 self.happened(Happened::Mute);
             }
+        }
+        if self.hands_on_at().is_some_and(|at| at <= now) {
+            self.starting = None;
         }
         if self.life.deadline().is_some_and(|due| due <= now) {
             self.happened(Happened::Tick);
@@ -358,6 +402,12 @@ impl Slot {
         rests.then(|| self.plan.gauge.used() + IDLE_REST)
     }
 
+    /// When another may start though this one is not ready: one slow server must not hold up the rest.
+    fn hands_on_at(&self) -> Option<Instant> {
+        self.starting.as_ref()?;
+        self.occupant.as_ref().map(|occupant| occupant.born + START_TURN)
+    }
+
     fn deadline(&mut self) -> Option<Instant> {
         let private = self.plan.tenancy == Tenancy::Private;
         [
@@ -366,6 +416,7 @@ impl Slot {
             self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
+            self.hands_on_at(),
             (private && !self.claimed).then(|| self.born + UNCLAIMED),
         ]
         .into_iter()
@@ -380,6 +431,9 @@ impl Slot {
     /// Does what the core wants done.
     fn perform(&mut self) {
         for message in self.turn.to_child.drain(..) {
+            if self.plan.payloads {
+                self.ledger.payload("to", &message);
+            }
             if let Some(occupant) = &mut self.occupant {
                 occupant.tell(message);
             }
@@ -396,6 +450,20 @@ impl Slot {
     fn pid(&self) -> Option<u32> {
         self.occupant.as_ref().and_then(|occupant| occupant.process.pid())
     }
+}
+
+/// Waits for leave to start: a place for the process, then a turn among those that start.
+async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    let place = loop {
+        let waiting = Arc::clone(&plan.permits).acquire_owned();
+        match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
+            Ok(place) => break place.ok(),
+            // Several may wait while one made room; and who was busy then may rest now.
+            Err(_) => plan.squeezed.notify_one(),
+        }
+    };
+    let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
+    (place, turn)
 }
 
 async fn next(occupant: &mut Option<Occupant>) -> Seen {

@@ -169,7 +169,7 @@ fn the_childs_handshake_ends_before_the_first_request_of_a_hasty_client() {
 
 #[test]
 fn questions_end_however_the_call_that_caused_them_ends() {
-    for end in ["cancelled", "late", "too long"] {
+    for end in ["cancelled", "late", "spoilt"] {
         let mut pair = Pair::with(Tenancy::Private, |limits| limits.concurrency = 1);
         let a = pair.session(Version::V2025_11_25);
         let post = pair.tool(a, 1);
@@ -180,7 +180,7 @@ fn questions_end_however_the_call_that_caused_them_ends() {
         match end {
             "cancelled" => pair.cancel(a, 1),
             "late" => pair.wait(secs(600)),
-            _ => pair.turn(|board, turn| board.too_long(number, 2, 1, turn)),
+            _ => pair.turn(|board, turn| board.spoilt(number, Refusal::Interrupted, turn)),
         }
         assert!(post.letters.answer().is_some(), "{end}");
         assert!(pair.child.methods().contains(&"error".to_owned()), "{end}");

@@ -1,4 +1,4 @@
-//! Pretend clients, a switchboard, a pretend child and a pretend clock, driven until all are idle.
+//! The pair: pretend clients, a switchboard, a pretend child and a pretend clock, driven until all are idle.
 //!
 //! Nothing here waits: time is a number that a test moves. Clients are letter boxes ([`letters`]), the child is a list of
 //! lines and a script ([`child`]).
@@ -6,12 +6,12 @@
 mod child;
 mod letters;
 
-mod tests_asks;
-mod tests_calls;
-mod tests_limits;
-mod tests_notices;
-mod tests_restarts;
-mod tests_streams;
+mod asks;
+mod calls;
+mod limits;
+mod notices;
+mod restarts;
+mod streams;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

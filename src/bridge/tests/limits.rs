@@ -76,6 +76,10 @@ fn a_call_whose_client_cannot_be_answered_ends_after_orphan_ttl() {
     assert_eq!(pair.board.calls(), 0);
 }
 
+fn too_long() -> Refusal {
+    Refusal::ChildTooLong { server: ServerName::new("git").unwrap(), bytes: 100, limit: 10 }
+}
+
 #[test]
 fn an_answer_too_long_is_said_to_be_so_and_only_of_what_was_asked() {
     let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
@@ -83,7 +87,7 @@ fn an_answer_too_long_is_said_to_be_so_and_only_of_what_was_asked() {
     let post = pair.tool(a, 1);
     let number = pair.child.one()["id"].as_u64().unwrap();
     let waiting = pair.tool(a, 2);
-    let mut overlong = |number| pair.turn(|board, turn| board.too_long(number, 100, 10, turn));
+    let mut overlong = |number| pair.turn(|board, turn| board.spoilt(number, too_long(), turn));
     overlong(number + 4);
     overlong(number + 1);
     overlong(4000);
@@ -96,7 +100,7 @@ fn an_answer_too_long_is_said_to_be_so_and_only_of_what_was_asked() {
     let a = pair.session(Version::V2025_11_25);
     let joining = pair.call(a, 1, "resources/subscribe", &json!({"uri": "a:/"}));
     let number = pair.child.one()["id"].as_u64().unwrap();
-    pair.turn(|board, turn| board.too_long(number, 100, 10, turn));
+    pair.turn(|board, turn| board.spoilt(number, too_long(), turn));
     assert!(matches!(joining.letters.refusal(), Some(Refusal::ChildTooLong { .. })));
 }
 

@@ -1,0 +1,91 @@
+// Reads the checks the suite wrote and prints one table: revision, scenario, result, checks.
+//
+//   node report.mjs RESULTS_DIR REVISION...
+//
+// Stricter than the suite: every scenario named below must have run, at least one of its checks must have
+// succeeded, none may have failed or warned, and checks listed in `mustSucceed` must be there and succeed, so
+// that a scenario which merely had nothing to look at does not pass.
+
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const common = [
+  'server-initialize', 'server-session-lifecycle', 'logging-set-level', 'ping', 'completion-complete',
+  'tools-list', 'tools-call-simple-text', 'tools-call-image', 'tools-call-audio',
+  'tools-call-embedded-resource', 'tools-call-mixed-content', 'tools-call-with-logging', 'tools-call-error',
+  'tools-call-with-progress', 'tools-call-sampling', 'tools-call-elicitation',
+  'resources-list', 'resources-read-text', 'resources-read-binary', 'resources-templates-read',
+  'resources-subscribe', 'resources-unsubscribe',
+  'prompts-list', 'prompts-get-simple', 'prompts-get-with-args', 'prompts-get-embedded-resource',
+  'prompts-get-with-image',
+];
+
+const required = {
+  '2025-06-18': common,
+  '2025-11-25': [
+    ...common,
+    'json-schema-2020-12', 'elicitation-sep1034-defaults', 'elicitation-sep1330-enums',
+    'server-sse-polling', 'server-sse-multiple-streams', 'dns-rebinding-protection',
+  ],
+};
+
+const mustSucceed = {
+  'server-initialize': ['server-initialize', 'server-session-id-visible-ascii'],
+  'server-session-lifecycle': [
+    'server-session-initialized-accepted', 'server-session-delete-accepted',
+    'server-session-terminated-returns-404',
+  ],
+  'server-sse-polling': ['server-sse-priming-event', 'server-sse-retry-field', 'server-sse-disconnect-resume'],
+  'server-sse-multiple-streams': ['server-accepts-multiple-post-streams'],
+  'dns-rebinding-protection': ['localhost-host-rebinding-rejected', 'localhost-host-valid-accepted'],
+};
+
+const [dir, ...revisions] = process.argv.slice(2);
+let red = 0;
+let green = 0;
+const notes = [];
+
+console.log(`${'revision'.padEnd(12)}${'scenario'.padEnd(34)}${'result'.padEnd(8)}checks`);
+for (const revision of revisions) {
+  const results = read(join(dir, revision));
+  const names = new Set([...(required[revision] ?? []), ...results.keys()]);
+  for (const name of names) {
+    const { good, text, problems } = judge(name, results.get(name));
+    if (good) green += 1;
+    else red += 1;
+    console.log(`${revision.padEnd(12)}${name.padEnd(34)}${(good ? 'pass' : 'FAIL').padEnd(8)}${text}`);
+    for (const problem of problems) notes.push(`${revision} ${name}: ${problem}`);
+  }
+}
+for (const note of notes) console.log(`  ! ${note}`);
+console.log(`conformance scenarios: ${green} passed, ${red} failed`);
+process.exit(red === 0 && green > 0 ? 0 : 1);
+
+// The suite writes <dir>/server-<scenario>-<time>/checks.json.
+function read(from) {
+  const results = new Map();
+  if (!existsSync(from)) return results;
+  for (const entry of readdirSync(from)) {
+    const file = join(from, entry, 'checks.json');
+    const name = /^server-(.+)-\d{4}-\d{2}-\d{2}T.*$/.exec(entry)?.[1];
+    if (name && existsSync(file)) results.set(name, JSON.parse(readFileSync(file, 'utf8')));
+  }
+  return results;
+}
+
+function judge(name, checks) {
+  if (!checks) return { good: false, text: 'did not run', problems: [] };
+  const count = (status) => checks.filter((check) => check.status === status).length;
+  const problems = checks
+    .filter((check) => check.status === 'FAILURE' || check.status === 'WARNING')
+    .map((check) => `${check.status} ${check.id}: ${check.errorMessage ?? check.description}`);
+  for (const id of mustSucceed[name] ?? []) {
+    if (!checks.some((check) => check.id === id && check.status === 'SUCCESS')) {
+      problems.push(`check ${id} did not succeed`);
+    }
+  }
+  const passed = count('SUCCESS');
+  if (passed === 0) problems.push('no check succeeded');
+  const text = `${passed} ok, ${count('FAILURE')} failed, ${count('WARNING')} warned`;
+  return { good: problems.length === 0, text, problems };
+}

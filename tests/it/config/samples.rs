@@ -1,0 +1,76 @@
+//! Samples, reference and model stay in step.
+
+use std::path::PathBuf;
+
+use stdiod::config::model::{Model, Server};
+use stdiod::config::{Host, file_schema, reference};
+
+use super::{Desk, repository};
+
+fn samples() -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(repository().join("config")).unwrap();
+    let mut samples: Vec<PathBuf> = listed.map(|entry| entry.unwrap().path()).collect();
+    samples.sort();
+    assert!(samples.len() >= 5);
+    samples
+}
+
+#[test]
+fn every_sample_is_sound() {
+    for sample in samples() {
+        let mut desk = Desk::new();
+        desk.sources.host = Host::Elsewhere;
+        desk.sources.files = vec![sample];
+        let loaded = desk.loaded();
+        assert_eq!(desk.shown(&loaded.warnings), "");
+        assert!(!loaded.model.servers.is_empty());
+    }
+}
+
+#[test]
+fn the_full_sample_shows_built_in_values() {
+    let mut desk = Desk::new();
+    desk.sources.host = Host::Elsewhere;
+    desk.sources.files = vec![repository().join("config/stdiod.toml")];
+    let model = desk.loaded().model;
+    let built_in = Model::default();
+    assert_eq!((model.http, model.auth, model.log), (built_in.http, built_in.auth, built_in.log));
+    let git = &model.servers["git"];
+    let expected =
+        Server { command: git.command.clone(), args: git.args.clone(), ..Server::default() };
+    assert_eq!(*git, expected);
+}
+
+#[test]
+fn every_key_is_documented_and_in_the_full_sample() {
+    let sample = std::fs::read_to_string(repository().join("config/stdiod.toml")).unwrap();
+    for (key, documentation) in reference::all_keys() {
+        assert!(!documentation.is_empty(), "{key} has no doc comment in src/config/model.rs");
+        let name = key.rsplit('.').next().unwrap();
+        let known = sample.contains(&format!("{name} = "))
+            || sample.contains(&format!("[{name}]"))
+            || sample.contains(&format!("[{name}."));
+        assert!(known, "{key} is missing in config/stdiod.toml");
+    }
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let page =
+        std::fs::read_to_string(repository().join("docs/configuration.md")).unwrap_or_default();
+    assert!(
+        page == reference::page(),
+        "docs/configuration.md is not what the schema says; make it again:\n  \
+         cargo run -- schema --reference > docs/configuration.md"
+    );
+}
+
+#[test]
+fn the_schema_is_of_the_file_form() {
+    let schema = file_schema();
+    assert_eq!(schema["$defs"]["Server"]["required"], serde_json::json!(["command"]));
+    assert!(schema["$defs"]["ServerDefaults"]["required"].is_null());
+    assert_eq!(schema["additionalProperties"], serde_json::json!(false));
+    let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(sections, ["http", "auth", "log", "defaults", "servers"]);
+}
