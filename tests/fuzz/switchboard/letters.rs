@@ -33,6 +33,7 @@ struct Inner {
     id: Option<String>,
     room: Cell<usize>,
     gone: Cell<bool>,
+    left: Cell<bool>,
     was_full: Cell<bool>,
     answers: Cell<usize>,
     first: Cell<Option<EventId>>,
@@ -74,6 +75,7 @@ impl Letters {
             id: id.map(str::to_owned),
             room: Cell::new(usize::MAX),
             gone: Cell::new(false),
+            left: Cell::new(false),
             was_full: Cell::new(false),
             answers: Cell::new(0),
             first: Cell::new(None),
@@ -98,13 +100,24 @@ impl Letters {
         self.0.gone.get()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.0.was_full.get()
+    /// Whether it was answered, or had no right to an answer: it left, or was so slow that it was cut off.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_answered()
+            || self.is_gone()
+            || self.0.was_full.get()
+            || self.0.first.get().is_some()
     }
 
-    /// Whether the switchboard has let go of it.
-    pub(super) fn is_closed(&self) -> bool {
-        Rc::strong_count(&self.0) == 1
+    /// Whether the switchboard may still put something into it. Of its client's ends one is in the list of all, and one more is
+    /// in that of readers until it says goodbye.
+    pub(super) fn is_held(&self) -> bool {
+        Rc::strong_count(&self.0) > if self.0.left.get() { 1 } else { 2 }
+    }
+
+    /// Its client takes its end out of the list of readers.
+    pub(super) fn says_goodbye(&self) {
+        self.0.left.set(true);
+        self.leave();
     }
 
     pub(super) fn is_answered(&self) -> bool {
