@@ -242,3 +242,15 @@ fn a_question_that_finds_no_room_and_is_not_kept_waits_for_another_stream() {
     pair.wait(secs(5));
     assert_eq!(pair.child.one()["id"], child_id, "it is not lost");
 }
+
+#[test]
+fn a_question_is_answered_by_who_was_asked_and_not_before() {
+    let (mut pair, a) = Pair::private();
+    pair.asks(ELICIT);
+    pair.answer(a, &json!("ask-1"));
+    assert!(pair.child.heard().is_empty(), "nobody has been asked yet");
+    let listen = pair.listen(a, Vanish::Detach);
+    pair.answer(FrontId(99), &listen.letters.messages()[0]["id"]);
+    assert!(pair.child.heard().is_empty());
+    assert_eq!((pair.dropped(Dropped::StrayAnswer), pair.board.asks()), (2, 1));
+}

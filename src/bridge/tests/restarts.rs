@@ -186,3 +186,20 @@ fn subscriptions_under_way_when_the_child_dies_wait_for_the_next_or_are_refused(
         assert_eq!(pair.board.calls(), 0);
     }
 }
+
+#[test]
+fn nothing_is_left_of_subscribers_who_leave_while_no_child_is_there() {
+    let mut pair = Pair::shared();
+    pair.child.on("resources/subscribe", |request| vec![result(request, &json!({}))]);
+    let a = pair.session(Version::V2025_11_25);
+    pair.call(a, 1, "resources/subscribe", &json!({"uri": "a:/"}));
+    pair.drive();
+    pair.call(a, 2, "resources/subscribe", &json!({"uri": "b:/"}));
+    pair.cancel(a, 2);
+    pair.dies();
+    pair.close(a);
+    assert!(pair.board.is_empty_handed());
+    pair.child.heard();
+    pair.ready();
+    assert_eq!(pair.child.methods(), ["notifications/initialized"]);
+}

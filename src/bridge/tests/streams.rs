@@ -380,3 +380,21 @@ fn closing_the_connection_of_a_call_leaves_the_rest_to_who_comes_back() {
     pair.says(&result(&sent[0], &json!({})));
     assert!(pair.attach(a, first).letters.answer().is_some());
 }
+
+#[test]
+fn the_goodbye_of_a_reader_that_was_replaced_ends_nothing() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(1));
+    let sent = pair.child.one();
+    pair.wait(secs(5));
+    let first = post.letters.stream().unwrap().0.unwrap();
+    let back = pair.attach(a, first);
+    assert!(post.letters.is_closed());
+    pair.drop_reader(&post);
+    pair.wait(secs(400));
+    pair.says(&progress(&sent, 1));
+    pair.says(&result(&sent, &json!({})));
+    assert_eq!(back.letters.methods(), ["notifications/progress"]);
+    assert!(back.letters.answer().is_some());
+}
