@@ -57,8 +57,6 @@ proptest! {
         kind in 0u8..8,
         ops in vec(any::<[u8; 4]>(), 0..200),
     ) {
-        let mut input = Vec::from([kind]);
-        ops.iter().for_each(|op| input.extend_from_slice(op));
-        bodies::switchboard(&input);
+        bodies::switchboard(&[&[kind], ops.as_flattened()].concat());
     }
 }

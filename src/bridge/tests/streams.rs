@@ -24,6 +24,7 @@ fn t11_a_lost_answer_is_given_once_to_the_client_that_comes_back() {
     pair.says(&result(&sent[0], &json!({"mine": 1})));
 
     let back = pair.attach(a, seen);
+    assert_eq!(back.letters.stream(), Some((Some(seen), false)), "it can be lost once more");
     let told: Vec<_> = back.letters.messages().iter().map(|m| m["params"].clone()).collect();
     assert_eq!(told, [json!({"progressToken": 1, "progress": 2})], "of this stream alone");
     assert_eq!(back.letters.answer().unwrap()["result"]["mine"], 1);

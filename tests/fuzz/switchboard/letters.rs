@@ -129,7 +129,7 @@ impl Letters {
     }
 
     pub(super) fn last(&self) -> Option<EventId> {
-        self.0.last.get().or(self.0.first.get())
+        self.0.last.get().or_else(|| self.0.first.get())
     }
 
     /// The ids of the questions it was asked.
@@ -162,7 +162,7 @@ impl Letters {
         assert_eq!(owner, self.0.front, "a stream belongs to one session");
         let known = mail.events.borrow_mut().entry(id).or_insert_with(|| text.clone()).clone();
         assert_eq!(known, text, "an event id stands for one event");
-        let last = self.0.last.replace(Some(id)).or(self.0.first.get());
+        let last = self.0.last.replace(Some(id)).or_else(|| self.0.first.get());
         assert!(last.is_none_or(|l| l.stream == id.stream && l.seq + 1 == id.seq), "no gaps");
     }
 }
@@ -188,11 +188,15 @@ impl Outlet for Letters {
             }
             Event::Message { id, text } => {
                 self.read(&text, false);
-                id.into_iter().for_each(|id| self.number(id, &text));
+                if let Some(id) = id {
+                    self.number(id, &text);
+                }
             }
             Event::Answer { id, text, .. } => {
                 self.read(&text, true);
-                id.into_iter().for_each(|id| self.number(id, &text));
+                if let Some(id) = id {
+                    self.number(id, &text);
+                }
                 inner.answers.set(1);
             }
             Event::Refuse { id, .. } => {

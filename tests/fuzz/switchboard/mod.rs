@@ -39,6 +39,7 @@ const METHODS: [&str; 12] = [
 ];
 const IDS: [&str; 4] = ["1", "\"1\"", "2", "1.0"];
 const URIS: [&str; 3] = ["a:/x", "a:/x/y", "b:/"];
+const ASKS: [&str; 4] = ["elicitation/create", "ping", "roots/list", "sampling/createMessage"];
 const LEVELS: [&str; 3] = ["debug", "error", "loud"];
 
 struct World {
@@ -140,7 +141,7 @@ impl World {
             16 => self.says_goodbye(a),
             17 => self.closes(a),
             18..=20 => {
-                let line = self.child.answers(a, b % 4 > 0).filter(|_| self.is_ready);
+                let line = self.child.answers(a, !b.is_multiple_of(4)).filter(|_| self.is_ready);
                 self.says(line);
             }
             21 => self.babbles(a, b),
@@ -153,7 +154,7 @@ impl World {
             26 | 27 => self.tells(a, b),
             28 => self.slows(a, b),
             29 => self.waits(Duration::from_millis(a as u64 * u64::from(c) * 8)),
-            30 => self.dies(a % 4 == 0),
+            30 => self.dies(a.is_multiple_of(4)),
             _ => self.is_born(),
         }
     }
@@ -295,7 +296,7 @@ impl World {
         let mut after = seen.unwrap_or(nothing);
         after.seq += u64::from(c) / 250;
         let outlet = self.letters(Some(front), None);
-        if c % 8 == 0 {
+        if c.is_multiple_of(8) {
             outlet.holds(b % 5);
         }
         self.order(Order::Attach { call: outlet.call(), front, after, outlet });
@@ -335,7 +336,7 @@ impl World {
         let number = a as u64 % 64 + b as u64 / 128;
         let waited_for = self.child.uses(number) && self.is_ready;
         let before = self.mail.count();
-        let id = if b % 2 == 0 { json!(number) } else { json!(number.to_string()) };
+        let id = if b.is_multiple_of(2) { json!(number) } else { json!(number.to_string()) };
         if b % 8 == 7 {
             self.turn(|board, turn| board.spoilt(number, Refusal::Interrupted, turn));
         } else {
@@ -349,10 +350,11 @@ impl World {
         if !self.is_ready {
             return;
         }
-        const ASKS: [&str; 4] =
-            ["elicitation/create", "ping", "roots/list", "sampling/createMessage"];
-        let line =
-            if a % 5 == 0 { self.child.takes_back(b) } else { Some(self.child.asks(ASKS[b % 4])) };
+        let line = if a.is_multiple_of(5) {
+            self.child.takes_back(b)
+        } else {
+            Some(self.child.asks(ASKS[b % 4]))
+        };
         self.says(line);
     }
 
