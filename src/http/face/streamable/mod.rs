@@ -55,9 +55,6 @@ pub(in crate::http) async fn serve(
     }
 }
 
-use self::accepts::Accepts;
-pub(super) use self::opening::{client_name, new_session_id};
-
 // === impl Visit ===
 
 impl Visit {
