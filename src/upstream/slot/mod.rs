@@ -3,6 +3,8 @@
 //! The loop waits for one thing, lets the pure core take it, and then does what came out: lines to the child, notes to the log,
 //! acts of the lifecycle. A panic in it ends this slot's child and sessions, is counted, and the slot begins anew.
 
+mod due;
+mod hearing;
 mod ledger;
 mod occupant;
 mod start;
@@ -21,18 +23,14 @@ use occupant::{Occupant, Seen};
 
 use super::process::Recipe;
 use super::stderr::Tail;
-use crate::bridge::greeting::{Greeting, Heard, Hello};
+use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::{Happened, Lifecycle, Pace, State};
-use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Order, Switchboard, Tenancy};
 use crate::bridge::turn::Turn;
 use crate::link::directory::ChildReport;
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
-use crate::wire::frame::{Body, Frame, Malformed};
 use crate::wire::id::ServerName;
-use crate::wire::lines::Line;
-use crate::wire::overlong;
 
 /// What a slot is made from.
 #[derive(Clone, Debug)]
@@ -261,167 +259,6 @@ impl Slot {
         if resting {
             self.happened(Happened::Wanted);
         }
-    }
-
-    fn on_seen(&mut self, seen: Seen) {
-        let now = Instant::now();
-        self.turn.now = now;
-        let Some(occupant) = &mut self.occupant else { return };
-        match seen {
-            Seen::Exit(why) => occupant.exited(why, now),
-            Seen::Stderr => occupant.stderr.drain(&self.plan.name, now, &mut self.tail),
-            // The other end is closed; the exit or the end of stdout will tell the rest.
-            Seen::Wrote(Err(_)) => occupant.close_stdin(),
-            Seen::Wrote(Ok(())) => {}
-            Seen::Read { ended } => {
-                while let Some(line) = self.occupant.as_mut().and_then(|o| o.lines.next_line()) {
-                    self.on_line(line);
-                }
-                if ended && let Some(occupant) = &mut self.occupant {
-                    occupant.stdout_ended(now);
-                    if let Some(Line::Cut(half)) = occupant.lines.end() {
-                        self.on_line(Line::Whole(half));
-                    }
-                }
-            }
-        }
-    }
-
-    fn on_line(&mut self, line: Line) {
-        match line {
-            Line::Whole(text) => match Body::read(text.clone()) {
-                Ok(Body::One(frame)) => self.hear(&frame),
-                Ok(Body::Many(parts)) => {
-                    for part in parts {
-                        match part {
-                            Ok(frame) => self.hear(&frame),
-                            Err(error) => self.spoilt(&error, &text),
-                        }
-                    }
-                }
-                Err(error) => self.spoilt(&error, &text),
-            },
-            Line::Cut(text) => self.ledger.noise("the line was never ended", &text),
-            Line::Overlong { head, tail, length } => {
-                self.ledger.overlong(length, self.plan.line_max);
-                let id = overlong::overlong_id(&head, &tail);
-                if let Some(id) = id.and_then(|id| id.trim_matches('"').parse().ok()) {
-                    let (server, limit) = (self.plan.name.clone(), self.plan.line_max as u64);
-                    let why = Refusal::ChildTooLong { server, bytes: length, limit };
-                    self.board.spoilt(id, why, &mut self.turn);
-                }
-            }
-        }
-    }
-
-    /// A line that is no message. If it was meant to answer a call, that call need not wait for another.
-    fn spoilt(&mut self, error: &Malformed, text: &[u8]) {
-        self.ledger.noise(&error.to_string(), text);
-        if let Malformed::NotMessage { id: Some(id), why } = error
-            && let Ok(number) = id.as_str().trim_matches('"').parse()
-        {
-            let server = self.plan.name.clone();
-            self.board.spoilt(number, Refusal::ChildSpoilt { server, why }, &mut self.turn);
-        }
-    }
-
-    fn hear(&mut self, frame: &Frame) {
-        if self.plan.payloads {
-            self.ledger.payload("from", frame.text());
-        }
-        if self.greeted {
-            return self.board.line(frame, &mut self.turn);
-        }
-        match Greeting::hear(frame, self.plan.tenancy == Tenancy::Shared) {
-            Heard::Nothing => self.board.line(frame, &mut self.turn),
-            Heard::Failed(why) => self.happened(Happened::NotGreeted(why)),
-            Heard::Ready(abilities) => {
-                self.greeted = true;
-                self.starting = None;
-                let took = self.occupant.as_ref().map_or(Duration::ZERO, |o| o.born.elapsed());
-                tracing::info!(
-                    server = %self.plan.name,
-                    pid = self.pid(),
-                    name = &*abilities.server_name,
-                    version = &*abilities.server_version,
-                    revision = &*abilities.version,
-                    ms = took.as_millis(),
-                    "ready"
-                );
-                self.happened(Happened::Greeted);
-                self.board.ready(abilities, &mut self.turn);
-            }
-        }
-    }
-
-    /// Looks at everything that may have become due.
-    fn on_time(&mut self) {
-        let now = self.turn.now;
-        if let Some(occupant) = &mut self.occupant {
-            if occupant.is_over(now) {
-                self.bury();
-            } else if occupant.is_mute(now) {
-                occupant.last_words_until = None;
-                self.happened(Happened::Mute);
-            }
-        }
-        if self.hands_on_at().is_some_and(|at| at <= now) {
-            self.starting = None;
-        }
-        if self.life.deadline().is_some_and(|due| due <= now) {
-            self.happened(Happened::Tick);
-        }
-        self.board.tick(&mut self.turn);
-
-        let unclaimed = self.plan.tenancy == Tenancy::Private
-            && (if self.claimed {
-                self.board.fronts() == 0
-            } else {
-                now.duration_since(self.born) >= UNCLAIMED
-            });
-        if unclaimed {
-            self.stopping.get_or_insert(now);
-        }
-        if self.stopping.is_some_and(|until| self.board.calls() == 0 || until <= now)
-            && !self.leaving
-        {
-            self.leaving = true;
-            self.board.shut(&Refusal::Interrupted, &mut self.turn);
-            self.happened(Happened::Unwanted);
-        }
-        if self.rests_at().is_some_and(|at| at <= now) {
-            self.happened(Happened::Unwanted);
-        }
-    }
-
-    /// When an unused private child is put to rest.
-    fn rests_at(&self) -> Option<Instant> {
-        let rests = self.plan.tenancy == Tenancy::Private
-            && matches!(self.life.state(), State::Ready { .. })
-            && self.board.is_idle();
-        rests.then(|| self.plan.gauge.used() + IDLE_REST)
-    }
-
-    /// When another may start though this one is not ready: one slow server must not hold up the rest.
-    fn hands_on_at(&self) -> Option<Instant> {
-        self.starting.as_ref()?;
-        self.occupant.as_ref().map(|occupant| occupant.born + START_TURN)
-    }
-
-    fn deadline(&mut self) -> Option<Instant> {
-        let private = self.plan.tenancy == Tenancy::Private;
-        [
-            self.board.deadline(),
-            self.life.deadline(),
-            self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
-            self.stopping.filter(|_| !self.leaving),
-            self.rests_at(),
-            self.hands_on_at(),
-            (private && !self.claimed).then(|| self.born + UNCLAIMED),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
     }
 
     fn is_over(&self) -> bool {
