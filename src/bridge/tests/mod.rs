@@ -11,6 +11,7 @@ mod calls;
 mod limits;
 mod notices;
 mod restarts;
+mod resuming;
 mod streams;
 
 use std::sync::Arc;
