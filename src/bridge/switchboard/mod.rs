@@ -110,6 +110,8 @@ pub struct Switchboard<R> {
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
     readers: HashMap<CallId, Reader>,
+    /// The last fronts that were closed without being open.
+    closed_early: VecDeque<FrontId>,
     /// Fronts whose only stream broke in this turn; they are closed at its end.
     ended: Vec<FrontId>,
     timers: Timers,
@@ -167,6 +169,9 @@ impl<R: Outlet> Switchboard<R> {
     /// How often kept events and abandoned calls are looked through.
     const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
+    /// Closings that are remembered for orders they overtook.
+    const CLOSED_EARLY_MAX: usize = 64;
+
     /// A switchboard without a child. `stream_base` is a number that no earlier process has used, such as the time.
     pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64) -> Self {
         Self {
@@ -184,6 +189,7 @@ impl<R: Outlet> Switchboard<R> {
             child_level: None,
             own_requests: 0,
             readers: HashMap::new(),
+            closed_early: VecDeque::new(),
             ended: Vec::new(),
             timers: Timers::default(),
             sweeping: false,

@@ -39,7 +39,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn open(&mut self, id: FrontId, card: FrontCard) {
-        if self.fronts.contains_key(&id) {
+        if self.fronts.contains_key(&id) || self.closed_early.contains(&id) {
             return;
         }
         *self.principals.entry(card.principal.clone()).or_default() += 1;

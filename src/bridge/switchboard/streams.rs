@@ -141,7 +141,13 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     pub(super) fn close(&mut self, id: FrontId, turn: &mut Turn) {
-        let Some(front) = self.fronts.get(&id) else { return };
+        let Some(front) = self.fronts.get(&id) else {
+            // Closings travel faster than orders: this may be the end of a session that has not begun here.
+            if self.closed_early.len() == Self::CLOSED_EARLY_MAX {
+                self.closed_early.pop_front();
+            }
+            return self.closed_early.push_back(id);
+        };
         let calls: Vec<CallId> = front.calls.iter().map(|(_, call)| *call).collect();
         for call in calls {
             self.end(call, turn);

@@ -133,6 +133,16 @@ fn t48_a_second_call_with_an_id_in_flight_is_refused_and_the_first_completes() {
 }
 
 #[test]
+fn a_closing_that_overtakes_its_opening_leaves_nothing() {
+    let mut pair = Pair::shared();
+    let front = FrontId(77);
+    pair.order(Order::Close { front });
+    let card = card(Version::V2025_11_25, &Principal::anonymous());
+    pair.order(Order::Open { front, card });
+    assert_eq!(pair.board.fronts(), 0);
+}
+
+#[test]
 fn t32_a_caller_without_a_session_is_served_and_keeps_nothing() {
     let mut pair = Pair::shared();
     let caller = Caller::Implicit(card(Version::V2025_03_26, &Principal::anonymous()));
