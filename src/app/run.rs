@@ -169,7 +169,9 @@ fn open_servers(
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let settings = Settings {
         commit_after: model.http.commit_after.0,
+        payloads: model.log.payloads,
         environment: std::env::vars_os().collect(),
+        starts: Arc::new(Semaphore::new(starts_at_once())),
         stream_base: u64::try_from(since_epoch.as_millis()).unwrap_or(0) << 16,
         stop: stop.clone(),
         hurry: hurry.clone(),
@@ -183,6 +185,12 @@ fn open_servers(
         servers.insert(name.clone(), entry);
     }
     Directory { servers }
+}
+
+/// Children that may be busy starting together. Most of them read files more than they compute.
+fn starts_at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    (4 * cores).max(8)
 }
 
 async fn next_signal(signals: &mut Signals) -> i32 {

@@ -26,8 +26,8 @@ pub(super) fn begin(log: &Log) -> Result<(), Fatal> {
         .with_writer(std::io::stderr)
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     let begun = match (text, journal && !terminal) {
-        (true, true) => lines.without_time().try_init(),
-        (true, false) => lines.try_init(),
+        (true, true) => lines.with_target(false).without_time().try_init(),
+        (true, false) => lines.with_target(false).try_init(),
         (false, _) => lines.json().flatten_event(true).try_init(),
     };
     begun.map_err(|error| Fatal::running(format!("logging cannot begin: {error}")))

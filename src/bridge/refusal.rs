@@ -65,6 +65,11 @@ pub enum Refusal {
         bytes: u64,
         limit: u64,
     },
+    /// The child's answer is no JSON-RPC message.
+    ChildSpoilt {
+        server: ServerName,
+        why: &'static str,
+    },
     TimedOut {
         server: ServerName,
         after: Duration,
@@ -181,6 +186,10 @@ impl Refusal {
                 format!(
                     "server {server} answered with {bytes} bytes, more than its max_message of {limit}; raise max_message or ask for less"
                 ),
+            ),
+            Self::ChildSpoilt { server, why } => say(
+                INTERNAL_ERROR,
+                format!("server {server} answered with something that is no JSON-RPC message: {why}"),
             ),
             Self::TimedOut { server, after } => say(
                 INTERNAL_ERROR,

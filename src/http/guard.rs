@@ -3,11 +3,14 @@
 //! A page in a browser can make it send requests to loopback addresses. Its `Origin` gives it away, and after a trick with DNS its
 //! `Host` does.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
+use tokio::time::timeout;
 
 use super::body::Body;
 use super::listen::Scope;
@@ -20,6 +23,9 @@ use crate::link::directory::Entry;
 
 /// Names that mean this host, for its own processes or for containers on it.
 const HOSTS: [&str; 3] = ["localhost", "host.containers.internal", "host.docker.internal"];
+
+/// How long a body may stand still.
+const STALL_MAX: Duration = Duration::from_secs(60);
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
 const ASKED: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id";
@@ -108,7 +114,10 @@ pub(super) async fn body(config: &Http, mut incoming: Incoming) -> Result<Bytes,
     // A small body comes as one piece and is taken as it is.
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = incoming.frame().await {
+    // A client that stops in the middle is not waited for.
+    while let Some(frame) =
+        timeout(STALL_MAX, incoming.frame()).await.map_err(|_| Refusal::BodyBroken)?
+    {
         let frame = frame.map_err(|_| Refusal::BodyBroken)?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > limit {

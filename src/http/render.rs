@@ -95,6 +95,7 @@ fn status(why: &Refusal) -> StatusCode {
         | Refusal::NoChild { .. }
         | Refusal::ChildGone { .. }
         | Refusal::ChildTooLong { .. }
+        | Refusal::ChildSpoilt { .. }
         | Refusal::TimedOut { .. }
         | Refusal::Interrupted
         | Refusal::Cancelled => StatusCode::OK,

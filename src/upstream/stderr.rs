@@ -20,6 +20,8 @@ pub(super) struct Stderr {
 #[derive(Debug)]
 pub(super) struct Tail {
     lines: VecDeque<String>,
+    /// How many of them the present process wrote.
+    fresh: usize,
     window: Option<Instant>,
     logged: u32,
     silenced: u64,
@@ -28,6 +30,9 @@ pub(super) struct Tail {
 /// Lines kept, and how much of each.
 const KEPT_LINES: usize = 20;
 const KEPT_CHARS: usize = 500;
+
+/// Lines shown in an error message.
+const LAST_WORDS: usize = 3;
 
 /// Lines logged in one window; a server in a loop must not fill the journal.
 const LOGGED_MAX: u32 = 200;
@@ -72,19 +77,25 @@ impl Stderr {
 
 impl Tail {
     pub(super) fn new() -> Self {
-        Self { lines: VecDeque::new(), window: None, logged: 0, silenced: 0 }
+        Self { lines: VecDeque::new(), fresh: 0, window: None, logged: 0, silenced: 0 }
     }
 
     pub(super) fn lines(&self) -> impl Iterator<Item = &String> {
         self.lines.iter()
     }
 
-    /// The last few lines in one, for an error message.
+    /// A new process begins to write.
+    pub(super) fn begin(&mut self) {
+        self.fresh = 0;
+    }
+
+    /// The last few lines of the present process in one, for an error message.
     pub(super) fn last_words(&self) -> Option<String> {
+        let fresh = self.fresh.min(LAST_WORDS);
         let last: Vec<&str> = self
             .lines
             .iter()
-            .skip(self.lines.len().saturating_sub(3))
+            .skip(self.lines.len().saturating_sub(fresh))
             .map(String::as_str)
             .collect();
         (!last.is_empty()).then(|| last.join(" | "))
@@ -106,6 +117,7 @@ impl Tail {
             self.lines.pop_front();
         }
         self.lines.push_back(text);
+        self.fresh += 1;
     }
 
     fn may_log(&mut self, server: &ServerName, now: Instant) -> bool {
@@ -140,6 +152,8 @@ mod tests {
         assert_eq!(tail.lines.len(), KEPT_LINES);
         assert_eq!(tail.last_words().unwrap(), "[1mline 297 | [1mline 298 | [1mline 299");
         assert_eq!(tail.silenced, 100);
+        tail.begin();
+        assert_eq!(tail.last_words(), None, "those were another's words");
         tail.add(&server, now + WINDOW, &Line::Whole(Bytes::from_static(b"later")));
         assert_eq!((tail.logged, tail.silenced), (1, 0));
     }

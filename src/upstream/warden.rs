@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -25,8 +25,12 @@ use crate::wire::id::ServerName;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) commit_after: Duration,
+    /// Log what is said, word for word.
+    pub(crate) payloads: bool,
     /// Our own environment, of which children see a part.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Permits to be busy starting, for all servers together.
+    pub(crate) starts: Arc<Semaphore>,
     /// A number no earlier process of ours has used.
     pub(crate) stream_base: u64,
     /// Finish calls and end.
@@ -40,6 +44,9 @@ pub(crate) struct Settings {
 /// How long a slot may take to say how it is doing.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
 
+/// How often it is logged that clients wait for a child.
+const CROWDED_AGAIN: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 struct Warden {
     plan: Plan,
@@ -47,6 +54,8 @@ struct Warden {
     orders: mpsc::Receiver<WardenOrder>,
     slots: Vec<Held>,
     tasks: JoinSet<()>,
+    /// When it was last said that nobody can make room.
+    crowded: Option<Instant>,
 }
 
 /// A slot as its warden holds it.
@@ -69,7 +78,8 @@ pub(crate) fn open(
         Arc::new(Entry { name: name.clone(), config: Arc::clone(config), shared, warden: sender });
     let environment = environment::compose(config, settings.environment.iter().cloned());
     let plan = plan(name, config, environment, &settings);
-    let mut warden = Warden { plan, settings, orders, slots: Vec::new(), tasks: JoinSet::new() };
+    let mut warden =
+        Warden { plan, settings, orders, slots: Vec::new(), tasks: JoinSet::new(), crowded: None };
     let shared = Plan { eager: config.start == Start::Eager, ..warden.plan.clone() };
     warden.occupy(shared, inbox);
     (entry, warden.run())
@@ -111,8 +121,10 @@ fn plan(
         limits,
         pace,
         line_max: config.max_message.bytes(),
+        payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
+        starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
         gauge: Gauge::new(),
         stream_base: settings.stream_base,
@@ -188,7 +200,7 @@ impl Warden {
     }
 
     /// Puts the private child to rest that was unused longest; one whose client holds no stream before one whose client does.
-    fn make_room(&self) {
+    fn make_room(&mut self) {
         let resting = self
             .slots
             .iter()
@@ -201,7 +213,8 @@ impl Warden {
         if let Some(slot) = resting {
             // A slot with a full queue is far from resting.
             slot.commands.try_send(Command::Rest).ok();
-        } else {
+        } else if self.crowded.is_none_or(|since| since.elapsed() >= CROWDED_AGAIN) {
+            self.crowded = Some(Instant::now());
             tracing::warn!(
                 server = %self.plan.name,
                 "all its children are in use (max_children); a client has to wait for one"

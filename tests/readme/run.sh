@@ -76,7 +76,13 @@ mapfile -t lines < <(grep '^curl .*127\.0\.0\.1:8750' "$readme")
 [ ${#lines[@]} -eq 1 ] || die "the README has ${#lines[@]} curl lines; this script knows one"
 curl_line() { bash -c "${lines[0]//:8750/:$port}" | lists_tools; }
 promise 'the curl line lists tools' curl_line
-promise 'it prints what to try' grep -q 'curl .*tools/list' "$work/demo.log"
+hints() {
+  local hint
+  for hint in "curl -s http://127.0.0.1:$port/mcp" 'tools/list' 'claude mcp add --transport http' 'transport: "http"'; do
+    grep -qF -- "$hint" "$work/demo.log" || { echo "it does not say: $hint"; return 1; }
+  done
+}
+promise 'it prints what to try' hints
 promise 'it leaves when told to' halt
 
 # 2. An mcpServers file as it is.
@@ -102,7 +108,11 @@ port=$(free_port)
 single() { launch "$port" single run --listen "127.0.0.1:$port" --mode per-session --env A=b -- "$binary" demo-server; }
 promise 'stdiod run serves one server' single
 promise 'its endpoint is /mcp' list /mcp
-first_event() { curl -s -N --max-time 3 "http://127.0.0.1:$port/sse" | grep -qm1 '^event: *endpoint'; }
+first_event() {
+  # The stream stays open, so curl ends by its time limit.
+  curl -s -N --max-time 2 "http://127.0.0.1:$port/sse" >"$work/events" || true
+  grep -q '^event: *endpoint' "$work/events"
+}
 promise 'and /sse' first_event
 promise 'it leaves when told to, once more' halt
 
@@ -127,18 +137,22 @@ printf 'a-token-for-the-test\n' >"$work/bin/litellm"
 printf 'a-key-for-the-test\n' >"$work/bin/search.key"
 chmod 600 "$work/bin/litellm" "$work/bin/search.key"
 promise 'the example is a valid configuration' stdiod "$binary" --config "$work/readme.toml" check
-masked() { ! stdiod "$binary" --config "$work/readme.toml" check --print 2>&1 | grep -q 'for-the-test'; }
+masked() {
+  stdiod "$binary" --config "$work/readme.toml" check --print >"$work/printed" 2>&1
+  grep -q 'API_KEY' "$work/printed" && ! grep -n 'for-the-test' "$work/printed"
+}
 promise 'its secrets are not printed' masked
 wrong() {
   local rc=0
-  stdiod "$binary" --config "$work/wrong.toml" check || rc=$?
-  [ "$rc" -eq 2 ] && stdiod "$binary" --config "$work/wrong.toml" check 2>&1 | grep -q 'keep_alive'
+  stdiod "$binary" --config "$work/wrong.toml" check >"$work/wrong" 2>&1 || rc=$?
+  cat "$work/wrong"
+  [ "$rc" -eq 2 ] && grep -q 'did you mean .keep_alive' "$work/wrong"
 }
 promise 'a misspelt key is refused with the right one' wrong
 schema() { stdiod "$binary" schema | python3 -m json.tool; }
 promise 'the schema is JSON' schema
 
-# 5. Every local link in the documents leads somewhere.
+# 5. Every local link in the documents leads somewhere, and every file of the sources they name is there.
 links() {
   python3 - "$root" <<'PY'
 import pathlib, re, sys
@@ -146,6 +160,9 @@ root, bad = pathlib.Path(sys.argv[1]), []
 for page in [*root.glob("*.md"), *root.glob("docs/**/*.md")]:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target and not (page.parent / target).exists():
+            bad.append(f"{page.name}: {target}")
+    for target in re.findall(r"`((?:src|tests|systemd)/[^`* ]*)`", page.read_text()):
+        if not (root / target).exists():
             bad.append(f"{page.name}: {target}")
 sys.exit("\n".join(bad) if bad else 0)
 PY

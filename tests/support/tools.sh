@@ -6,6 +6,9 @@
 NODE_PIN=24.21.0
 NODE_MAJOR_MIN=22
 
+# npm runs on the machine's own Node: it looks for its settings beside the program that runs it.
+machine_path=$PATH
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${STDIOD_CACHE:-$root/.cache}
 mkdir -p "$cache"
@@ -59,7 +62,7 @@ npm_cached() {
     say "installing $name"
     rm -rf "$dir" && mkdir -p "$dir"
     cp "$from/package.json" "$from/package-lock.json" "$dir/"
-    (cd "$dir" && npm ci --no-audit --no-fund --loglevel=error >&2)
+    (cd "$dir" && PATH=$machine_path npm ci --no-audit --no-fund --loglevel=error >&2)
     touch "$dir/.done"
   fi
   printf '%s\n' "$dir"

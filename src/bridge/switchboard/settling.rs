@@ -12,7 +12,7 @@ use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::turn::{Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, UpstreamId};
+use crate::wire::id::{CallId, Numbered, UpstreamId};
 use crate::wire::version::Version;
 
 impl<R: Outlet> Switchboard<R> {
@@ -192,14 +192,12 @@ impl<R: Outlet> Switchboard<R> {
         })));
     }
 
-    /// Gives the child what it said it would answer and did not keep within bounds.
-    pub fn too_long(&mut self, id: u64, bytes: u64, limit: u64, turn: &mut Turn) {
-        let Some(crate::wire::id::Numbered::Call { call, repeated }) = UpstreamId(id).read() else {
-            return;
-        };
-        if self.calls.get(&call).is_some_and(|call| call.repeated == repeated) {
-            let server = self.limits.server.clone();
-            self.refuse(call, Refusal::ChildTooLong { server, bytes, limit }, turn);
+    /// The child answered the request with this number, but what it said cannot be passed on.
+    pub fn spoilt(&mut self, number: u64, why: Refusal, turn: &mut Turn) {
+        let Some(Numbered::Call { call, repeated }) = UpstreamId(number).read() else { return };
+        let flying = |c: &Call<R>| c.state == Stage::Flying && c.repeated == repeated;
+        if self.calls.get(&call).is_some_and(flying) {
+            self.refuse(call, why, turn);
             self.pump(turn);
         }
     }

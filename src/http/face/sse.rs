@@ -131,6 +131,12 @@ impl Visit {
         let outlet = session.doorstep.take().ok_or(Refusal::SessionGone)?;
         link.send(Order::Open { front, card }).await?;
         link.send(Order::Listen { call, front, outlet, vanish: Vanish::EndSession }).await?;
+        // The stream may have ended meanwhile, when there was no link yet to close it on.
+        let sessions = &self.house.sessions;
+        if sessions.find(session.id, &self.entry.name, &self.principal).is_none() {
+            link.close(front);
+            return Err(Refusal::SessionGone);
+        }
         Ok(link)
     }
 }

@@ -88,9 +88,16 @@ impl Ledger {
             client = (!settled.client.is_empty()).then_some(&*settled.client),
             revision = settled.version.as_str(),
             outcome = ?settled.outcome,
-            ms = settled.took.as_secs_f64() * 1000.0,
+            ms = (settled.took.as_secs_f64() * 1e6).round() / 1e3,
             bytes = settled.bytes,
+            "call"
         );
+    }
+
+    /// What is said to or by the child, word for word; only where the configuration asks for it.
+    pub(super) fn payload(&self, direction: &str, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        tracing::info!(target: "stdiod::payload", server = %self.server, direction, "{text}");
     }
 
     /// A line on stdout that is no message.

@@ -3,6 +3,8 @@
 //! The loop waits for one thing, lets the pure core take it, and then does what came out: lines to the child, notes to the log,
 //! acts of the lifecycle. A panic in it ends this slot's child and sessions, is counted, and the slot begins anew.
 
+mod due;
+mod hearing;
 mod ledger;
 mod occupant;
 mod start;
@@ -21,18 +23,14 @@ use occupant::{Occupant, Seen};
 
 use super::process::Recipe;
 use super::stderr::Tail;
-use crate::bridge::greeting::{Greeting, Heard, Hello};
+use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::{Happened, Lifecycle, Pace, State};
-use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Order, Switchboard, Tenancy};
 use crate::bridge::turn::Turn;
 use crate::link::directory::ChildReport;
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
-use crate::wire::frame::{Body, Frame, Malformed};
 use crate::wire::id::ServerName;
-use crate::wire::lines::Line;
-use crate::wire::overlong;
 
 /// What a slot is made from.
 #[derive(Clone, Debug)]
@@ -44,10 +42,14 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) pace: Pace,
     pub(super) line_max: usize,
+    /// Log what is said, word for word.
+    pub(super) payloads: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
     /// Permits to run a process of this server.
     pub(super) permits: Arc<Semaphore>,
+    /// Permits to be busy starting, shared by all servers: programs that start together slow each other down.
+    pub(super) starts: Arc<Semaphore>,
     /// Told when a permit is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
@@ -72,6 +74,12 @@ const IDLE_REST: Duration = Duration::from_secs(30 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
+
+/// How long a starting child keeps others from starting.
+const START_TURN: Duration = Duration::from_millis(500);
+
+/// How often a slot that waits for a place says so.
+const SQUEEZE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
@@ -105,6 +113,8 @@ struct Slot {
     life: Lifecycle,
     occupant: Option<Occupant>,
     permit: Option<OwnedSemaphorePermit>,
+    /// Held until the child is ready, or has had its time.
+    starting: Option<OwnedSemaphorePermit>,
     /// A process is to be started as soon as there is a permit.
     wants_process: bool,
     /// The handshake with this occupant is done.
@@ -119,6 +129,9 @@ struct Slot {
     stopping: Option<Instant>,
     /// The lifecycle has been told that no child is wanted any more.
     leaving: bool,
+    /// Nobody holds a link or commands any more, so there is nothing to wait for from there.
+    deaf: bool,
+    orphaned: bool,
 }
 
 // === impl Slot ===
@@ -131,6 +144,7 @@ impl Slot {
             life: Lifecycle::new(plan.pace),
             occupant: None,
             permit: None,
+            starting: None,
             wants_process: false,
             greeted: false,
             turn: Turn::new(now),
@@ -141,6 +155,8 @@ impl Slot {
             claimed: false,
             stopping: None,
             leaving: false,
+            deaf: false,
+            orphaned: false,
             plan,
         }
     }
@@ -163,12 +179,16 @@ impl Slot {
             }
             let has_room = self.occupant.as_ref().is_none_or(|o| o.outbox.has_room());
             tokio::select! { biased;
-                command = commands.recv() => self.on_command(command),
+                command = commands.recv(), if !self.orphaned => self.on_command(command),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
-                order = inbox.control.recv() => self.on_orders(order, &mut inbox.control),
-                order = inbox.orders.recv(), if has_room => self.on_orders(order, &mut inbox.orders),
-                permit = Arc::clone(&self.plan.permits).acquire_owned(), if self.wants_process => {
-                    self.permit = permit.ok();
+                order = inbox.control.recv(), if !self.deaf => {
+                    self.on_orders(order, &mut inbox.control);
+                }
+                order = inbox.orders.recv(), if has_room && !self.deaf => {
+                    self.on_orders(order, &mut inbox.orders);
+                }
+                permits = permits(&self.plan), if self.wants_process => {
+                    (self.permit, self.starting) = permits;
                     self.start();
                 }
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
@@ -201,13 +221,20 @@ impl Slot {
                 }
             }
             // The warden is gone, and with it every reason to stay.
-            None => self.stopping = Some(now),
+            None => {
+                self.orphaned = true;
+                self.stopping = Some(now);
+            }
         }
     }
 
     fn on_orders(&mut self, first: Option<Order<Post>>, more: &mut mpsc::Receiver<Order<Post>>) {
         self.turn.now = Instant::now();
         self.plan.gauge.touch(self.turn.now);
+        if first.is_none() {
+            self.deaf = true;
+            self.stopping.get_or_insert(self.turn.now);
+        }
         let mut order = first;
         for _ in 0..ORDERS_A_TURN {
             let Some(taken) = order else { return };
@@ -234,145 +261,6 @@ impl Slot {
         }
     }
 
-    fn on_seen(&mut self, seen: Seen) {
-        let now = Instant::now();
-        self.turn.now = now;
-        let Some(occupant) = &mut self.occupant else { return };
-        match seen {
-            Seen::Exit(why) => occupant.exited(why, now),
-            Seen::Stderr => occupant.stderr.drain(&self.plan.name, now, &mut self.tail),
-            // The other end is closed; the exit or the end of stdout will tell the rest.
-            Seen::Wrote(Err(_)) => occupant.close_stdin(),
-            Seen::Wrote(Ok(())) => {}
-            Seen::Read { ended } => {
-                while let Some(line) = self.occupant.as_mut().and_then(|o| o.lines.next_line()) {
-                    self.on_line(line);
-                }
-                if ended && let Some(occupant) = &mut self.occupant {
-                    occupant.stdout_ended(now);
-                    if let Some(Line::Cut(half)) = occupant.lines.end() {
-                        self.on_line(Line::Whole(half));
-                    }
-                }
-            }
-        }
-    }
-
-    fn on_line(&mut self, line: Line) {
-        match line {
-            Line::Whole(text) => match Body::read(text.clone()) {
-                Ok(Body::One(frame)) => self.hear(&frame),
-                Ok(Body::Many(parts)) => {
-                    for part in parts {
-                        match part {
-                            Ok(frame) => self.hear(&frame),
-                            Err(error) => self.spoilt(&error, &text),
-                        }
-                    }
-                }
-                Err(error) => self.spoilt(&error, &text),
-            },
-            Line::Cut(text) => self.ledger.noise("the line was never ended", &text),
-            Line::Overlong { head, tail, length } => {
-                self.ledger.overlong(length, self.plan.line_max);
-                let id = overlong::overlong_id(&head, &tail);
-                if let Some(id) = id.and_then(|id| id.trim_matches('"').parse().ok()) {
-                    let limit = self.plan.line_max as u64;
-                    self.board.too_long(id, length, limit, &mut self.turn);
-                }
-            }
-        }
-    }
-
-    fn spoilt(&mut self, error: &Malformed, text: &[u8]) {
-        self.ledger.noise(&error.to_string(), text);
-    }
-
-    fn hear(&mut self, frame: &Frame) {
-        if self.greeted {
-            return self.board.line(frame, &mut self.turn);
-        }
-        match Greeting::hear(frame, self.plan.tenancy == Tenancy::Shared) {
-            Heard::Nothing => self.board.line(frame, &mut self.turn),
-            Heard::Failed(why) => self.happened(Happened::NotGreeted(why)),
-            Heard::Ready(abilities) => {
-                self.greeted = true;
-                let took = self.occupant.as_ref().map_or(Duration::ZERO, |o| o.born.elapsed());
-                tracing::info!(
-                    server = %self.plan.name,
-                    pid = self.pid(),
-                    name = &*abilities.server_name,
-                    version = &*abilities.server_version,
-                    revision = &*abilities.version,
-                    ms = took.as_millis(),
-                    "ready"
-                );
-                self.happened(Happened::Greeted);
-                self.board.ready(abilities, &mut self.turn);
-            }
-        }
-    }
-
-    /// Looks at everything that may have become due.
-    fn on_time(&mut self) {
-        let now = self.turn.now;
-        if let Some(occupant) = &mut self.occupant {
-            if occupant.is_over(now) {
-                self.bury();
-            } else if occupant.is_mute(now) {
-                occupant.last_words_until = None;
-                self.happened(Happened::Mute);
-            }
-        }
-        if self.life.deadline().is_some_and(|due| due <= now) {
-            self.happened(Happened::Tick);
-        }
-        self.board.tick(&mut self.turn);
-
-        let unclaimed = self.plan.tenancy == Tenancy::Private
-            && (if self.claimed {
-                self.board.fronts() == 0
-            } else {
-                now.duration_since(self.born) >= UNCLAIMED
-            });
-        if unclaimed {
-            self.stopping.get_or_insert(now);
-        }
-        if self.stopping.is_some_and(|until| self.board.calls() == 0 || until <= now)
-            && !self.leaving
-        {
-            self.leaving = true;
-            self.board.shut(&Refusal::Interrupted, &mut self.turn);
-            self.happened(Happened::Unwanted);
-        }
-        if self.rests_at().is_some_and(|at| at <= now) {
-            self.happened(Happened::Unwanted);
-        }
-    }
-
-    /// When an unused private child is put to rest.
-    fn rests_at(&self) -> Option<Instant> {
-        let rests = self.plan.tenancy == Tenancy::Private
-            && matches!(self.life.state(), State::Ready { .. })
-            && self.board.is_idle();
-        rests.then(|| self.plan.gauge.used() + IDLE_REST)
-    }
-
-    fn deadline(&mut self) -> Option<Instant> {
-        let private = self.plan.tenancy == Tenancy::Private;
-        [
-            self.board.deadline(),
-            self.life.deadline(),
-            self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
-            self.stopping.filter(|_| !self.leaving),
-            self.rests_at(),
-            (private && !self.claimed).then(|| self.born + UNCLAIMED),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
     fn is_over(&self) -> bool {
         self.leaving && *self.life.state() == State::Stopped && self.occupant.is_none()
     }
@@ -380,6 +268,9 @@ impl Slot {
     /// Does what the core wants done.
     fn perform(&mut self) {
         for message in self.turn.to_child.drain(..) {
+            if self.plan.payloads {
+                self.ledger.payload("to", &message);
+            }
             if let Some(occupant) = &mut self.occupant {
                 occupant.tell(message);
             }
@@ -396,6 +287,20 @@ impl Slot {
     fn pid(&self) -> Option<u32> {
         self.occupant.as_ref().and_then(|occupant| occupant.process.pid())
     }
+}
+
+/// Waits for leave to start: a place for the process, then a turn among those that start.
+async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    let place = loop {
+        let waiting = Arc::clone(&plan.permits).acquire_owned();
+        match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
+            Ok(place) => break place.ok(),
+            // Several may wait while one made room; and who was busy then may rest now.
+            Err(_) => plan.squeezed.notify_one(),
+        }
+    };
+    let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
+    (place, turn)
 }
 
 async fn next(occupant: &mut Option<Occupant>) -> Seen {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Slot;
 use super::occupant::Occupant;
 use crate::bridge::greeting::Greeting;
-use crate::bridge::lifecycle::{Act, Happened};
+use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::Tenancy;
 use crate::link::directory::{About, ChildReport};
 
@@ -72,6 +72,7 @@ impl Slot {
     pub(super) fn start(&mut self) {
         self.wants_process = false;
         self.greeted = false;
+        self.tail.begin();
         let now = Instant::now();
         match self.plan.recipe.spawn() {
             Ok((process, pipes)) => {
@@ -81,10 +82,11 @@ impl Slot {
                 tracing::info!(server = %self.plan.name, pid = self.pid(), start = self.life.starts(), "started");
             }
             Err(error) => {
-                self.permit = None;
+                (self.permit, self.starting) = (None, None);
                 let why = error.to_string();
                 tracing::error!(server = %self.plan.name, "{why}");
                 self.happened(Happened::NotSpawned(why.into()));
+                self.tell_when_again();
             }
         }
     }
@@ -93,11 +95,12 @@ impl Slot {
     pub(super) fn bury(&mut self) {
         let Some(mut occupant) = self.occupant.take() else { return };
         occupant.stderr.drain(&self.plan.name, self.turn.now, &mut self.tail);
-        self.permit = None;
+        (self.permit, self.starting) = (None, None);
         self.greeted = false;
         let exit = occupant.exit.take().unwrap_or_else(|| "it ended".into());
         let after = occupant.born.elapsed().as_millis();
-        if self.leaving {
+        let asked_to = matches!(self.life.state(), State::Draining { then: Then::Stop, .. });
+        if asked_to {
             tracing::info!(server = %self.plan.name, ms = after, "stopped: {exit}");
         } else {
             tracing::warn!(server = %self.plan.name, ms = after, "ended: {exit}");
@@ -107,6 +110,19 @@ impl Slot {
             None => exit,
         };
         self.happened(Happened::Exited(why));
+        self.tell_when_again();
+    }
+
+    /// Says when the next attempt is made, and whether anybody is made to wait for it.
+    fn tell_when_again(&self) {
+        let State::BackingOff { until } = self.life.state() else { return };
+        let ms = until.saturating_duration_since(Instant::now()).as_millis();
+        let failures = self.life.failures();
+        if self.life.is_hopeless() {
+            tracing::error!(server = %self.plan.name, failures, ms, "it keeps failing: calls are refused until it starts; trying again");
+        } else {
+            tracing::info!(server = %self.plan.name, failures, ms, "starting again after a pause");
+        }
     }
 
     pub(super) fn report(&self, now: Instant) -> ChildReport {

@@ -1,47 +1,42 @@
 //! Streamable HTTP of the handshake era: revisions 2025-03-26, 2025-06-18 and 2025-11-25, with a session or without one.
 
+mod accepts;
+mod batch;
+mod opening;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::super::body::{Body, Events};
-use super::super::render::{Refused, json};
-use super::super::{Visit, guard};
 use crate::bridge::front::{FrontCard, Vanish};
-use crate::bridge::greeting::Hello;
-use crate::bridge::lane::{AskSet, Lane};
+use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::Event;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
 use crate::config::model::Push;
+use crate::http::body::{Body, Events};
+use crate::http::render::{Refused, json};
+use crate::http::{Visit, guard};
 use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
-use crate::link::sessions::{Doorstep, NewSession, Session};
-use crate::wire::frame::{self, Frame, Kind, Malformed};
-use crate::wire::id::{EventId, FrontId, RawId, SessionId};
-use crate::wire::meta::{Implementation, Params};
+use crate::link::sessions::Session;
+use crate::wire::frame::{self, Frame, Kind};
+use crate::wire::id::{EventId, RawId, SessionId};
 use crate::wire::method::{Method as Rpc, RequestRoute};
 use crate::wire::version::Version;
+
+use self::accepts::Accepts;
+pub(super) use self::opening::{client_name, new_session_id};
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 const LAST_EVENT: &str = "last-event-id";
 
-/// More messages in one array than anybody sends.
-const BATCH_MAX: usize = 100;
-
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
 const REPLAY_MAX: usize = EVENTS_MAX + 1024;
-
-/// The forms of answer a client says it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Accepts {
-    json: bool,
-    events: bool,
-}
 
 pub(in crate::http) async fn serve(
     visit: Visit,
@@ -57,24 +52,6 @@ pub(in crate::http) async fn serve(
         Method::DELETE if push => visit.delete(),
         _ if push => Err(Refusal::HttpMethodNotAllowed { allow: "GET, POST, DELETE" }.into()),
         _ => Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into()),
-    }
-}
-
-// === impl Accepts ===
-
-impl Accepts {
-    /// Nothing said means that anything is taken.
-    fn of(headers: &HeaderMap) -> Self {
-        let mut accepts = Self { json: false, events: false };
-        let mut said = false;
-        let values = headers.get_all(header::ACCEPT).iter();
-        for part in values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')) {
-            said = true;
-            let essence = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            accepts.json |= matches!(&*essence, "application/json" | "application/*" | "*/*");
-            accepts.events |= matches!(&*essence, "text/event-stream" | "text/*" | "*/*");
-        }
-        if said { accepts } else { Self { json: true, events: true } }
     }
 }
 
@@ -113,140 +90,6 @@ impl Visit {
         let replies = ask(&link, caller, frame, accepts.events).await?;
         let answer = self.answer(replies, accepts, id).await?;
         Ok(with_session(answer, session.map(|session| session.id)))
-    }
-
-    async fn initialize(&self, frame: Frame, accepts: Accepts) -> Result<Response<Body>, Refusal> {
-        // An id that opens nothing is forgotten: the client is doing the right thing about it.
-        if matches!(self.session(), Ok(Some(_))) {
-            return Err(Refusal::AlreadyInitialized);
-        }
-        let id = frame.id();
-        let params = Params::of(frame.payload());
-        let hello = Hello::of_client(&params);
-        let declared = AskSet::declared(&hello.capabilities);
-        let card = FrontCard {
-            version: hello.version,
-            principal: self.principal.clone(),
-            declared,
-            client: client_name(&params).into(),
-        };
-        let config = &self.entry.config;
-        if config.push == Push::Off {
-            let caller = Caller::Implicit(card);
-            let replies = ask(&self.entry.shared, caller, frame, false).await?;
-            return self.answer(replies, accepts, id).await;
-        }
-        let link = match Lane::of_session(config.mode, &config.private_for, declared) {
-            Lane::Shared => self.entry.shared.clone(),
-            Lane::Private => self.entry.private(hello).await?,
-        };
-        let sessions = &self.house.sessions;
-        let mut opening = Opening { link, front: sessions.new_front(), opened: false };
-        let (link, front) = (&opening.link, opening.front);
-        link.send(Order::Open { front, card: card.clone() }).await?;
-        // Its answer carries the session id in its head, so it is never begun before it is known.
-        let mut replies = ask(link, Caller::Front(front), frame, false).await?;
-        let first = replies.next().await;
-        let succeeded = matches!(&first, Some(Event::Answer { ok: true, .. }));
-        let session = if succeeded {
-            let new = NewSession {
-                server: self.entry.name.clone(),
-                front,
-                version: card.version,
-                principal: card.principal,
-                link: Some(link.clone()),
-                doorstep: Doorstep::default(),
-            };
-            let session = sessions.open(new_session_id(), new);
-            opening.opened = true;
-            Some(session.id)
-        } else {
-            None
-        };
-        let answer = self.render(first, replies, accepts, id)?;
-        Ok(with_session(answer, session))
-    }
-
-    async fn many(&self, parts: Vec<Result<Frame, Malformed>>) -> Result<Response<Body>, Refusal> {
-        let accepts = self.forms()?;
-        let session = self.session()?;
-        let said = self.said_version()?;
-        let version = session.as_ref().map_or(Version::ASSUMED, |session| session.version);
-        if !said.unwrap_or(version).batches() {
-            return Err(Refusal::BatchNotAllowed);
-        }
-        if parts.is_empty() {
-            return Err(Refusal::BatchEmpty);
-        }
-        let frames: Vec<Frame> =
-            parts.into_iter().collect::<Result<_, _>>().map_err(Refusal::Malformed)?;
-        let requests: Vec<RawId> = frames
-            .iter()
-            .filter(|frame| frame.kind() == Kind::Request)
-            .filter_map(Frame::id)
-            .collect();
-        let twice = requests.iter().enumerate().any(|(n, id)| requests[..n].contains(id));
-        if frames.iter().any(|frame| frame.method() == Rpc::Initialize) {
-            return Err(Refusal::BatchInitialize);
-        }
-        if twice {
-            return Err(Refusal::DuplicateId);
-        }
-        if frames.len() > BATCH_MAX {
-            let server = self.entry.name.clone();
-            return Err(Refusal::Busy { server, what: "an array holds at most 100 messages" });
-        }
-        let (post, mut replies) = replies::channel(EVENTS_MAX + requests.len());
-        let (link, caller) = self.caller(session.as_deref())?;
-        for frame in frames {
-            if frame.kind() != Kind::Request {
-                self.pass_on(session.as_deref(), frame).await;
-                continue;
-            }
-            let farewell = link.admit()?;
-            let call = farewell.call();
-            replies.promise(farewell);
-            let reach = Reach::Own { outlet: post.clone(), streams: accepts.events };
-            link.send(Order::Call { call, caller: caller.clone(), request: frame, reach }).await?;
-        }
-        drop(post);
-        if requests.is_empty() {
-            return Ok(accepted());
-        }
-        let answer = self.gather(replies, accepts).await?;
-        Ok(with_session(answer, session.map(|session| session.id)))
-    }
-
-    /// The answers to a batch: an array if nothing else comes before the last of them, else a stream.
-    async fn gather(
-        &self,
-        mut replies: Replies,
-        accepts: Accepts,
-    ) -> Result<Response<Body>, Refusal> {
-        let mut before = Vec::new();
-        while !replies.is_complete() {
-            let event = replies.next().await.ok_or(Refusal::Interrupted)?;
-            let streams = matches!(event, Event::Stream { .. } | Event::Message { .. });
-            before.push(event);
-            if streams || !accepts.json {
-                let events = self.events(replies);
-                let events = before.iter().fold(events, Events::begin);
-                return Ok(events.into_response());
-            }
-        }
-        let mut array = Vec::new();
-        for event in &before {
-            array.push(if array.is_empty() { b'[' } else { b',' });
-            match event {
-                Event::Answer { text, .. } => array.extend_from_slice(text),
-                Event::Refuse { why, id } => {
-                    array.extend_from_slice(&why.fault().answer(id.as_ref()));
-                }
-                Event::Stream { .. } | Event::Message { .. } => {}
-            }
-        }
-        array.push(b']');
-        Ok(json(StatusCode::OK, array.into()))
     }
 
     async fn get(&self) -> Result<Response<Body>, Refused> {
@@ -402,37 +245,6 @@ async fn ask(
     Ok(replies)
 }
 
-/// A session that is being opened. If its client leaves before it is, its front is closed again.
-struct Opening {
-    link: Link,
-    front: FrontId,
-    opened: bool,
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if !self.opened {
-            self.link.close(self.front);
-        }
-    }
-}
-
-/// What a client calls itself, for the log.
-pub(super) fn client_name(params: &Params<'_>) -> String {
-    let about = Implementation::of(params.client_info);
-    if about.version.is_empty() {
-        return about.name.into_owned();
-    }
-    format!("{} {}", about.name, about.version)
-}
-
-/// Nobody can guess it: whoever holds it is taken for the one it was given to.
-pub(super) fn new_session_id() -> SessionId {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).expect("the system gives random bytes");
-    SessionId(id)
-}
-
 fn accepted() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -444,27 +256,4 @@ fn with_session(mut response: Response<Body>, id: Option<SessionId>) -> Response
         response.headers_mut().insert(SESSION, value);
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_accept_header_is_understood() {
-        let of = |value: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(value) = value {
-                headers.insert(header::ACCEPT, HeaderValue::from_static(value));
-            }
-            let accepts = Accepts::of(&headers);
-            (accepts.json, accepts.events)
-        };
-        assert_eq!(of(None), (true, true));
-        assert_eq!(of(Some("*/*")), (true, true));
-        assert_eq!(of(Some("text/event-stream, application/json")), (true, true));
-        assert_eq!(of(Some("Application/JSON;q=0.9")), (true, false));
-        assert_eq!(of(Some("text/event-stream")), (false, true));
-        assert_eq!(of(Some("text/html, image/png")), (false, false));
-    }
 }

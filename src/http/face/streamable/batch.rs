@@ -1,0 +1,106 @@
+//! Arrays of messages, which were part of revision 2025-03-26 alone.
+
+use hyper::{Response, StatusCode};
+
+use super::{Accepts, accepted, with_session};
+use crate::bridge::outlet::Event;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::switchboard::{Order, Reach};
+use crate::http::Visit;
+use crate::http::body::{Body, Events};
+use crate::http::render::json;
+use crate::link::replies::{self, EVENTS_MAX, Replies};
+use crate::wire::frame::{Frame, Kind, Malformed};
+use crate::wire::id::RawId;
+use crate::wire::method::Method as Rpc;
+use crate::wire::version::Version;
+
+/// More messages in one array than anybody sends.
+const BATCH_MAX: usize = 100;
+
+impl Visit {
+    pub(super) async fn many(
+        &self,
+        parts: Vec<Result<Frame, Malformed>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let accepts = self.forms()?;
+        let session = self.session()?;
+        let said = self.said_version()?;
+        let version = session.as_ref().map_or(Version::ASSUMED, |session| session.version);
+        if !said.unwrap_or(version).batches() {
+            return Err(Refusal::BatchNotAllowed);
+        }
+        if parts.is_empty() {
+            return Err(Refusal::BatchEmpty);
+        }
+        let frames: Vec<Frame> =
+            parts.into_iter().collect::<Result<_, _>>().map_err(Refusal::Malformed)?;
+        let requests: Vec<RawId> = frames
+            .iter()
+            .filter(|frame| frame.kind() == Kind::Request)
+            .filter_map(Frame::id)
+            .collect();
+        let twice = requests.iter().enumerate().any(|(n, id)| requests[..n].contains(id));
+        if frames.iter().any(|frame| frame.method() == Rpc::Initialize) {
+            return Err(Refusal::BatchInitialize);
+        }
+        if twice {
+            return Err(Refusal::DuplicateId);
+        }
+        if frames.len() > BATCH_MAX {
+            let server = self.entry.name.clone();
+            return Err(Refusal::Busy { server, what: "an array holds at most 100 messages" });
+        }
+        let (post, mut replies) = replies::channel(EVENTS_MAX + requests.len());
+        let (link, caller) = self.caller(session.as_deref())?;
+        for frame in frames {
+            if frame.kind() != Kind::Request {
+                self.pass_on(session.as_deref(), frame).await;
+                continue;
+            }
+            let farewell = link.admit()?;
+            let call = farewell.call();
+            replies.promise(farewell);
+            let reach = Reach::Own { outlet: post.clone(), streams: accepts.events };
+            link.send(Order::Call { call, caller: caller.clone(), request: frame, reach }).await?;
+        }
+        drop(post);
+        if requests.is_empty() {
+            return Ok(accepted());
+        }
+        let answer = self.gather(replies, accepts).await?;
+        Ok(with_session(answer, session.map(|session| session.id)))
+    }
+
+    /// The answers to a batch: an array if nothing else comes before the last of them, else a stream.
+    async fn gather(
+        &self,
+        mut replies: Replies,
+        accepts: Accepts,
+    ) -> Result<Response<Body>, Refusal> {
+        let mut before = Vec::new();
+        while !replies.is_complete() {
+            let event = replies.next().await.ok_or(Refusal::Interrupted)?;
+            let streams = matches!(event, Event::Stream { .. } | Event::Message { .. });
+            before.push(event);
+            if streams || !accepts.json {
+                let events = self.events(replies);
+                let events = before.iter().fold(events, Events::begin);
+                return Ok(events.into_response());
+            }
+        }
+        let mut array = Vec::new();
+        for event in &before {
+            array.push(if array.is_empty() { b'[' } else { b',' });
+            match event {
+                Event::Answer { text, .. } => array.extend_from_slice(text),
+                Event::Refuse { why, id } => {
+                    array.extend_from_slice(&why.fault().answer(id.as_ref()));
+                }
+                Event::Stream { .. } | Event::Message { .. } => {}
+            }
+        }
+        array.push(b']');
+        Ok(json(StatusCode::OK, array.into()))
+    }
+}
