@@ -21,7 +21,7 @@ struct Subject {
     rounds: Vec<Vec<f64>>,
 }
 
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 12] = [
     "p50, 1 client (µs)",
     "p99, 1 client (µs)",
     "CPU per call, 1 client (µs)",
@@ -32,6 +32,7 @@ const ROWS: [&str; 11] = [
     "RSS, 1 idle server (KiB)",
     "RSS, 16 idle servers (KiB)",
     "RSS added by 10,000 idle sessions (KiB)",
+    "p50, 1 client beside them (µs)",
     "pipe alone: p50 (µs)",
 ];
 
@@ -87,7 +88,7 @@ fn measure(program: &Path, log_level: &str, calls: usize) -> Result<Vec<f64>, St
     let daemon = Daemon::start(program, log_level, 16, &[])?;
     found.extend([idle, daemon.rss_kib()]);
     drop(daemon);
-    found.push(sessions(&Daemon::start(program, log_level, 1, &[])?)?);
+    found.extend(sessions(&Daemon::start(program, log_level, 1, &[])?)?);
     found.push(pipe::p50_us(calls / 2)?);
     Ok(found)
 }
@@ -114,14 +115,17 @@ async fn crowd(daemon: &Daemon, clients: usize, calls: usize) -> Result<(f64, f6
     Ok((made as f64 / seconds, (daemon.cpu_us() - cpu) / made as f64))
 }
 
-fn sessions(daemon: &Daemon) -> Result<f64, String> {
+/// The memory that idle sessions take, and what they mean for the calls of another.
+fn sessions(daemon: &Daemon) -> Result<[f64; 2], String> {
     block_on(async {
         let mut client = Client::open(daemon.address, &daemon.servers[0]).await?;
         let before = daemon.rss_kib();
         for _ in 0..SESSIONS {
             client.open_session(&daemon.servers[0]).await?;
         }
-        Ok(daemon.rss_kib() - before)
+        let added = daemon.rss_kib() - before;
+        let mut took = Client::open(daemon.address, &daemon.servers[0]).await?.calls(2000).await?;
+        Ok([added, quantile(&mut took, 0.5)])
     })
 }
 
