@@ -155,17 +155,20 @@ impl RawId {
     }
 
     pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("it was made from a string")
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Inner::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)])
-                .expect("it was made from a string"),
-            Inner::Long(text) => text,
+            Inner::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Inner::Long(text) => text.as_bytes(),
         }
     }
 }
 
 impl PartialEq for RawId {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -173,7 +176,7 @@ impl Eq for RawId {}
 
 impl std::hash::Hash for RawId {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
