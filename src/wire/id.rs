@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -225,6 +226,14 @@ impl UpstreamId {
         Self(serial * 4 + 2)
     }
 
+    /// It in decimal digits, written into `room`.
+    pub fn digits(self, room: &mut [u8; 20]) -> &[u8] {
+        let mut rest = &mut room[..];
+        write!(rest, "{}", self.0).expect("the largest number has twenty digits");
+        let unused = rest.len();
+        &room[..20 - unused]
+    }
+
     pub fn read(self) -> Option<Numbered> {
         let call = CallId(self.0 / 4);
         match self.0 % 4 {
@@ -284,6 +293,8 @@ mod tests {
         }
         assert_eq!(UpstreamId::own(7).read(), Some(Numbered::Own(7)));
         assert_ne!(UpstreamId::call(CallId(1), false), UpstreamId::GREETING);
+        assert_eq!(UpstreamId(u64::MAX).digits(&mut [0; 20]), b"18446744073709551615");
+        assert_eq!(UpstreamId(4).digits(&mut [0; 20]), b"4");
     }
 
     #[test]

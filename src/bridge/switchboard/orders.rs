@@ -11,7 +11,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
-use crate::wire::frame::{Frame, Patch};
+use crate::wire::frame::{Frame, Patch, Span};
 use crate::wire::id::{CallId, FrontId, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
@@ -75,13 +75,17 @@ impl<R: Outlet> Switchboard<R> {
                 reader: id,
             },
         };
+        let params = Params::of(request.payload());
+        let token = params.meta().progress_token;
         let call = Call {
             client_id: client_id.clone(),
             method: request.method(),
             token: None,
+            token_at: token.map(|raw| meta::place(raw, request.text())),
+            wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
-            name: name_of(&request),
+            name: name_of(&request, &params),
             request: Some(request),
             repeated: false,
             started: turn.now,
@@ -152,40 +156,45 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(deadline, Due::Deadline(id));
         }
         call.deadline = deadline;
-        let params = Params::of(request.payload());
+        // Read again only where more is needed than was noted when the call came.
+        let params = || Params::of(request.payload());
         match call.method.as_request() {
             RequestRoute::Initialize => return self.initialize(id, turn),
-            RequestRoute::SetLevel => return self.set_level(id, &params, turn),
-            RequestRoute::Subscribe => return self.join(id, &params, turn),
-            RequestRoute::Unsubscribe => return self.leave(id, &params, turn),
-            RequestRoute::CallTool => {
+            RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
+            RequestRoute::Subscribe => return self.join(id, &params(), turn),
+            RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
+            RequestRoute::CallTool if !self.limits.tools.is_open() => {
+                let params = params();
                 let tool = params.name.and_then(|raw| meta::string(raw.get())).unwrap_or_default();
                 if !self.limits.tools.allows(&tool) {
                     let refusal = Refusal::ToolNotAllowed(tool.as_ref().into());
                     return self.refuse(id, refusal, turn);
                 }
             }
-            RequestRoute::Ping | RequestRoute::Modern | RequestRoute::Forward => {}
+            RequestRoute::CallTool
+            | RequestRoute::Ping
+            | RequestRoute::Modern
+            | RequestRoute::Forward => {}
         }
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.state = Stage::Flying;
         self.flying += 1;
-        let number = UpstreamId::call(id, call.repeated).0.to_string();
-        let digits = number.as_bytes();
+        let mut digits = [0; 20];
+        let digits = UpstreamId::call(id, call.repeated).digits(&mut digits);
         // A shared child is not asked for tasks: it could not tell whose they are.
-        if self.tenancy == Tenancy::Shared && params.task.is_some() {
+        if self.tenancy == Tenancy::Shared && call.wants_task {
             let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
             let at = request.payload_span().expect("the task stood in it");
             let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
             let request = Frame::skim(text).expect("a member was taken out of a sound message");
             let token = Params::of(request.payload()).meta().progress_token;
-            call.token = token.map(|raw| RawId::new(raw.get()));
+            let token = token.map(|raw| meta::place(raw, request.text()));
+            call.token = token.map(|at| RawId::new(request.slice(at)));
             return turn.send(number_it(&request, token, digits));
         }
-        let token = params.meta().progress_token;
-        call.token = token.map(|raw| RawId::new(raw.get()));
-        turn.send(number_it(&request, token, digits));
+        call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
+        turn.send(number_it(&request, call.token_at, digits));
     }
 
     fn initialize(&mut self, id: CallId, turn: &mut Turn) {
@@ -263,10 +272,10 @@ impl<R: Outlet> Switchboard<R> {
 }
 
 /// A request with the bridge's number as its id, and as its progress token if it has one.
-fn number_it(request: &Frame, token: Option<&serde_json::value::RawValue>, digits: &[u8]) -> Bytes {
+fn number_it(request: &Frame, token: Option<Span>, digits: &[u8]) -> Bytes {
     let id = Patch { at: request.id_span().expect("requests have ids"), with: digits };
     let Some(token) = token else { return request.splice(&[id]) };
-    let token = Patch { at: meta::place(token, request.text()), with: digits };
+    let token = Patch { at: token, with: digits };
     if token.at.start < id.at.start {
         request.splice(&[token, id])
     } else {
@@ -275,8 +284,7 @@ fn number_it(request: &Frame, token: Option<&serde_json::value::RawValue>, digit
 }
 
 /// What a call is called in the log: the tool, prompt or resource it names, or its method.
-fn name_of(request: &Frame) -> Box<str> {
-    let params = Params::of(request.payload());
+fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,

@@ -18,8 +18,8 @@ use crate::wire::version::Version;
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
     pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
-        let Some(call) = self.forget(id) else { return };
-        self.note(&call, text.len(), outcome, turn);
+        let Some(mut call) = self.forget(id) else { return };
+        self.note(&mut call, text.len(), outcome, turn);
         let front_id = call.front();
         match call.path {
             Path::Standing => {
@@ -68,8 +68,8 @@ impl<R: Outlet> Switchboard<R> {
         {
             let id_text = Some(call.client_id.clone());
             let _ = outlet.offer(Event::Refuse { why, id: id_text }, Weight::Needed);
-            if let Some(call) = self.forget(id) {
-                self.note(&call, text.len(), outcome, turn);
+            if let Some(mut call) = self.forget(id) {
+                self.note(&mut call, text.len(), outcome, turn);
             }
             return;
         }
@@ -176,14 +176,15 @@ impl<R: Outlet> Switchboard<R> {
         Some(call)
     }
 
-    fn note(&self, call: &Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
+    /// Writes down the end of a call, whose name is needed nowhere else.
+    fn note(&self, call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
         let card = match &call.caller {
             Caller::Implicit(card) => Some(card),
             Caller::Front(front) => self.fronts.get(front).map(|front| &front.card),
         };
         turn.notes.push(Note::Settled(Box::new(Settled {
             method: call.method,
-            name: call.name.clone(),
+            name: std::mem::take(&mut call.name),
             client: card.map_or_else(|| "".into(), |card| Arc::clone(&card.client)),
             version: card.map_or(Version::ASSUMED, |card| card.version),
             outcome,
