@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::front::{FrontCard, Principal};
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Frame, Span};
 use crate::wire::id::{CallId, FrontId, RawId, RawToken, StreamId};
 use crate::wire::method::Method;
 
@@ -31,6 +31,10 @@ pub(super) struct Call<R> {
     pub client_id: RawId,
     pub method: Method,
     pub token: Option<RawToken>,
+    /// The place of that token in the request.
+    pub token_at: Option<Span>,
+    /// The request asks for a task.
+    pub wants_task: bool,
     pub path: Path<R>,
     pub state: Stage,
     /// The request, while it may still have to be sent: until then, or for good if it may be repeated.

@@ -1,7 +1,7 @@
 //! A front: what stands for one session on the switchboard.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::lane::AskSet;
 use super::stream_log::StreamLog;
@@ -80,7 +80,8 @@ impl Principal {
 
     /// Everybody, where nobody has to say who they are.
     pub fn anonymous() -> Self {
-        Self::new("anonymous")
+        static ANONYMOUS: LazyLock<Principal> = LazyLock::new(|| Principal::new("anonymous"));
+        ANONYMOUS.clone()
     }
 }
 

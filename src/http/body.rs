@@ -1,5 +1,6 @@
 //! What is sent back: nothing, one text, or events as they come.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(super) enum Body {
 /// An event stream.
 pub(super) struct Events {
     replies: Replies,
+    /// Long texts, and what stands before each, to be handed over before `ready`.
+    long: VecDeque<Bytes>,
     /// Written, not yet handed over.
     ready: BytesMut,
     ended: bool,
@@ -40,6 +43,10 @@ const RETRY_MS: u64 = 1000;
 
 /// So much is gathered before it is handed over.
 const GATHER_MAX: usize = 64 * 1024;
+
+/// A text from this length on is handed over as it is; a shorter one is copied behind its neighbours, so that many of
+/// them leave at once.
+const LONG: usize = 32 * 1024;
 
 // === impl Body ===
 
@@ -71,7 +78,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(text) => text.is_empty(),
-            Self::Events(events) => events.ended && events.ready.is_empty(),
+            Self::Events(events) => events.ended && events.is_empty(),
         }
     }
 
@@ -89,6 +96,7 @@ impl Events {
     pub(super) fn new(replies: Replies, keep_alive: Duration) -> Self {
         Self {
             replies,
+            long: VecDeque::new(),
             ready: BytesMut::new(),
             ended: false,
             keep_alive,
@@ -131,16 +139,16 @@ impl Events {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        while !self.ended && self.ready.len() < GATHER_MAX {
+        while !self.ended && self.long.is_empty() && self.ready.len() < GATHER_MAX {
             match self.replies.poll_next(cx) {
                 Poll::Ready(Some(event)) => self.write(&event),
                 Poll::Ready(None) => self.ended = true,
                 Poll::Pending => break,
             }
         }
-        if !self.ready.is_empty() {
+        if let Some(data) = self.take() {
             self.silence.as_mut().reset(Instant::now() + self.keep_alive);
-            return Poll::Ready(Some(self.ready.split().freeze()));
+            return Poll::Ready(Some(data));
         }
         if self.ended {
             return Poll::Ready(None);
@@ -148,16 +156,26 @@ impl Events {
         if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(cx).is_ready()) {
             self.ended = true;
             sse::retry(&mut self.ready, RETRY_MS);
-            return Poll::Ready(Some(self.ready.split().freeze()));
+            return Poll::Ready(self.take());
         }
         if self.silence.as_mut().poll(cx).is_ready() {
             self.silence.as_mut().reset(Instant::now() + self.keep_alive);
             // Polled again so that the next silence wakes us.
             let _ = self.silence.as_mut().poll(cx);
             sse::comment(&mut self.ready, "keep-alive");
-            return Poll::Ready(Some(self.ready.split().freeze()));
+            return Poll::Ready(self.take());
         }
         Poll::Pending
+    }
+
+    /// The next piece to hand over.
+    fn take(&mut self) -> Option<Bytes> {
+        let rest = || (!self.ready.is_empty()).then(|| self.ready.split().freeze());
+        self.long.pop_front().or_else(rest)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.long.is_empty() && self.ready.is_empty()
     }
 
     fn write(&mut self, event: &Event) {
@@ -169,7 +187,13 @@ impl Events {
             Event::Stream { .. } => sse::comment(&mut self.ready, "open"),
             Event::Message { id, text } | Event::Answer { id, text, .. } => {
                 let id = id.map(|id| id.to_string());
-                sse::event(&mut self.ready, id.as_deref(), text);
+                if text.len() < LONG {
+                    sse::event(&mut self.ready, id.as_deref(), text);
+                } else {
+                    sse::begin(&mut self.ready, id.as_deref());
+                    self.long.extend([self.ready.split().freeze(), text.clone()]);
+                    sse::end(&mut self.ready);
+                }
             }
             Event::Refuse { why, id } => {
                 sse::event(&mut self.ready, None, &why.fault().answer(id.as_ref()));
@@ -194,4 +218,38 @@ fn stream_headers(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     // Asks nginx not to gather the stream before passing it on.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::bridge::outlet::{Outlet as _, Weight};
+    use crate::link::replies::{self, EVENTS_MAX};
+
+    #[tokio::test]
+    async fn a_long_text_is_handed_over_without_a_copy_and_in_its_place() {
+        let (post, replies) = replies::channel(EVENTS_MAX);
+        let long = Bytes::from(vec![b'x'; LONG]);
+        for text in [Bytes::from_static(b"a"), long.clone(), Bytes::from_static(b"b")] {
+            post.offer(Event::Message { id: None, text }, Weight::Needed);
+        }
+        let answer = Event::Answer { id: None, text: long.clone(), ok: true };
+        post.offer(answer, Weight::Needed);
+
+        let mut body = Events::new(replies, Duration::from_secs(1)).into_response().into_body();
+        let (mut read, mut as_it_was) = (Vec::new(), 0);
+        while let Some(Ok(frame)) = body.frame().await {
+            let data = frame.into_data().unwrap();
+            as_it_was += usize::from(data.as_ptr() == long.as_ptr());
+            read.extend_from_slice(&data);
+        }
+        let mut expected = BytesMut::new();
+        for text in [&b"a"[..], &long, b"b", &long] {
+            sse::event(&mut expected, None, text);
+        }
+        assert_eq!(read, expected);
+        assert_eq!(as_it_was, 2);
+    }
 }

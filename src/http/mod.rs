@@ -107,9 +107,9 @@ async fn answer(
 fn enter(
     house: &Arc<House>,
     entry: Arc<Entry>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<(Visit, Request<Incoming>), Refused> {
     let principal = guard::principal(house.bearers.as_ref(), request.headers(), Some(&entry))?;
-    let headers = request.headers().clone();
+    let headers = std::mem::take(request.headers_mut());
     Ok((Visit { house: Arc::clone(house), entry, principal, headers }, request))
 }

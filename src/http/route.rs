@@ -41,22 +41,24 @@ impl Route {
                 match (found, leaf) {
                     (None, _) => Self::NoServer(name.into()),
                     (Some(entry), "readyz") => Self::Readyz(Some(Arc::clone(entry))),
-                    (Some(entry), leaf) => Self::endpoint(entry, leaf, &format!("/servers/{name}")),
+                    (Some(entry), leaf) => {
+                        Self::endpoint(entry, leaf, || format!("/servers/{name}"))
+                    }
                 }
             }
             (leaf @ ("mcp" | "sse" | "messages"), "") => match root_server(scope, directory) {
-                Some(entry) => Self::endpoint(entry, leaf, ""),
+                Some(entry) => Self::endpoint(entry, leaf, String::new),
                 None => Self::Nothing,
             },
             _ => Self::Nothing,
         }
     }
 
-    fn endpoint(entry: &Arc<Entry>, leaf: &str, prefix: &str) -> Self {
+    fn endpoint(entry: &Arc<Entry>, leaf: &str, prefix: impl FnOnce() -> String) -> Self {
         let entry = Arc::clone(entry);
         match leaf {
             "mcp" => Self::Streamable(entry),
-            "sse" => Self::Sse(entry, prefix.to_owned()),
+            "sse" => Self::Sse(entry, prefix()),
             "messages" => Self::Messages(entry),
             _ => Self::Nothing,
         }

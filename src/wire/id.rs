@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -155,17 +156,20 @@ impl RawId {
     }
 
     pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("it was made from a string")
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Inner::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)])
-                .expect("it was made from a string"),
-            Inner::Long(text) => text,
+            Inner::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Inner::Long(text) => text.as_bytes(),
         }
     }
 }
 
 impl PartialEq for RawId {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -173,7 +177,7 @@ impl Eq for RawId {}
 
 impl std::hash::Hash for RawId {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
@@ -220,6 +224,14 @@ impl UpstreamId {
 
     pub fn own(serial: u64) -> Self {
         Self(serial * 4 + 2)
+    }
+
+    /// It in decimal digits, written into `room`.
+    pub fn digits(self, room: &mut [u8; 20]) -> &[u8] {
+        let mut rest = &mut room[..];
+        write!(rest, "{}", self.0).expect("the largest number has twenty digits");
+        let unused = rest.len();
+        &room[..20 - unused]
     }
 
     pub fn read(self) -> Option<Numbered> {
@@ -281,6 +293,8 @@ mod tests {
         }
         assert_eq!(UpstreamId::own(7).read(), Some(Numbered::Own(7)));
         assert_ne!(UpstreamId::call(CallId(1), false), UpstreamId::GREETING);
+        assert_eq!(UpstreamId(u64::MAX).digits(&mut [0; 20]), b"18446744073709551615");
+        assert_eq!(UpstreamId(4).digits(&mut [0; 20]), b"4");
     }
 
     #[test]

@@ -53,6 +53,17 @@ pub fn event(out: &mut BytesMut, id: Option<&str>, text: &[u8]) {
     named(out, "message", id, text);
 }
 
+/// Writes what stands before the text of a message. For whoever hands over a long text as it is instead of copying it:
+/// the text follows, on one line, and then [`end`].
+pub fn begin(out: &mut BytesMut, id: Option<&str>) {
+    head(out, "message", id);
+}
+
+/// Writes what stands behind the text of an event.
+pub fn end(out: &mut BytesMut) {
+    out.put_slice(b"\n\n");
+}
+
 /// Writes the event that opens a stream of revision 2025-11-25: an id to resume after, the time to wait before doing
 /// so, and empty data. Clients of older revisions would try to parse the data.
 pub fn prime(out: &mut BytesMut, id: &str, retry_ms: u64) {
@@ -79,14 +90,18 @@ pub fn retry(out: &mut BytesMut, ms: u64) {
 fn named(out: &mut BytesMut, name: &str, id: Option<&str>, text: &[u8]) {
     debug_assert!(is_one_line(text), "the data of an event is one line");
     out.reserve(text.len() + name.len() + id.map_or(0, str::len) + 32);
+    head(out, name, id);
+    out.put_slice(text);
+    end(out);
+}
+
+fn head(out: &mut BytesMut, name: &str, id: Option<&str>) {
     written(out, format_args!("event: {name}\n"));
     if let Some(id) = id {
         debug_assert!(is_one_line(id.as_bytes()), "an event id is one line");
         written(out, format_args!("id: {id}\n"));
     }
     out.put_slice(b"data: ");
-    out.put_slice(text);
-    out.put_slice(b"\n\n");
 }
 
 fn written(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {

@@ -11,7 +11,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
-use crate::wire::frame::{Frame, Patch};
+use crate::wire::frame::{Frame, Patch, Span};
 use crate::wire::id::{CallId, FrontId, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
@@ -55,18 +55,23 @@ impl<R: Outlet> Switchboard<R> {
         turn: &mut Turn,
     ) {
         let Some(client_id) = request.id() else { return };
-        if let Caller::Front(front) = &caller {
-            let twice = self.fronts.get(front).map(|front| front.call_of(&client_id).is_some());
-            let why = match twice {
-                Some(false) => None,
-                Some(true) => Some(Refusal::DuplicateId),
-                None => Some(Refusal::SessionGone),
-            };
-            if let Some(why) = why {
-                let front = *front;
+        let front = match &caller {
+            Caller::Front(front) => Some(*front),
+            Caller::Implicit(_) => None,
+        };
+        let why = match front.map(|front| self.fronts.get(&front)) {
+            Some(None) => Some(Refusal::SessionGone),
+            Some(Some(front)) => front.call_of(&client_id).map(|_| Refusal::DuplicateId),
+            None => None,
+        };
+        let (params, meta) = match (why, Params::unambiguous(request.payload())) {
+            (None, Some(seen)) => seen,
+            (why, _) => {
+                let twice = "a member that says what is wanted stands twice in params";
+                let why = why.unwrap_or(Refusal::BadParams(twice));
                 return self.turn_away(front, reach, &client_id, why, turn);
             }
-        }
+        };
         let absent = matches!(self.child, Child::Absent { .. });
         let wait = if absent { self.limits.start_wait } else { self.limits.request_timeout };
         let path = match reach {
@@ -83,9 +88,11 @@ impl<R: Outlet> Switchboard<R> {
             client_id: client_id.clone(),
             method: request.method(),
             token: None,
+            token_at: meta.token().map(|raw| meta::place(raw, request.text())),
+            wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
-            name: name_of(&request),
+            name: name_of(&request, &params),
             request: Some(request),
             repeated: false,
             started: turn.now,
@@ -142,7 +149,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Says no to a request before it became a call.
     fn turn_away(
         &mut self,
-        front: FrontId,
+        front: Option<FrontId>,
         reach: Reach<R>,
         id: &RawId,
         why: Refusal,
@@ -154,7 +161,9 @@ impl<R: Outlet> Switchboard<R> {
             }
             Reach::Standing => {
                 let text = why.fault().answer(Some(id));
-                self.tell_front(front, &text, Weight::Needed, turn);
+                if let Some(front) = front {
+                    self.tell_front(front, &text, Weight::Needed, turn);
+                }
             }
         }
     }
@@ -177,46 +186,45 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(deadline, Due::Deadline(id));
         }
         call.deadline = deadline;
-        let Some((params, meta)) = Params::unambiguous(request.payload()) else {
-            let why = "a member that says what is wanted stands twice in params";
-            return self.refuse(id, Refusal::BadParams(why), turn);
-        };
+        // Read again only where more is needed than was noted when the call came.
+        let params = || Params::of(request.payload());
         match call.method.as_request() {
             RequestRoute::Initialize => return self.initialize(id, turn),
-            RequestRoute::SetLevel => return self.set_level(id, &params, turn),
-            RequestRoute::Subscribe => return self.join(id, &params, turn),
-            RequestRoute::Unsubscribe => return self.leave(id, &params, turn),
-            RequestRoute::CallTool => {
-                if let Some(refusal) = self.hidden(&params) {
+            RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
+            RequestRoute::Subscribe => return self.join(id, &params(), turn),
+            RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
+            RequestRoute::CallTool if !self.limits.tools.is_open() => {
+                if let Some(refusal) = self.hidden(&params()) {
                     return self.refuse(id, refusal, turn);
                 }
             }
-            RequestRoute::Ping | RequestRoute::Modern | RequestRoute::Forward => {}
+            RequestRoute::CallTool
+            | RequestRoute::Ping
+            | RequestRoute::Modern
+            | RequestRoute::Forward => {}
         }
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.state = Stage::Flying;
-        call.token = meta.token().map(|raw| RawId::new(raw.get()));
+        call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
         self.flying += 1;
-        let number = UpstreamId::call(id, call.repeated).0.to_string();
-        let digits = number.as_bytes();
+        let mut digits = [0; 20];
+        let digits = UpstreamId::call(id, call.repeated).digits(&mut digits);
         // A shared child is not asked for tasks: it could not tell whose they are.
-        if self.tenancy == Tenancy::Shared && params.task.is_some() {
+        if self.tenancy == Tenancy::Shared && call.wants_task {
             let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
             let at = request.payload_span().expect("the task stood in it");
             let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
             let request = Frame::skim(text).expect("a member was taken out of a sound message");
             let token = Params::of(request.payload()).meta().token();
+            let token = token.map(|raw| meta::place(raw, request.text()));
             return turn.send(number_it(&request, token, digits));
         }
-        turn.send(number_it(&request, meta.token(), digits));
+        turn.send(number_it(&request, call.token_at, digits));
     }
 
     /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
     fn hidden(&self, params: &Params<'_>) -> Option<Refusal> {
-        if self.limits.tools.is_open() {
-            return None;
-        }
         let Some(tool) = params.name.and_then(|raw| meta::string(raw.get())) else {
             return Some(Refusal::BadParams("\"name\" must be a string"));
         };
@@ -301,10 +309,10 @@ impl<R: Outlet> Switchboard<R> {
 }
 
 /// A request with the bridge's number as its id, and as its progress token if it has one.
-fn number_it(request: &Frame, token: Option<&serde_json::value::RawValue>, digits: &[u8]) -> Bytes {
+fn number_it(request: &Frame, token: Option<Span>, digits: &[u8]) -> Bytes {
     let id = Patch { at: request.id_span().expect("requests have ids"), with: digits };
     let Some(token) = token else { return request.splice(&[id]) };
-    let token = Patch { at: meta::place(token, request.text()), with: digits };
+    let token = Patch { at: token, with: digits };
     if token.at.start < id.at.start {
         request.splice(&[token, id])
     } else {
@@ -313,8 +321,7 @@ fn number_it(request: &Frame, token: Option<&serde_json::value::RawValue>, digit
 }
 
 /// What a call is called in the log: the tool, prompt or resource it names, or its method.
-fn name_of(request: &Frame) -> Box<str> {
-    let params = Params::of(request.payload());
+fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,

@@ -190,7 +190,7 @@ impl<R: Outlet> Switchboard<R> {
         outcome: Outcome,
         turn: &mut Turn,
     ) -> Option<Call<R>> {
-        let call = self.calls.remove(&id)?;
+        let mut call = self.calls.remove(&id)?;
         match call.state {
             Stage::Flying => self.flying -= 1,
             Stage::Waiting => self.waiting.retain(|waiting| *waiting != id),
@@ -199,18 +199,19 @@ impl<R: Outlet> Switchboard<R> {
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
         }
-        self.note(&call, bytes, outcome, turn);
+        self.note(&mut call, bytes, outcome, turn);
         Some(call)
     }
 
-    fn note(&self, call: &Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
+    /// Writes down the end of a call, whose name is needed nowhere else.
+    fn note(&self, call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
         let card = match &call.caller {
             Caller::Implicit(card) => Some(card),
             Caller::Front(front) => self.fronts.get(front).map(|front| &front.card),
         };
         turn.notes.push(Note::Settled(Box::new(Settled {
             method: call.method,
-            name: call.name.clone(),
+            name: std::mem::take(&mut call.name),
             client: card.map_or_else(|| "".into(), |card| Arc::clone(&card.client)),
             version: card.map_or(Version::ASSUMED, |card| card.version),
             outcome,

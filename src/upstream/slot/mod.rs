@@ -280,7 +280,10 @@ impl Slot {
         }
         let gauge = &self.plan.gauge;
         gauge.calls.store(self.board.calls(), Ordering::Relaxed);
-        gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
+        // Only private children make room for others, and only they have few enough sessions to look at each time.
+        if self.plan.tenancy == Tenancy::Private {
+            gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
+        }
         gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
     }
 

@@ -19,9 +19,10 @@ impl Accepts {
         let values = headers.get_all(header::ACCEPT).iter();
         for part in values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')) {
             said = true;
-            let essence = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            accepts.json |= matches!(&*essence, "application/json" | "application/*" | "*/*");
-            accepts.events |= matches!(&*essence, "text/event-stream" | "text/*" | "*/*");
+            let essence = part.split(';').next().unwrap_or_default().trim();
+            let is = |form: &&str| essence.eq_ignore_ascii_case(form);
+            accepts.json |= ["application/json", "application/*", "*/*"].iter().any(is);
+            accepts.events |= ["text/event-stream", "text/*", "*/*"].iter().any(is);
         }
         if said { accepts } else { Self { json: true, events: true } }
     }

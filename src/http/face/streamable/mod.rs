@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::bridge::front::{FrontCard, Vanish};
@@ -31,9 +31,9 @@ use crate::wire::version::Version;
 use self::accepts::Accepts;
 pub(super) use self::opening::{client_name, new_session_id};
 
-const SESSION: &str = "mcp-session-id";
-const VERSION: &str = "mcp-protocol-version";
-const LAST_EVENT: &str = "last-event-id";
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
 const REPLAY_MAX: usize = EVENTS_MAX + 1024;
@@ -189,7 +189,7 @@ impl Visit {
             version: self.said_version().ok().flatten().unwrap_or(Version::ASSUMED),
             principal: self.principal.clone(),
             declared: AskSet::default(),
-            client: self.header("user-agent").unwrap_or_default().into(),
+            client: self.header(header::USER_AGENT).unwrap_or_default().into(),
         };
         Ok((self.entry.shared.clone(), Caller::Implicit(card)))
     }
@@ -224,7 +224,7 @@ impl Visit {
         known.map(Some).ok_or_else(|| Refusal::UnsupportedVersion(text.into()))
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
     }
 }

@@ -1,0 +1,169 @@
+//! Proof that a message is passed through and not taken apart: what it costs depends on its length alone.
+//!
+//! This binary has an allocator that counts, and one test, so that nothing else counts with it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+use std::alloc::System;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use stdiod::bridge::front::{FrontCard, Principal};
+use stdiod::bridge::greeting::{Greeting, Heard};
+use stdiod::bridge::lane::AskSet;
+use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
+use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
+use stdiod::bridge::turn::Turn;
+use stdiod::wire::frame::Frame;
+use stdiod::wire::id::{CallId, FrontId, ServerName};
+use stdiod::wire::sse;
+use stdiod::wire::version::Version;
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const FRONT: FrontId = FrontId(1);
+
+/// Bytes of each payload.
+const SIZE: usize = 64 * 1024;
+
+/// Beyond the copies of the text: small things such as a name for the log.
+const SMALL: usize = 1024;
+
+/// A switchboard with a child, a client, and what the client was told.
+struct Bench {
+    board: Switchboard<Letters>,
+    turn: Turn,
+    letters: Letters,
+    calls: u64,
+}
+
+#[derive(Clone, Default)]
+struct Letters(Rc<RefCell<Vec<Event>>>);
+
+/// What something asked of the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    allocations: usize,
+    bytes: usize,
+}
+
+#[test]
+fn what_passes_through_costs_its_length_and_not_its_structure() {
+    let text = format!("{:?}", "x".repeat(SIZE - 2));
+    // 64 KiB of members, of numbers, and of small objects: a tree of them has thousands of nodes.
+    let flat = [
+        filled("{", |n| format!(r#""key{n:05}":null,"#), r#""end":0}"#),
+        filled("[", |n| format!("1{n:05},"), "0]"),
+        filled("[", |n| format!(r#"{{"a":[1{n:05}],"b":{{}}}},"#), "0]"),
+    ];
+    let deep = format!("{}{}", "[".repeat(SIZE / 2), "]".repeat(SIZE / 2));
+
+    let mut bench = Bench::new();
+    let plain = bench.least(&text);
+    assert!(plain.allocations <= 24, "{plain:?}");
+    assert!(plain.bytes <= 3 * SIZE + SMALL, "the text is copied three times at most: {plain:?}");
+    for payload in &flat {
+        let cost = bench.least(payload);
+        // The reader notes how deep it is, one byte for each open bracket, and so makes a note in each of four reads.
+        assert!(cost.allocations <= plain.allocations + 4, "{cost:?}, and {plain:?} for a text");
+        assert!(cost.bytes <= plain.bytes + SMALL, "{cost:?}, and {plain:?} for a text");
+    }
+    // Depth costs that byte for each bracket, in memory that doubles; a tree would cost a node for each.
+    let cost = bench.least(&deep);
+    assert!(cost.allocations <= plain.allocations + 4 * 16, "{cost:?}, and {plain:?} for a text");
+}
+
+fn filled(open: &str, part: impl Fn(usize) -> String, close: &str) -> String {
+    let mut out = open.to_owned();
+    for n in 0.. {
+        if out.len() + 32 > SIZE {
+            break;
+        }
+        out.push_str(&part(n));
+    }
+    out + close
+}
+
+// === impl Letters ===
+
+impl Outlet for Letters {
+    fn offer(&self, event: Event, _: Weight) -> Offer {
+        self.0.borrow_mut().push(event);
+        Offer::Taken
+    }
+
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
+// === impl Bench ===
+
+impl Bench {
+    fn new() -> Self {
+        let limits = Limits::new(ServerName::new("s").unwrap());
+        let mut board = Switchboard::new(Tenancy::Shared, limits, 0);
+        let mut turn = Turn::new(Instant::now());
+        let hello = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+        let Heard::Ready(abilities) = Greeting::hear(&skim(hello), true) else {
+            panic!("the child was not understood")
+        };
+        board.ready(abilities, &mut turn);
+        let card = FrontCard {
+            version: Version::NEWEST,
+            principal: Principal::anonymous(),
+            declared: AskSet::default(),
+            client: "test".into(),
+        };
+        board.order(Order::Open { front: FRONT, card }, &mut turn);
+        turn.to_child.clear();
+        Self { board, turn, letters: Letters::default(), calls: 0 }
+    }
+
+    /// The cost of a call whose arguments and result are this payload. The least of several, because the harness has a thread
+    /// of its own, and because tables grow now and then.
+    fn least(&mut self, payload: &str) -> Cost {
+        (0..20).map(|_| self.call(payload)).min().unwrap()
+    }
+
+    fn call(&mut self, payload: &str) -> Cost {
+        self.calls += 1;
+        let request = Bytes::from(format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","arguments":{payload}}}}}"#
+        ));
+        let number = self.calls * 4;
+        let answer =
+            Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{payload}}}"#));
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{payload}}}"#);
+
+        let before = COUNTING.stats();
+        let request = Frame::skim(request).unwrap();
+        let reach = Reach::Own { outlet: self.letters.clone(), streams: true };
+        let (call, caller) = (CallId(self.calls), Caller::Front(FRONT));
+        self.board.order(Order::Call { call, caller, request, reach }, &mut self.turn);
+        self.turn.to_child.clear();
+        self.board.line(&Frame::skim(answer).unwrap(), &mut self.turn);
+        self.turn.notes.clear();
+        let Some(Event::Answer { text, ok: true, .. }) = self.letters.0.borrow_mut().pop() else {
+            panic!("no answer")
+        };
+        let mut stream = BytesMut::new();
+        sse::event(&mut stream, Some("1-1"), &text);
+        let after = COUNTING.stats();
+
+        assert_eq!(text, expected, "it arrives as it was sent");
+        Cost {
+            allocations: after.allocations + after.reallocations
+                - before.allocations
+                - before.reallocations,
+            bytes: after.bytes_allocated - before.bytes_allocated,
+        }
+    }
+}
+
+fn skim(text: &str) -> Frame {
+    Frame::skim(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
