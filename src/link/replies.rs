@@ -106,8 +106,12 @@ impl Replies {
             self.waiting.fetch_sub(size(event), Ordering::Relaxed);
             match event {
                 Event::Stream { first, .. } => self.kept |= first.is_some(),
-                Event::Answer { .. } | Event::Refuse { .. } => self.answered += 1,
-                Event::Message { .. } => {}
+                Event::Answer { id, .. } => {
+                    self.kept |= id.is_some();
+                    self.answered += 1;
+                }
+                Event::Refuse { .. } => self.answered += 1,
+                Event::Message { id, .. } => self.kept |= id.is_some(),
             }
         }
         polled
@@ -209,5 +213,9 @@ mod tests {
         assert_eq!(said(vec![], 0), Some(false));
         assert_eq!(said(vec![stream.clone(), answer()], 2), Some(true));
         assert_eq!(said(vec![stream, answer()], 1), Some(false));
+        // A stream that was taken up again does not begin with an id, but its events have theirs.
+        let resumed = Event::Stream { first: None, prime: false };
+        let kept = Event::Answer { id: Some(first), text: Bytes::from_static(b"{}"), ok: true };
+        assert_eq!(said(vec![resumed, kept], 2), Some(true));
     }
 }
