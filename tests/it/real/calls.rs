@@ -212,3 +212,18 @@ fn calls_beyond_concurrency_queue_in_order() {
     let methods: Vec<Value> = record.messages().into_iter().map(|m| m["method"].clone()).collect();
     assert_eq!(methods.last().unwrap(), "tools/list");
 }
+
+#[test]
+fn a_greeting_does_not_queue_behind_the_calls_of_others() {
+    let (daemon, record) = recorded("", "concurrency = 1");
+    let client = daemon.plain();
+    thread::scope(|scope| {
+        let long =
+            scope.spawn(|| client.post(&tool(&json!(0), "sleep", &json!({"ms": 60_000}))).json());
+        record.wait_for("tools/call");
+        let other = daemon.plain();
+        assert_eq!(other.delete().status, 200);
+        client.notify("notifications/cancelled", &json!({"requestId": 0}));
+        assert_eq!(long.join().unwrap()["error"]["code"], -32800);
+    });
+}
