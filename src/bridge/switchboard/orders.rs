@@ -110,6 +110,8 @@ impl<R: Outlet> Switchboard<R> {
                 let refusal = self.no_child(why);
                 self.refuse(id, refusal, turn);
             }
+            // Nobody waits for others with his greeting: it is not the child that answers it.
+            (RequestRoute::Initialize, Child::Ready { .. }) => self.dispatch(id, turn),
             _ => self.pump(turn),
         }
     }
@@ -137,6 +139,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Sends what may be sent of the calls that wait, in order.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
         while matches!(self.child, Child::Ready { .. })
+            && self.room > 0
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
         {
             let Some(id) = self.waiting.pop_front() else { return };
@@ -181,11 +184,15 @@ impl<R: Outlet> Switchboard<R> {
             let request = Frame::skim(text).expect("a member was taken out of a sound message");
             let token = Params::of(request.payload()).meta().progress_token;
             call.token = token.map(|raw| RawId::new(raw.get()));
-            return turn.send(number_it(&request, token, digits));
+            let text = number_it(&request, token, digits);
+            self.room = self.room.saturating_sub(text.len());
+            return turn.send(text);
         }
         let token = params.meta().progress_token;
         call.token = token.map(|raw| RawId::new(raw.get()));
-        turn.send(number_it(&request, token, digits));
+        let text = number_it(&request, token, digits);
+        self.room = self.room.saturating_sub(text.len());
+        turn.send(text);
     }
 
     fn initialize(&mut self, id: CallId, turn: &mut Turn) {
@@ -244,7 +251,8 @@ impl<R: Outlet> Switchboard<R> {
             }
             NoteRoute::Initialized => self.initialized(turn),
             NoteRoute::Forward => {
-                if self.tenancy == Tenancy::Shared || matches!(self.child, Child::Absent { .. }) {
+                let absent = matches!(self.child, Child::Absent { .. });
+                if self.tenancy == Tenancy::Shared || absent || self.room == 0 {
                     return turn.dropped(Dropped::Unwanted);
                 }
                 self.initialized(turn);

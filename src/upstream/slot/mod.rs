@@ -161,12 +161,11 @@ impl Slot {
                 alarm_at = at;
                 alarm.as_mut().reset(at.into());
             }
-            let has_room = self.occupant.as_ref().is_none_or(|o| o.outbox.has_room());
             tokio::select! { biased;
                 command = commands.recv() => self.on_command(command),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
                 order = inbox.control.recv() => self.on_orders(order, &mut inbox.control),
-                order = inbox.orders.recv(), if has_room => self.on_orders(order, &mut inbox.orders),
+                order = inbox.orders.recv() => self.on_orders(order, &mut inbox.orders),
                 permit = Arc::clone(&self.plan.permits).acquire_owned(), if self.wants_process => {
                     self.permit = permit.ok();
                     self.start();
@@ -175,6 +174,8 @@ impl Slot {
             }
             self.turn.now = Instant::now();
             self.on_time();
+            let room = self.occupant.as_ref().map_or(usize::MAX, |o| o.outbox.room());
+            self.board.allow(room, &mut self.turn);
             self.perform();
         }
     }

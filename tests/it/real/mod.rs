@@ -2,6 +2,7 @@
 
 mod calls;
 mod forms;
+mod hardship;
 mod refusals;
 mod sessions;
 mod streams;
