@@ -88,7 +88,7 @@ fn t41_a_reader_of_a_byte_a_second_slows_nobody_and_costs_little() {
 
     let dawdler = daemon.plain();
     let mut listening = dawdler.listen();
-    let big = dawdler.post(&tool(&json!("big"), "emit", &json!({"bytes": 12 << 20})));
+    let big = dawdler.post(&tool(&json!("big"), "emit", &json!({"bytes": 4 << 20})));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -101,7 +101,7 @@ fn t41_a_reader_of_a_byte_a_second_slows_nobody_and_costs_little() {
             let log = json!({"level": "error", "text": "x".repeat(64 << 10)});
             let call = dawdler.request(&tool(&json!(1), "log", &log));
             let call = call.header("Accept", "application/json");
-            for _ in 0..400 {
+            for _ in 0..1600 {
                 assert_eq!(text(&dawdler.send(&call).json()), "Sent.");
             }
             for _ in 0..400 {
@@ -118,8 +118,8 @@ fn t41_a_reader_of_a_byte_a_second_slows_nobody_and_costs_little() {
         let grown = daemon.resident().saturating_sub(rss_before) >> 20;
         println!("slowest before {before:?}, during {during:?}; RSS grew by {grown} MiB");
         assert!(during < before + Duration::from_millis(700), "{before:?}, then {during:?}");
-        // The 12 MiB answer that is read by nobody is among it, as it came and as it is sent.
-        assert!(grown < 64, "{grown} MiB");
+        // An answer of 4 MiB that nobody reads is among it, as it came and as it is sent.
+        assert!(grown < 48, "{grown} MiB");
     });
     drop(big);
 }

@@ -1,9 +1,12 @@
 //! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number.
 
 mod calls;
+mod doors;
 mod forms;
 mod hardship;
 mod refusals;
+mod scenario;
 mod sessions;
+mod stopping;
 mod streams;
 mod telling;
