@@ -67,6 +67,7 @@ fn t40_half_a_line_at_the_exit_is_nobodys_answer() {
     assert_eq!(crashed["error"]["code"], -32603);
     assert!(message(&crashed).contains("it exited with status 3"), "{crashed}");
     assert_eq!(text(&client.tool("echo", &json!({"text": "back"}))), "back");
+    daemon.logged("belong on standard error");
 }
 
 /// How long calls take, the slowest of many.
@@ -133,14 +134,14 @@ fn t42_a_child_killed_in_a_call_is_told_of_at_once_and_the_session_goes_on() {
     let mut listening = client.listen();
     let caller = client.clone();
     thread::scope(|scope| {
-        let called = scope.spawn(|| {
+        let waiting = scope.spawn(|| {
             let answer = caller.post(&tool(&json!(1), "sleep", &json!({"ms": 60_000})));
             (answer.json(), Instant::now())
         });
         record.wait_for("tools/call");
         kill_process(daemon.child_pid("demo"), Signal::KILL).unwrap();
         let killed = Instant::now();
-        let (answer, told) = called.join().unwrap();
+        let (answer, told) = waiting.join().unwrap();
         assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32603), &json!(1)));
         assert!(message(&answer).contains("it was killed by SIGKILL (9)"), "{answer}");
         assert_eq!(answer["error"]["data"]["retryable"], true);

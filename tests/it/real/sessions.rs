@@ -1,5 +1,7 @@
 //! Sessions: how they begin and end, whom they belong to, and which child they get.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
@@ -11,11 +13,11 @@ fn guarded(desk: &Desk) -> String {
     let mut text = String::from("[auth]\ntokens = [\n");
     for (name, servers) in [("ann", "*"), ("bob", "*"), ("eve", "other")] {
         let file = desk.write(name, &format!("{name}-secret-0123456789\n"));
-        text.push_str(&format!(
-            "{{ name = {name:?}, file = {file:?}, servers = [{servers:?}] }},\n"
-        ));
+        let file = file.display();
+        writeln!(text, "{{ name = {name:?}, file = '{file}', servers = [{servers:?}] }},").unwrap();
     }
-    text + "]\n" + &Demo::new("demo").toml() + &Demo::new("other").toml()
+    let anns = Demo::new("anns").keys("tokens = [\"ann\"]").toml();
+    text + "]\n" + &Demo::new("demo").toml() + &Demo::new("other").toml() + &anns
 }
 
 fn refused(answer: crate::support::Answer, status: u16, id: &Value) {
@@ -97,6 +99,11 @@ fn without_its_token_nothing_is_said_about_a_session() {
     }
     let eve = Request::post(path, &list).header("Authorization", "Bearer eve-secret-0123456789");
     refused(daemon.send(&eve), 403, &Value::Null);
+    for (token, status) in [("ann", 200), ("bob", 403), ("eve", 403)] {
+        let bearer = format!("Bearer {token}-secret-0123456789");
+        let narrowed = Request::post("/servers/anns/mcp", &list).header("Authorization", &bearer);
+        assert_eq!(daemon.send(&narrowed).status, status, "{token}");
+    }
     let good = Request::post(path, &list).header("Authorization", "bearer  ann-secret-0123456789");
     assert_eq!(daemon.send(&good).status, 200);
     assert_eq!(daemon.get("/healthz").status, 200, "health needs no token");
@@ -202,4 +209,40 @@ fn sessions_that_come_and_go_start_no_process_and_leave_nothing() {
     assert_eq!((&demo["sessions"], demo["children"].as_array().unwrap().len()), (&json!(0), 1));
     let child = &demo["children"][0];
     assert_eq!((&child["sessions"], &child["in_flight"]), (&json!(0), &json!(0)), "{child}");
+}
+
+#[test]
+fn a_child_sees_of_the_environment_only_what_it_is_given() {
+    let desk = Desk::new();
+    let keys = "env = { GIVEN = \"1\" }\npass_env = [\"PASSED\"]";
+    let config = Demo::new("demo").keys(keys).toml();
+    let mut command = crate::support::daemon::command();
+    for name in
+        ["PASSED", "SECRET_TOKEN", "LC_ALL", "HOME", "https_proxy", "STDIOD_HTTP__KEEP_ALIVE"]
+    {
+        command.env(name, "9s");
+    }
+    let daemon = Daemon::run(desk, &config, command, &["--listen", "127.0.0.1:0"]);
+    let about = daemon.plain().tool("whoami", &json!({}))["result"]["structuredContent"].clone();
+    let expected = ["GIVEN", "HOME", "LC_ALL", "PASSED", "PATH", "https_proxy"];
+    assert_eq!(about["environment"], json!(expected));
+}
+
+#[test]
+fn tools_that_are_denied_are_neither_shown_nor_called() {
+    let desk = Desk::new();
+    let keys = "tools = { allow = [\"*\"], deny = [\"e*\"] }";
+    let (demo, record) = Demo::new("demo").keys(keys).recorded(&desk);
+    let daemon = Daemon::at(desk, &demo.toml());
+    let mut client = daemon.plain();
+    let list = client.call("tools/list", &json!({}));
+    let names: Vec<&str> = list["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|t| t["name"].as_str())
+        .collect();
+    assert!(names.contains(&"add") && !names.contains(&"echo"), "{names:?}");
+    assert_eq!(client.tool("echo", &json!({"text": "x"}))["error"]["code"], -32602);
+    assert_eq!(record.of("tools/call"), [] as [Value; 0]);
 }

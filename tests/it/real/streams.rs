@@ -195,6 +195,19 @@ fn t16_when_the_newest_stream_is_lost_an_older_one_takes_over() {
     });
 }
 
+#[test]
+fn beyond_four_standing_streams_the_oldest_ends() {
+    let daemon = Daemon::demo("");
+    let mut client = daemon.plain();
+    let mut all: Vec<Events> = (0..5).map(|_| client.listen()).collect();
+    let fifth = all.pop().unwrap();
+    assert_eq!(all.remove(0).messages(), [] as [Value; 0]);
+    client.tool("announce_change", &json!({"list": "tools"}));
+    client.delete();
+    assert_eq!(fifth.messages().len(), 1);
+    assert!(all.into_iter().all(|stream| stream.messages().is_empty()));
+}
+
 fn elicitation(client: &Mcp, id: u64) -> Request {
     client.request(&tool(&json!(id), "test_elicitation", &json!({"message": "Who?"})))
 }

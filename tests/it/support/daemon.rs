@@ -19,7 +19,8 @@ pub(crate) struct Daemon {
     child: Child,
     log: Arc<Log>,
     address: String,
-    desk: Desk,
+    /// Kept as long as the daemon.
+    _desk: Desk,
 }
 
 /// What it has written to standard error, one JSON object a line.
@@ -73,7 +74,7 @@ impl Daemon {
         let log = Arc::new(Log::default());
         let (reader, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
         std::thread::spawn(move || reader.fill(stderr));
-        let mut daemon = Self { child, log, address: String::new(), desk };
+        let mut daemon = Self { child, log, address: String::new(), _desk: desk };
         let line = daemon.logged("listening on ");
         daemon.address = address(&line);
         daemon
@@ -96,10 +97,6 @@ impl Daemon {
 
     pub(crate) fn address(&self) -> &str {
         &self.address
-    }
-
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.desk
     }
 
     /// The address of a server that listens by itself.

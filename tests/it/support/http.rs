@@ -21,7 +21,6 @@ pub(crate) struct Request {
 /// One answer, whose body is read when it is wanted. Dropping it drops the connection.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) version: String,
     headers: Vec<(String, String)>,
     body: Body,
 }
@@ -147,7 +146,7 @@ impl Answer {
         } else {
             Left::UntilClose
         };
-        Self { status, version, headers, body: Body::new(source, left) }
+        Self { status, headers, body: Body::new(source, left) }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -203,6 +202,6 @@ impl std::fmt::Debug for Answer {
         f.debug_struct("Answer")
             .field("status", &self.status)
             .field("headers", &self.headers)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
