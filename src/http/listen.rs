@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::House;
+use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
 use crate::wire::id::ServerName;
 
@@ -178,7 +179,7 @@ impl Listener {
             let server = Arc::clone(&server);
             let watcher = graceful.watcher();
             tasks.spawn(async move {
-                let connection = server.serve_connection(TokioIo::new(io), service);
+                let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
