@@ -7,6 +7,7 @@ mod hardship;
 mod refusals;
 mod scenario;
 mod sessions;
+mod sse;
 mod stopping;
 mod streams;
 mod telling;

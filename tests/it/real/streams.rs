@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::sse::Old;
 use crate::support::child::Desk;
-use crate::support::mcp::{Mcp, request, text, tool};
+use crate::support::mcp::{Mcp, text, tool};
 use crate::support::{Daemon, Demo, Events, Request, eventually};
 
 const REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -105,65 +106,10 @@ fn t14_only_clients_of_2025_11_25_are_primed() {
 }
 
 fn sse_transcript(daemon: &Daemon) -> String {
-    let mut old = Old::open(daemon, "2025-11-25");
+    let mut old = Old::open(daemon, "/sse", "2025-11-25");
     old.post(&slow(&json!(1), 200));
     old.events.until("Slept for");
     old.events.raw()
-}
-
-/// A client of the first transport: a stream, and an address to post to.
-struct Old {
-    events: Events,
-    address: String,
-    path: String,
-}
-
-impl Old {
-    fn open(daemon: &Daemon, revision: &str) -> Self {
-        let answer = daemon.send(&Request::listen("/sse"));
-        assert_eq!(answer.header("cache-control"), Some("no-cache, no-transform"));
-        assert_eq!(answer.header("x-accel-buffering"), Some("no"));
-        let mut events = answer.events();
-        let first = events.next_event().unwrap();
-        assert_eq!(first.event, "endpoint");
-        assert!(first.data.starts_with("/messages?sessionId="), "{}", first.data);
-        let mut old = Self { events, address: daemon.address().to_owned(), path: first.data };
-        old.post(&crate::support::mcp::initialize(revision, &json!({})));
-        let greeting = old.events.message().unwrap();
-        assert_eq!(greeting["result"]["protocolVersion"], revision);
-        old.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
-        old
-    }
-
-    fn post(&mut self, message: &Value) {
-        let answer = Request::post(&self.path, message).send(&self.address);
-        assert_eq!((answer.status, answer.text().as_str()), (202, "Accepted"));
-    }
-}
-
-#[test]
-fn t13_a_closed_sse_stream_ends_its_session_and_cancels_its_calls() {
-    let desk = Desk::new();
-    let (demo, record) = Demo::new("demo").recorded(&desk);
-    let daemon = Daemon::at(desk, &demo.toml());
-    let mut old = Old::open(&daemon, "2024-11-05");
-    old.post(&request(&json!("l"), "tools/list", &json!({})));
-    let listed = old.events.message().unwrap();
-    assert_eq!(listed["id"], "l");
-    assert!(listed["result"]["tools"].as_array().unwrap().len() > 5);
-    old.post(&slow(&json!(8), 60_000));
-    let call = record.wait_for("tools/call");
-    let path = old.path.clone();
-    drop(old);
-    let cancelled = record.wait_for("notifications/cancelled");
-    assert_eq!(cancelled["params"]["requestId"], call["id"]);
-    let late = daemon.post(&path, &request(&json!(9), "ping", &json!({})));
-    assert_eq!(late.status, 404);
-    assert_eq!(daemon.post("/messages", &json!({})).status, 400);
-    let unknown = daemon.post("/messages?sessionId=00", &request(&json!(1), "ping", &json!({})));
-    assert_eq!(unknown.status, 404);
-    let status = daemon.status();
-    assert_eq!(status["servers"]["demo"]["sessions"], 0);
 }
 
 #[test]
