@@ -12,7 +12,7 @@ use crate::support::child::Desk;
 use crate::support::daemon::command;
 use crate::support::mcp::{Mcp, initialize, request, text, tool};
 use crate::support::stream::connect_tcp;
-use crate::support::{Daemon, Demo, Request};
+use crate::support::{Daemon, Demo, Request, eventually};
 
 fn list() -> Value {
     request(&json!(1), "tools/list", &json!({}))
@@ -166,6 +166,9 @@ fn c4_c5_c12_what_needs_no_child_is_answered_while_it_hangs_or_is_gone() {
     let mine = client.clone();
     std::thread::scope(|scope| {
         let hanging = scope.spawn(move || mine.post(&list()).json());
+        eventually("a call hangs", || {
+            (daemon.status()["servers"]["demo"]["children"][0]["in_flight"] == 1).then_some(())
+        });
         assert_eq!(client.notify("notifications/roots/list_changed", &json!({})).status, 202);
         assert_eq!(client.notify("notifications/cancelled", &json!({"requestId": 77})).status, 202);
         assert_eq!(second.call("ping", &json!({}))["result"], json!({}));

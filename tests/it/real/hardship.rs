@@ -102,7 +102,7 @@ fn t41_a_reader_of_a_byte_a_second_slows_nobody_and_costs_little() {
             let log = json!({"level": "error", "text": "x".repeat(64 << 10)});
             let call = dawdler.request(&tool(&json!(1), "log", &log));
             let call = call.header("Accept", "application/json");
-            for _ in 0..1600 {
+            for _ in 0..800 {
                 assert_eq!(text(&dawdler.send(&call).json()), "Sent.");
             }
             for _ in 0..400 {
