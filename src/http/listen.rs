@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::House;
+use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
 use crate::wire::id::ServerName;
 
@@ -152,7 +153,8 @@ impl Listener {
         let tasks = TaskTracker::new();
         let graceful = GracefulShutdown::new();
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
+        // Not `pipeline_flush`: with it hyper takes in a whole event stream for a client that does not read.
+        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
         let server = Arc::new(server);
         let scope = Arc::new(self.scope);
@@ -177,7 +179,7 @@ impl Listener {
             let server = Arc::clone(&server);
             let watcher = graceful.watcher();
             tasks.spawn(async move {
-                let connection = server.serve_connection(TokioIo::new(io), service);
+                let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "a connection ended early");
                 }

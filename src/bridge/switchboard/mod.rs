@@ -100,6 +100,8 @@ pub struct Switchboard<R> {
     /// Calls that wait for the child or behind `concurrency`, in order.
     waiting: VecDeque<CallId>,
     flying: usize,
+    /// Bytes that may be sent to the child before it has to read some; calls wait for them.
+    room: usize,
     /// Ordered, so that of several calls the latest is found and walks are the same every time.
     asks: BTreeMap<u64, Ask>,
     asks_made: u64,
@@ -182,6 +184,7 @@ impl<R: Outlet> Switchboard<R> {
             calls: HashMap::new(),
             waiting: VecDeque::new(),
             flying: 0,
+            room: usize::MAX,
             asks: BTreeMap::new(),
             asks_made: 0,
             topics: Topics::default(),
@@ -312,6 +315,14 @@ impl<R: Outlet> Switchboard<R> {
             self.refuse(call, self.no_child(why), turn);
         }
         self.bury(turn);
+    }
+
+    /// Says how many bytes may be sent to the child now. While it reads too slowly calls wait here, where they can be cancelled
+    /// and come to their deadline, and everything that needs no child goes on.
+    pub fn allow(&mut self, room: usize, turn: &mut Turn) {
+        if std::mem::replace(&mut self.room, room) == 0 && room > 0 {
+            self.pump(turn);
+        }
     }
 
     fn stream_of(&self, call: CallId) -> StreamId {

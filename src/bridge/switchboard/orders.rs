@@ -171,6 +171,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Sends what may be sent of the calls that wait, in order.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
         while matches!(self.child, Child::Ready { .. })
+            && self.room > 0
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
         {
             let Some(id) = self.waiting.pop_front() else { return };
@@ -218,9 +219,17 @@ impl<R: Outlet> Switchboard<R> {
             let request = Frame::skim(text).expect("a member was taken out of a sound message");
             let token = Params::of(request.payload()).meta().token();
             let token = token.map(|raw| meta::place(raw, request.text()));
-            return turn.send(number_it(&request, token, digits));
+            let text = number_it(&request, token, digits);
+            return self.send_request(text, turn);
         }
-        turn.send(number_it(&request, call.token_at, digits));
+        let text = number_it(&request, call.token_at, digits);
+        self.send_request(text, turn);
+    }
+
+    /// Sends a request and counts it against what the child still takes.
+    fn send_request(&mut self, text: Bytes, turn: &mut Turn) {
+        self.room = self.room.saturating_sub(text.len());
+        turn.send(text);
     }
 
     /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
@@ -290,7 +299,8 @@ impl<R: Outlet> Switchboard<R> {
             }
             NoteRoute::Initialized => self.initialized(turn),
             NoteRoute::Forward => {
-                if self.tenancy == Tenancy::Shared || matches!(self.child, Child::Absent { .. }) {
+                let absent = matches!(self.child, Child::Absent { .. });
+                if self.tenancy == Tenancy::Shared || absent || self.room == 0 {
                     return turn.dropped(Dropped::Unwanted);
                 }
                 self.initialized(turn);
