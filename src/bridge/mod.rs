@@ -25,6 +25,7 @@ pub mod switchboard;
 mod ask;
 mod call;
 pub mod front;
+mod queue;
 pub mod stream_log;
 mod timers;
 mod topics;

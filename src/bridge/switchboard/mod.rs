@@ -31,6 +31,7 @@ use super::front::{Front, FrontCard, Level, Principal, Vanish};
 use super::greeting::{Abilities, Greeting};
 use super::outlet::Outlet;
 use super::policy::ToolPolicy;
+use super::queue::Queue;
 use super::stream_log::Bounds;
 use super::timers::{Due, Timers};
 use super::topics::Topics;
@@ -60,6 +61,8 @@ pub struct Limits {
     pub commit_after: Duration,
     /// How long a call goes on whose client has gone and cannot be answered any more.
     pub orphan_ttl: Duration,
+    /// Bytes of requests that wait for the child.
+    pub waiting_bytes_max: usize,
     /// Questions of the child open at once.
     pub asks_max: usize,
     /// Resources subscribed to at once, by all sessions together.
@@ -98,7 +101,7 @@ pub struct Switchboard<R> {
     fronts: HashMap<FrontId, Front<R>>,
     calls: HashMap<CallId, Call<R>>,
     /// Calls that wait for the child or behind `concurrency`, in order.
-    waiting: VecDeque<CallId>,
+    waiting: Queue,
     flying: usize,
     /// Bytes that may be sent to the child before it has to read some; calls wait for them.
     room: usize,
@@ -157,6 +160,7 @@ impl Limits {
             push_wait: Duration::from_secs(5),
             commit_after: Duration::from_secs(5),
             orphan_ttl: Duration::from_secs(300),
+            waiting_bytes_max: 64 << 20,
             asks_max: 1024,
             subscriptions_max: 4096,
             log: Bounds::default(),
@@ -182,7 +186,7 @@ impl<R: Outlet> Switchboard<R> {
             child: Child::Absent { hopeless: None, before: false },
             fronts: HashMap::new(),
             calls: HashMap::new(),
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             flying: 0,
             room: usize::MAX,
             asks: BTreeMap::new(),
@@ -310,7 +314,7 @@ impl<R: Outlet> Switchboard<R> {
         // Without a child none is flying.
         let mut all: Vec<CallId> = self.calls.keys().copied().collect();
         all.sort_unstable();
-        self.waiting.clear();
+        self.waiting = Queue::default();
         for call in all {
             self.refuse(call, self.no_child(why), turn);
         }

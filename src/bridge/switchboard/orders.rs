@@ -64,6 +64,9 @@ impl<R: Outlet> Switchboard<R> {
             Some(Some(front)) => front.call_of(&client_id).map(|_| Refusal::DuplicateId),
             None => None,
         };
+        let bytes = request.text().len();
+        let full = self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max);
+        let why = why.or_else(|| full.then(|| self.busy("too many bytes of requests wait for it")));
         let (params, meta) = match (why, Params::unambiguous(request.payload())) {
             (None, Some(seen)) => seen,
             (why, _) => {
@@ -112,7 +115,7 @@ impl<R: Outlet> Switchboard<R> {
         let is_gone =
             matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         self.calls.insert(id, call);
-        self.waiting.push_back(id);
+        self.waiting.push(id, bytes);
         if is_gone {
             self.goodbye(id, false, turn);
         }
@@ -129,7 +132,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             // A newcomer is not made to wait for the calls of others.
             (RequestRoute::Initialize, Child::Ready { .. }) => {
-                self.waiting.retain(|waiting| *waiting != id);
+                self.waiting.remove(id);
                 self.initialize(id, turn);
             }
             _ => self.pump(turn),
@@ -140,10 +143,14 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn welcome(&mut self, turn: &mut Turn) {
         let is_one =
             |id: &CallId| self.calls.get(id).is_some_and(|call| call.method == Method::Initialize);
-        let newcomers: Vec<CallId> = self.waiting.iter().copied().filter(is_one).collect();
+        let newcomers: Vec<CallId> = self.waiting.iter().filter(is_one).collect();
         for id in newcomers {
             self.initialize(id, turn);
         }
+    }
+
+    fn busy(&self, what: &'static str) -> Refusal {
+        Refusal::Busy { server: self.limits.server.clone(), what }
     }
 
     /// Says no to a request before it became a call.
@@ -174,7 +181,7 @@ impl<R: Outlet> Switchboard<R> {
             && self.room > 0
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
         {
-            let Some(id) = self.waiting.pop_front() else { return };
+            let Some(id) = self.waiting.pop() else { return };
             self.dispatch(id, turn);
         }
     }

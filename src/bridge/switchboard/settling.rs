@@ -150,7 +150,8 @@ impl<R: Outlet> Switchboard<R> {
         call.repeated = true;
         call.state = Stage::Waiting;
         self.flying -= 1;
-        self.waiting.push_front(id);
+        let bytes = call.request.as_ref().map_or(0, |request| request.text().len());
+        self.waiting.push_first(id, bytes);
         true
     }
 
@@ -193,7 +194,7 @@ impl<R: Outlet> Switchboard<R> {
         let mut call = self.calls.remove(&id)?;
         match call.state {
             Stage::Flying => self.flying -= 1,
-            Stage::Waiting => self.waiting.retain(|waiting| *waiting != id),
+            Stage::Waiting => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
         }
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {

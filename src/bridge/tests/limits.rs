@@ -6,6 +6,19 @@ use super::child::{progress, result};
 use super::*;
 
 #[test]
+fn what_waits_for_a_child_is_bounded_in_bytes() {
+    let mut pair = Pair::starting(Tenancy::Shared, |limits| limits.waiting_bytes_max = 1000);
+    let a = pair.session(Version::V2025_11_25);
+    let params = json!({"name": "x", "arguments": "y".repeat(2000)});
+    let first = pair.call(a, 1, "tools/call", &params);
+    let second = pair.tool(a, 2);
+    assert!(first.letters.is_empty(), "one may always wait");
+    assert!(matches!(second.letters.refusal(), Some(Refusal::Busy { .. })));
+    pair.note(a, "notifications/cancelled", &json!({"requestId": 1}));
+    assert!(pair.tool(a, 3).letters.is_empty(), "there is room again");
+}
+
+#[test]
 fn beyond_concurrency_calls_wait_in_order() {
     let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 2);
     let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
