@@ -152,7 +152,7 @@ impl Listener {
         let tasks = TaskTracker::new();
         let graceful = GracefulShutdown::new();
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
+        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
         let server = Arc::new(server);
         let scope = Arc::new(self.scope);
