@@ -11,8 +11,10 @@ pub(super) struct Ask {
     pub front: FrontId,
     /// The child's id, which goes back as it came.
     pub child_id: RawId,
-    /// The call on whose answer the question was put, if it was.
-    pub call: Option<CallId>,
+    /// The call that most likely made the child ask, if any did.
+    pub cause: Option<CallId>,
+    /// It was put on the answer of its cause; else on a standing stream.
+    pub on_call: bool,
     /// The question as the client will see it, while it waits for a stream.
     pub unsent: Option<Bytes>,
 }

@@ -1,6 +1,6 @@
 //! A call: one request of a client on its way through.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::front::{FrontCard, Principal};
 use crate::wire::frame::{Frame, Span};
@@ -42,6 +42,8 @@ pub(super) struct Call<R> {
     pub repeated: bool,
     pub started: Instant,
     pub deadline: Instant,
+    /// Since when nobody reads its answer.
+    pub vanished: Option<Instant>,
     /// The last progress told; it has to rise.
     pub progress: f64,
     /// What is written to the log of calls: the tool, prompt or resource, or the method itself.
@@ -57,6 +59,14 @@ pub(super) enum Stage {
     Flying,
     /// Answered together with others that subscribe to the same resource.
     Joining,
+}
+
+/// How well a call's client can be asked something while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hearing {
+    Deaf,
+    Away,
+    Near,
 }
 
 /// What is left of a [`Reach`] as the call goes on.
@@ -92,9 +102,18 @@ impl<R> Call<R> {
         }
     }
 
-    /// Whether a question or a message can be put on its own answer.
-    pub(super) fn can_stream(&self) -> bool {
-        matches!(&self.path, Path::Own { streams: true, .. })
+    /// When it has taken too long, or has gone on too long for nobody.
+    pub(super) fn ends(&self, orphan_ttl: Duration) -> Instant {
+        self.vanished.map_or(self.deadline, |since| self.deadline.min(since + orphan_ttl))
+    }
+
+    /// How well its client can be asked something on its answer: not at all, when it comes back for it, or now.
+    pub(super) fn hearing(&self) -> Hearing {
+        match &self.path {
+            Path::Own { streams: false, .. } => Hearing::Deaf,
+            Path::Own { outlet: None, .. } => Hearing::Away,
+            Path::Own { outlet: Some(_), .. } | Path::Standing => Hearing::Near,
+        }
     }
 
     /// Whether it is silent and may still become an event stream by itself.

@@ -33,3 +33,6 @@ pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
 pub mod policy;
+
+#[cfg(test)]
+mod tests;

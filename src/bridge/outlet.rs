@@ -8,14 +8,17 @@ use crate::wire::id::{EventId, RawId};
 /// The way to one client's waiting answer or stream. Offering never waits.
 pub trait Outlet {
     fn offer(&self, event: Event, weight: Weight) -> Offer;
+
+    /// Whether the reader is known to have left. Its goodbye may have overtaken the order that brought the outlet.
+    fn is_gone(&self) -> bool;
 }
 
 /// What a client is told. The first event decides the form of the HTTP answer: `Answer` is a plain body, `Stream` an
 /// event stream, `Refuse` an error that may choose its status.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The answer becomes a stream of events. With a first id its events can be asked for again; `prime` says to send that id
-    /// at once in an event without data.
+    /// The answer becomes a stream of events. With an id its events can be asked for again, beginning after that one; `prime`
+    /// says to send it at once in an event without data.
     Stream { first: Option<EventId>, prime: bool },
     /// A notification or a request for the client.
     Message { id: Option<EventId>, text: Bytes },

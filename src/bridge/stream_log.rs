@@ -111,11 +111,16 @@ impl StreamLog {
         }
     }
 
-    /// Marks that nobody reads the stream any more.
-    pub fn abandon(&mut self, id: StreamId, now: Instant) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.abandoned.get_or_insert(now);
-        }
+    /// Whether the response is the last event.
+    pub fn is_complete(&self, id: StreamId) -> bool {
+        self.streams.get(&id).is_some_and(|stream| stream.complete)
+    }
+
+    /// Marks that nobody reads the stream any more. False if there is no such stream.
+    pub fn abandon(&mut self, id: StreamId, now: Instant) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        stream.abandoned.get_or_insert(now);
+        true
     }
 
     /// What came after an event, for a reader that takes the stream up again.
@@ -144,12 +149,12 @@ impl StreamLog {
         self.streams.remove(&id);
     }
 
-    /// Forgets what has been abandoned too long. True if anything is left.
+    /// Forgets what has been abandoned too long. True if more will be.
     pub fn sweep(&mut self, now: Instant, bounds: &Bounds) -> bool {
         self.streams.retain(|_, stream| {
             stream.abandoned.is_none_or(|since| now.duration_since(since) < bounds.age_max)
         });
-        !self.streams.is_empty()
+        self.streams.values().any(|stream| stream.abandoned.is_some())
     }
 
     pub fn len(&self) -> usize {
@@ -215,7 +220,11 @@ mod tests {
         log.open(StreamId(11), &bounds);
         assert_eq!(log.replay(event(0)), None, "it made room");
         log.abandon(StreamId(10), now);
-        assert!(log.sweep(now + Duration::from_secs(301), &bounds));
+        assert!(log.sweep(now + Duration::from_secs(299), &bounds));
+        assert!(
+            !log.sweep(now + Duration::from_secs(300), &bounds),
+            "only one that is read is left"
+        );
         assert_eq!(log.len(), 1);
     }
 }

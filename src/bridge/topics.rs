@@ -15,9 +15,20 @@ pub(super) struct Topics {
 #[derive(Debug, Default)]
 struct Topic {
     fronts: Vec<FrontId>,
-    /// Those that wait for the child's word, with the calls that asked.
-    joining: Vec<(FrontId, CallId)>,
-    open: bool,
+    /// The calls that wait for the child's word. Whoever changed its mind is `None` and wants an answer only.
+    joining: Vec<(Option<FrontId>, CallId)>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// The child does not know of it.
+    #[default]
+    Unasked,
+    /// The child has been asked and its word decides.
+    Asked,
+    /// The child tells of it.
+    Open,
 }
 
 /// What a wish to subscribe leads to.
@@ -45,19 +56,20 @@ pub(super) struct Decided {
 impl Topics {
     pub(super) fn join(&mut self, uri: &str, front: FrontId, call: CallId) -> Joined {
         let topic = self.topics.entry(uri.into()).or_default();
-        if topic.open {
-            if !topic.fronts.contains(&front) {
-                topic.fronts.push(front);
-            }
+        if topic.state == State::Open {
+            topic.add(front);
             return Joined::AtOnce;
         }
-        topic.joining.push((front, call));
-        if topic.joining.len() > 1 { Joined::Waiting } else { Joined::Ask }
+        topic.joining.push((Some(front), call));
+        if topic.state == State::Asked { Joined::Waiting } else { Joined::Ask }
     }
 
     /// Notes the number under which the child was asked.
     pub(super) fn asked(&mut self, serial: u64, uri: &str) {
-        self.asked.insert(serial, uri.into());
+        if let Some(topic) = self.topics.get_mut(uri) {
+            topic.state = State::Asked;
+            self.asked.insert(serial, uri.into());
+        }
     }
 
     /// The child's word on the request with this number; `None` if that was no subscription.
@@ -67,12 +79,8 @@ impl Topics {
         let joining = std::mem::take(&mut topic.joining);
         let calls = joining.iter().map(|(_, call)| *call).collect();
         if accepted {
-            topic.open = true;
-            for (front, _) in joining {
-                if !topic.fronts.contains(&front) {
-                    topic.fronts.push(front);
-                }
-            }
+            topic.state = State::Open;
+            joining.iter().filter_map(|(front, _)| *front).for_each(|front| topic.add(front));
         } else {
             topic.fronts.clear();
         }
@@ -88,25 +96,38 @@ impl Topics {
     pub(super) fn leave(&mut self, uri: &str, front: FrontId) -> bool {
         let Some(topic) = self.topics.get_mut(uri) else { return false };
         topic.fronts.retain(|other| *other != front);
-        topic.joining.retain(|(other, _)| *other != front);
-        // While the first subscription is on its way, its answer decides.
-        if !topic.open || !topic.fronts.is_empty() {
-            return false;
+        for (wanting, _) in &mut topic.joining {
+            wanting.take_if(|other| *other == front);
         }
-        self.topics.remove(uri);
-        true
+        self.let_go(uri)
     }
 
-    /// A front has gone. Gives the resources the child is to be told of.
+    /// A call that waited for the child's word has been settled without it.
+    pub(super) fn settled(&mut self, call: CallId) {
+        let found = self.topics.iter_mut().find_map(|(uri, topic)| {
+            let place = topic.joining.iter().position(|(_, other)| *other == call)?;
+            topic.joining.remove(place);
+            Some(uri.clone())
+        });
+        if let Some(uri) = found {
+            self.let_go(&uri);
+        }
+    }
+
+    /// Forgets a topic nobody wants, unless the child's word on it is still to come. True if the child is to be told.
+    fn let_go(&mut self, uri: &str) -> bool {
+        let done = self.topics.get(uri).is_some_and(|topic| {
+            topic.fronts.is_empty() && topic.joining.is_empty() && topic.state != State::Asked
+        });
+        let topic = if done { self.topics.remove(uri) } else { None };
+        topic.is_some_and(|topic| topic.state == State::Open)
+    }
+
+    /// A front has gone, and its calls are settled. Gives the resources the child is to be told of.
     pub(super) fn forget(&mut self, front: FrontId) -> Vec<Box<str>> {
-        let uris: Vec<Box<str>> = self
-            .topics
-            .iter()
-            .filter(|(_, topic)| {
-                topic.fronts.contains(&front) || topic.joining.iter().any(|(f, _)| *f == front)
-            })
-            .map(|(uri, _)| uri.clone())
-            .collect();
+        let wanted = self.topics.iter().filter(|(_, topic)| topic.fronts.contains(&front));
+        let mut uris: Vec<Box<str>> = wanted.map(|(uri, _)| uri.clone()).collect();
+        uris.sort_unstable();
         uris.into_iter().filter(|uri| self.leave(uri, front)).collect()
     }
 
@@ -128,9 +149,30 @@ impl Topics {
         self.asked.clear();
         self.topics.retain(|_, topic| !topic.fronts.is_empty() || !topic.joining.is_empty());
         for topic in self.topics.values_mut() {
-            topic.open = false;
+            topic.state = State::Unasked;
         }
-        self.topics.keys().cloned().collect()
+        let mut uris: Vec<Box<str>> = self.topics.keys().cloned().collect();
+        uris.sort_unstable();
+        uris
+    }
+
+    /// How many resources somebody subscribed to or asked to.
+    pub(super) fn len(&self) -> usize {
+        self.topics.len()
+    }
+
+    pub(super) fn contains(&self, uri: &str) -> bool {
+        self.topics.contains_key(uri)
+    }
+}
+
+// === impl Topic ===
+
+impl Topic {
+    fn add(&mut self, front: FrontId) {
+        if !self.fronts.contains(&front) {
+            self.fronts.push(front);
+        }
     }
 }
 
@@ -151,8 +193,10 @@ mod tests {
         for (n, front) in fronts.iter().enumerate() {
             let joined = topics.join(uri, *front, CallId(n as u64));
             assert_eq!(joined, if n == 0 { Joined::Ask } else { Joined::Waiting });
+            if n == 0 {
+                topics.asked(1, uri);
+            }
         }
-        topics.asked(1, uri);
         assert_eq!(topics.decided(1, true).unwrap().calls.len(), fronts.len());
     }
 
@@ -171,8 +215,8 @@ mod tests {
     fn a_refusal_reaches_all_who_waited_and_leaves_nothing() {
         let mut topics = Topics::default();
         topics.join("x:/", A, CallId(1));
-        topics.join("x:/", B, CallId(2));
         topics.asked(5, "x:/");
+        topics.join("x:/", B, CallId(2));
         let decided = topics.decided(5, false).unwrap();
         assert_eq!(decided, Decided { calls: vec![CallId(1), CallId(2)], unwanted: None });
         assert_eq!(topics.decided(5, true), None);
@@ -184,8 +228,29 @@ mod tests {
         let mut topics = Topics::default();
         topics.join("x:/", A, CallId(1));
         topics.asked(5, "x:/");
+        topics.settled(CallId(1));
         assert_eq!(topics.forget(A), Vec::<Box<str>>::new());
         assert_eq!(topics.decided(5, true).unwrap().unwanted.as_deref(), Some("x:/"));
+    }
+
+    #[test]
+    fn who_changes_its_mind_before_the_answer_is_answered_and_hears_nothing() {
+        let mut topics = Topics::default();
+        topics.join("x:/", A, CallId(1));
+        topics.asked(5, "x:/");
+        assert!(!topics.leave("x:/", A), "the child's word is still to come");
+        assert_eq!(topics.join("x:/", B, CallId(2)), Joined::Waiting, "it is asked once");
+        assert_eq!(topics.decided(5, true).unwrap().calls, [CallId(1), CallId(2)]);
+        assert_eq!(topics.audience("x:/"), [B]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_who_leaves_while_the_child_is_gone() {
+        let mut topics = Topics::default();
+        open(&mut topics, "x:/", &[A]);
+        topics.lost();
+        assert_eq!(topics.forget(A), Vec::<Box<str>>::new());
+        assert_eq!(topics.len(), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::House;
+use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
 use crate::wire::id::ServerName;
 
@@ -152,6 +153,8 @@ impl Listener {
         let tasks = TaskTracker::new();
         let graceful = GracefulShutdown::new();
         let mut server = auto::Builder::new(TokioExecutor::new());
+        // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does
+        // not read.
         server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
         let server = Arc::new(server);
@@ -177,7 +180,7 @@ impl Listener {
             let server = Arc::clone(&server);
             let watcher = graceful.watcher();
             tasks.spawn(async move {
-                let connection = server.serve_connection(TokioIo::new(io), service);
+                let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "a connection ended early");
                 }

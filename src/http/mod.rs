@@ -13,6 +13,7 @@ mod guard;
 mod listen;
 mod render;
 mod route;
+mod stall;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -45,6 +45,9 @@ const RESERVED: usize = 32;
 /// Bytes that wait for one reader, above which progress and logs are let go.
 const BYTES_MAX: usize = 4 << 20;
 
+/// Bytes that wait for one reader, above which it is taken for one that does not read at all.
+const NEEDED_BYTES_MAX: usize = 64 << 20;
+
 /// Makes the two ends, with room for this many events.
 pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
     let (sender, receiver) = mpsc::channel(events_max);
@@ -72,9 +75,12 @@ impl Farewell {
 impl Outlet for Post {
     fn offer(&self, event: Event, weight: Weight) -> Offer {
         let bytes = size(&event);
-        let full = self.events.capacity() <= RESERVED
-            || self.waiting.load(Ordering::Relaxed) + bytes > BYTES_MAX;
-        if weight == Weight::Droppable && full {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let full = match weight {
+            Weight::Droppable => self.events.capacity() <= RESERVED || waiting + bytes > BYTES_MAX,
+            Weight::Needed => waiting > NEEDED_BYTES_MAX,
+        };
+        if full {
             return if self.events.is_closed() { Offer::Gone } else { Offer::Full };
         }
         match self.events.try_send(event) {
@@ -85,6 +91,10 @@ impl Outlet for Post {
             Err(mpsc::error::TrySendError::Full(_)) => Offer::Full,
             Err(mpsc::error::TrySendError::Closed(_)) => Offer::Gone,
         }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.events.is_closed()
     }
 }
 
@@ -106,8 +116,12 @@ impl Replies {
             self.waiting.fetch_sub(size(event), Ordering::Relaxed);
             match event {
                 Event::Stream { first, .. } => self.kept |= first.is_some(),
-                Event::Answer { .. } | Event::Refuse { .. } => self.answered += 1,
-                Event::Message { .. } => {}
+                Event::Answer { id, .. } => {
+                    self.kept |= id.is_some();
+                    self.answered += 1;
+                }
+                Event::Refuse { .. } => self.answered += 1,
+                Event::Message { id, .. } => self.kept |= id.is_some(),
             }
         }
         polled
@@ -180,6 +194,14 @@ mod tests {
         assert_eq!(post.offer(message(1), Weight::Droppable), Offer::Taken);
     }
 
+    #[test]
+    fn a_reader_that_takes_nothing_is_given_up() {
+        let (post, _replies) = channel(EVENTS_MAX);
+        let answer = || Event::Answer { id: None, text: vec![b'x'; 16 << 20].into(), ok: true };
+        let taken = (0..10).filter(|_| post.offer(answer(), Weight::Needed) == Offer::Taken);
+        assert_eq!(taken.count(), 5, "one more than fits, however long it is");
+    }
+
     #[tokio::test]
     async fn goodbye_is_said_unless_a_plain_answer_was_handed_over() {
         let (link, mut inbox) = Link::new(ServerName::new("s").unwrap());
@@ -209,5 +231,9 @@ mod tests {
         assert_eq!(said(vec![], 0), Some(false));
         assert_eq!(said(vec![stream.clone(), answer()], 2), Some(true));
         assert_eq!(said(vec![stream, answer()], 1), Some(false));
+        // A stream that was taken up again does not begin with an id, but its events have theirs.
+        let resumed = Event::Stream { first: None, prime: false };
+        let kept = Event::Answer { id: Some(first), text: Bytes::from_static(b"{}"), ok: true };
+        assert_eq!(said(vec![resumed, kept], 2), Some(true));
     }
 }

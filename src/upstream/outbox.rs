@@ -15,7 +15,7 @@ pub(super) struct Outbox {
     owes_break: bool,
 }
 
-/// Bytes above which no more orders are taken until the child has read some.
+/// Bytes above which no more requests are sent until the child has read some.
 const BUDGET: usize = 8 << 20;
 
 /// Pieces handed to the kernel at once: messages and their line breaks.
@@ -33,9 +33,9 @@ impl Outbox {
         self.messages.is_empty()
     }
 
-    /// Whether requests of clients may be added. Cancels and answers always may: a tenth of the budget is theirs.
-    pub(super) fn has_room(&self) -> bool {
-        self.bytes < BUDGET - BUDGET / 10
+    /// Bytes of requests that may be added. Cancels and answers always may: a tenth of the budget is theirs.
+    pub(super) fn room(&self) -> usize {
+        (BUDGET - BUDGET / 10).saturating_sub(self.bytes)
     }
 
     pub(super) fn clear(&mut self) {
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn a_full_outbox_takes_no_more_requests() {
         let mut outbox = Outbox::default();
-        assert!(outbox.has_room());
+        assert!(outbox.room() > BUDGET / 2);
         outbox.push(Bytes::from(vec![b'x'; BUDGET]));
-        assert!(!outbox.has_room());
+        assert_eq!(outbox.room(), 0);
     }
 }

@@ -75,12 +75,34 @@ impl<'a> Params<'a> {
     pub fn meta(&self) -> Meta<'a> {
         view(self.meta.map(RawValue::get))
     }
+
+    /// The view of an object and of its `_meta`. `None` if a member that some rule looks at stands twice: whoever reads it after
+    /// us might take the other one.
+    pub fn unambiguous(payload: Option<&'a str>) -> Option<(Self, Meta<'a>)> {
+        let params: Self = try_view(payload)?;
+        let meta = try_view(params.meta.map(RawValue::get))?;
+        Some((params, meta))
+    }
+}
+
+impl<'a> Meta<'a> {
+    /// The token under which progress is wanted; other values than strings and numbers are none.
+    pub fn token(&self) -> Option<&'a RawValue> {
+        self.progress_token
+            .filter(|raw| matches!(raw.get().as_bytes()[0], b'"' | b'-' | b'0'..=b'9'))
+    }
 }
 
 fn view<'a, T: Deserialize<'a> + Default>(text: Option<&'a str>) -> T {
-    text.filter(|text| text.starts_with('{'))
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
+    try_view(text).unwrap_or_default()
+}
+
+/// Nothing is seen in what is no object; `None` if an object cannot be read.
+fn try_view<'a, T: Deserialize<'a> + Default>(text: Option<&'a str>) -> Option<T> {
+    match text.filter(|text| text.starts_with('{')) {
+        Some(text) => serde_json::from_str(text).ok(),
+        None => Some(T::default()),
+    }
 }
 
 // === impl Implementation ===
@@ -190,6 +212,30 @@ mod tests {
         assert!(Params::of(Some("[1]")).name.is_none());
         assert!(Params::of(None).meta().progress_token.is_none());
         assert_eq!(Params::of(Some(r#"{"uri":null}"#)).uri.unwrap().get(), "null");
+    }
+
+    #[test]
+    fn what_stands_twice_is_ambiguous_where_a_rule_looks_at_it() {
+        for (text, clear) in [
+            (r#"{"name":"x","_meta":{"progressToken":1}}"#, true),
+            (r#"{"arguments":1,"arguments":2,"_meta":{"x":1,"x":2}}"#, true),
+            ("[1]", true),
+            (r#"{"name":"x","n\u0061me":"y"}"#, false),
+            (r#"{"_meta":{"progressToken":1,"progressToken":2}}"#, false),
+        ] {
+            assert_eq!(Params::unambiguous(Some(text)).is_some(), clear, "{text}");
+        }
+        assert!(Params::unambiguous(None).is_some());
+    }
+
+    #[test]
+    fn only_strings_and_numbers_are_tokens() {
+        for (token, is_one) in
+            [("1", true), ("\"a\"", true), ("-1", true), ("null", false), ("[1]", false)]
+        {
+            let text = format!(r#"{{"_meta":{{"progressToken":{token}}}}}"#);
+            assert_eq!(Params::of(Some(&text)).meta().token().is_some(), is_one, "{token}");
+        }
     }
 
     #[test]

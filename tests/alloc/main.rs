@@ -94,6 +94,10 @@ impl Outlet for Letters {
         self.0.borrow_mut().push(event);
         Offer::Taken
     }
+
+    fn is_gone(&self) -> bool {
+        false
+    }
 }
 
 // === impl Bench ===

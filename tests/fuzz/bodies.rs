@@ -13,6 +13,9 @@ use stdiod::wire::meta::{Members, Params};
 use stdiod::wire::overlong::overlong_id;
 use stdiod::wire::sse::{self, Decoder, SseEvent};
 
+#[path = "switchboard/mod.rs"]
+mod operations;
+
 /// Messages: whatever is accepted is JSON on one line, its leaves lie where they are said to lie, and a splice
 /// changes those alone.
 pub(crate) fn frame(input: &[u8]) {
@@ -147,4 +150,9 @@ pub(crate) fn headers(input: &[u8]) {
         let leaf: Value = serde_json::from_str(leaf).unwrap_or_default();
         assert!(!leaf.is_object() && !leaf.is_array(), "only plain leaves agree");
     }
+}
+
+/// Switchboards: whatever clients, the child and time do, what it promises holds.
+pub(crate) fn switchboard(input: &[u8]) {
+    operations::run(input);
 }

@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
@@ -37,4 +41,22 @@ fn the_corpus_of_events_is_read_soundly() {
 #[test]
 fn the_corpus_of_header_values_is_read_soundly() {
     replay("headers", bodies::headers);
+}
+
+#[test]
+fn the_corpus_of_operations_keeps_every_promise() {
+    replay("switchboard", bodies::switchboard);
+}
+
+proptest! {
+    // Fixed, so that every run is the same run; more cases go further with `PROPTEST_CASES`.
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(4711), ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_operations_keeps_every_promise(
+        kind in 0u8..8,
+        ops in vec(any::<[u8; 4]>(), 0..200),
+    ) {
+        bodies::switchboard(&[&[kind], ops.as_flattened()].concat());
+    }
 }

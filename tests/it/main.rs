@@ -5,5 +5,7 @@ mod config;
 mod corpora;
 mod demo;
 mod demo_process;
+mod real;
+mod support;
 mod tidy;
 mod units;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Child, Switchboard, Tenancy};
 use crate::bridge::ask::{self, Ask};
-use crate::bridge::call::{Path, Stage};
+use crate::bridge::call::{Call, Hearing, Stage};
 use crate::bridge::lane;
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::refusal::Refusal;
@@ -35,14 +35,25 @@ impl<R: Outlet> Switchboard<R> {
         let at = frame.id_span().expect("requests have ids");
         let text = frame.splice(&[Patch { at, with: id.as_str().as_bytes() }]);
 
-        let call = self.likely_cause(front);
-        let on_call = call.filter(|c| self.tell_call(*c, &text, Weight::Needed, turn));
-        let told = on_call.is_some() || self.tell_front(front, &text, Weight::Needed, turn);
+        let cause = self.likely_cause(front);
+        let on_call = |board: &mut Self, least: Hearing, turn: &mut Turn| {
+            cause.is_some_and(|(hearing, call)| {
+                hearing == least && board.tell_call(call, &text, Weight::Needed, turn)
+            })
+        };
+        // Better on a stream that is read now than on one whose reader may come back.
+        let mut is_on_call = on_call(self, Hearing::Near, turn);
+        let mut told = is_on_call || self.tell_front(front, &text, Weight::Needed, turn);
+        if !told {
+            is_on_call = on_call(self, Hearing::Away, turn);
+            told = is_on_call;
+        }
         if !told {
             self.timers.set(turn.now + self.limits.push_wait, Due::Ask(serial));
         }
         let unsent = (!told).then_some(text);
-        self.asks.insert(serial, Ask { front, child_id, call, unsent });
+        let cause = cause.map(|(_, call)| call);
+        self.asks.insert(serial, Ask { front, child_id, cause, on_call: is_on_call, unsent });
     }
 
     /// The one client of this child, if it can be asked this.
@@ -68,17 +79,12 @@ impl<R: Outlet> Switchboard<R> {
         Ok(*front)
     }
 
-    /// The latest call that may ask and can be asked on.
-    fn likely_cause(&self, front: FrontId) -> Option<CallId> {
+    /// Of the calls that may ask, the latest of those that can best be asked on.
+    fn likely_cause(&self, front: FrontId) -> Option<(Hearing, CallId)> {
         self.calls
             .iter()
-            .filter(|(_, call)| {
-                call.state == Stage::Flying
-                    && call.front() == Some(front)
-                    && call.method.may_ask()
-                    && (call.can_stream() || matches!(call.path, Path::Standing))
-            })
-            .map(|(id, _)| *id)
+            .filter(|(_, call)| call.front() == Some(front) && may_ask(call))
+            .map(|(id, call)| (call.hearing(), *id))
             .max()
     }
 
@@ -141,8 +147,8 @@ impl<R: Outlet> Switchboard<R> {
             id.as_str()
         )
         .into();
-        let on_call =
-            ask.call.is_some_and(|call| self.tell_call(call, &text, Weight::Droppable, turn));
+        let call = ask.cause.filter(|_| ask.on_call);
+        let on_call = call.is_some_and(|call| self.tell_call(call, &text, Weight::Droppable, turn));
         if !on_call && !self.tell_front(ask.front, &text, Weight::Droppable, turn) {
             turn.dropped(Dropped::Unheard);
         }
@@ -166,18 +172,14 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// When the last call that may ask has been answered, questions put on such calls have lost their cause; they are
-    /// answered here so that none is held for a client that forgot it.
+    /// When the last call that may ask has ended, questions that came from such calls have lost their cause; they are answered
+    /// here so that none is held for a client that forgot it.
     pub(super) fn release_asks(&mut self, turn: &mut Turn) {
-        if self.asks.is_empty() || self.calls.values().any(|call| call.method.may_ask()) {
+        if self.asks.is_empty() || self.calls.values().any(may_ask) {
             return;
         }
-        let caused: Vec<u64> = self
-            .asks
-            .iter()
-            .filter(|(_, ask)| ask.call.is_some())
-            .map(|(serial, _)| *serial)
-            .collect();
+        let caused = self.asks.iter().filter(|(_, ask)| ask.cause.is_some());
+        let caused: Vec<u64> = caused.map(|(serial, _)| *serial).collect();
         for serial in caused {
             let Some(ask) = self.asks.remove(&serial) else { continue };
             let why = "the call this question belonged to has ended";
@@ -185,4 +187,9 @@ impl<R: Outlet> Switchboard<R> {
             self.take_back(serial, &ask, turn);
         }
     }
+}
+
+/// Whether the child may be asking because of this call.
+fn may_ask<R>(call: &Call<R>) -> bool {
+    call.state == Stage::Flying && call.method.may_ask()
 }

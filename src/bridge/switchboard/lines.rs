@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Child, Switchboard};
-use crate::bridge::call::{Call, Stage};
+use crate::bridge::call::Call;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
@@ -27,22 +27,19 @@ impl<R: Outlet> Switchboard<R> {
             }
             Kind::Notification => turn.dropped(Dropped::Unheard),
         }
+        self.bury(turn);
     }
 
     fn response(&mut self, frame: &Frame, turn: &mut Turn) {
         match frame.id_number().and_then(|number| UpstreamId(number).read()) {
-            Some(Numbered::Call { call: id, repeated }) => match self.calls.get(&id) {
-                Some(call) if call.state == Stage::Flying && call.repeated == repeated => {
-                    let text = self.for_client(call, frame);
-                    let outcome = outcome(frame);
-                    self.settle(id, &text, outcome, turn);
-                    self.release_asks(turn);
-                    self.pump(turn);
-                }
-                _ => turn.dropped(Dropped::StrayAnswer),
-            },
+            Some(Numbered::Call { call: id, repeated }) if self.is_flying(id, repeated) => {
+                let Some(call) = self.calls.get(&id) else { return };
+                let text = self.for_client(call, frame);
+                self.settle(id, &text, outcome(frame), turn);
+                self.pump(turn);
+            }
+            Some(Numbered::Call { .. }) | None => turn.dropped(Dropped::StrayAnswer),
             Some(Numbered::Own(serial)) => self.own_answer(serial, frame, turn),
-            None => turn.dropped(Dropped::StrayAnswer),
         }
     }
 

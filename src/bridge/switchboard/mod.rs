@@ -62,6 +62,8 @@ pub struct Limits {
     pub orphan_ttl: Duration,
     /// Questions of the child open at once.
     pub asks_max: usize,
+    /// Resources subscribed to at once, by all sessions together.
+    pub subscriptions_max: usize,
     pub log: Bounds,
     pub tools: ToolPolicy,
 }
@@ -98,6 +100,8 @@ pub struct Switchboard<R> {
     /// Calls that wait for the child or behind `concurrency`, in order.
     waiting: VecDeque<CallId>,
     flying: usize,
+    /// Bytes that may be sent to the child before it has to read some; calls wait for them.
+    room: usize,
     /// Ordered, so that of several calls the latest is found and walks are the same every time.
     asks: BTreeMap<u64, Ask>,
     asks_made: u64,
@@ -108,6 +112,10 @@ pub struct Switchboard<R> {
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
     readers: HashMap<CallId, Reader>,
+    /// The last fronts that were closed without being open.
+    closed_early: VecDeque<FrontId>,
+    /// Fronts whose only stream broke in this turn; they are closed at its end.
+    ended: Vec<FrontId>,
     timers: Timers,
     sweeping: bool,
     /// Makes stream ids differ from those of an earlier process.
@@ -150,6 +158,7 @@ impl Limits {
             commit_after: Duration::from_secs(5),
             orphan_ttl: Duration::from_secs(300),
             asks_max: 1024,
+            subscriptions_max: 4096,
             log: Bounds::default(),
             tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
         }
@@ -162,6 +171,9 @@ impl<R: Outlet> Switchboard<R> {
     /// How often kept events and abandoned calls are looked through.
     const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
+    /// Closings that are remembered for orders they overtook.
+    const CLOSED_EARLY_MAX: usize = 64;
+
     /// A switchboard without a child. `stream_base` is a number that no earlier process has used, such as the time.
     pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64) -> Self {
         Self {
@@ -172,6 +184,7 @@ impl<R: Outlet> Switchboard<R> {
             calls: HashMap::new(),
             waiting: VecDeque::new(),
             flying: 0,
+            room: usize::MAX,
             asks: BTreeMap::new(),
             asks_made: 0,
             topics: Topics::default(),
@@ -179,6 +192,8 @@ impl<R: Outlet> Switchboard<R> {
             child_level: None,
             own_requests: 0,
             readers: HashMap::new(),
+            closed_early: VecDeque::new(),
+            ended: Vec::new(),
             timers: Timers::default(),
             sweeping: false,
             stream_base,
@@ -200,6 +215,19 @@ impl<R: Outlet> Switchboard<R> {
 
     pub fn asks(&self) -> usize {
         self.asks.len()
+    }
+
+    /// Whether nothing is kept of anybody.
+    pub fn is_empty_handed(&self) -> bool {
+        self.fronts.is_empty()
+            && self.calls.is_empty()
+            && self.waiting.is_empty()
+            && self.flying == 0
+            && self.asks.is_empty()
+            && self.topics.len() == 0
+            && self.principals.is_empty()
+            && self.readers.is_empty()
+            && self.ended.is_empty()
     }
 
     pub fn abilities(&self) -> Option<&Abilities> {
@@ -235,6 +263,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Sweep => self.sweep(turn.now),
             }
         }
+        self.bury(turn);
     }
 
     fn matters(calls: &HashMap<CallId, Call<R>>, asks: &BTreeMap<u64, Ask>, due: Due) -> bool {
@@ -267,7 +296,10 @@ impl<R: Outlet> Switchboard<R> {
             }
             self.announce_all(lists, turn);
         }
+        self.welcome(turn);
         self.pump(turn);
+        self.give_time(self.limits.request_timeout, turn.now);
+        self.bury(turn);
     }
 
     /// Waiting has become pointless: whoever waits for the child is told why, and so is everybody who comes before it is
@@ -275,8 +307,21 @@ impl<R: Outlet> Switchboard<R> {
     pub fn give_up(&mut self, why: &Arc<str>, turn: &mut Turn) {
         let Child::Absent { hopeless, .. } = &mut self.child else { return };
         *hopeless = Some(Arc::clone(why));
-        for call in std::mem::take(&mut self.waiting) {
+        // Without a child none is flying.
+        let mut all: Vec<CallId> = self.calls.keys().copied().collect();
+        all.sort_unstable();
+        self.waiting.clear();
+        for call in all {
             self.refuse(call, self.no_child(why), turn);
+        }
+        self.bury(turn);
+    }
+
+    /// Says how many bytes may be sent to the child now. While it reads too slowly calls wait here, where they can be cancelled
+    /// and come to their deadline, and everything that needs no child goes on.
+    pub fn allow(&mut self, room: usize, turn: &mut Turn) {
+        if std::mem::replace(&mut self.room, room) == 0 && room > 0 {
+            self.pump(turn);
         }
     }
 
@@ -301,9 +346,8 @@ impl<R: Outlet> Switchboard<R> {
         let mut left = false;
         for front in self.fronts.values_mut() {
             let Some(log) = &mut front.log else { continue };
-            if log.sweep(now, &self.limits.log) {
-                left = true;
-            } else {
+            left |= log.sweep(now, &self.limits.log);
+            if log.is_empty() {
                 front.log = None;
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Child, Switchboard, Tenancy};
-use crate::bridge::call::{Path, Stage};
+use crate::bridge::call::Stage;
 use crate::bridge::front::Level;
 use crate::bridge::greeting::Lists;
 use crate::bridge::outlet::{Outlet, Weight};
@@ -61,11 +61,8 @@ impl<R: Outlet> Switchboard<R> {
             return turn.dropped(Dropped::StrayProgress);
         };
         call.progress = value;
-        // An orphan's deadline is not moved: nobody is waiting any more.
-        if !matches!(call.path, Path::Own { outlet: None, open: false, .. }) {
-            let longest = call.started + limits.request_timeout_max;
-            call.deadline = (turn.now + limits.request_timeout).min(longest);
-        }
+        let longest = call.started + limits.request_timeout_max;
+        call.deadline = (turn.now + limits.request_timeout).min(longest).max(call.deadline);
         let at = meta::place(params.progress_token.expect("it named the call"), frame.text());
         let text = frame.splice(&[Patch { at, with: token.as_str().as_bytes() }]);
         self.tell_call_or_front(id, &text, turn);
@@ -132,9 +129,11 @@ impl<R: Outlet> Switchboard<R> {
 
     /// The call the child is working on, if it is one.
     fn only_call(&self) -> Option<(CallId, Option<FrontId>)> {
-        let mut flying = self.calls.iter().filter(|(_, call)| call.state == Stage::Flying);
-        let (id, call) = flying.next()?;
-        flying.next().is_none().then(|| (*id, call.front()))
+        if self.flying != 1 {
+            return None;
+        }
+        let (id, call) = self.calls.iter().find(|(_, call)| call.state == Stage::Flying)?;
+        Some((*id, call.front()))
     }
 
     fn updated(&mut self, uri: &str, text: &Bytes, turn: &mut Turn) {

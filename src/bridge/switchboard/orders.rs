@@ -30,14 +30,18 @@ impl<R: Outlet> Switchboard<R> {
                 self.listen(call, front, outlet, vanish, turn);
             }
             Order::Attach { call, front, after, outlet } => {
-                self.attach(call, front, after, outlet);
+                self.attach(call, front, after, outlet, turn);
             }
             Order::Goodbye { call, finished } => self.goodbye(call, finished, turn),
             Order::Close { front } => self.close(front, turn),
         }
+        self.bury(turn);
     }
 
     fn open(&mut self, id: FrontId, card: FrontCard) {
+        if self.fronts.contains_key(&id) || self.closed_early.contains(&id) {
+            return;
+        }
         *self.principals.entry(card.principal.clone()).or_default() += 1;
         self.fronts.insert(id, Front::new(card));
     }
@@ -51,18 +55,23 @@ impl<R: Outlet> Switchboard<R> {
         turn: &mut Turn,
     ) {
         let Some(client_id) = request.id() else { return };
-        if let Caller::Front(front) = &caller {
-            let twice = self.fronts.get(front).map(|front| front.call_of(&client_id).is_some());
-            let why = match twice {
-                Some(false) => None,
-                Some(true) => Some(Refusal::DuplicateId),
-                None => Some(Refusal::SessionGone),
-            };
-            if let Some(why) = why {
-                let front = *front;
+        let front = match &caller {
+            Caller::Front(front) => Some(*front),
+            Caller::Implicit(_) => None,
+        };
+        let why = match front.map(|front| self.fronts.get(&front)) {
+            Some(None) => Some(Refusal::SessionGone),
+            Some(Some(front)) => front.call_of(&client_id).map(|_| Refusal::DuplicateId),
+            None => None,
+        };
+        let (params, meta) = match (why, Params::unambiguous(request.payload())) {
+            (None, Some(seen)) => seen,
+            (why, _) => {
+                let twice = "a member that says what is wanted stands twice in params";
+                let why = why.unwrap_or(Refusal::BadParams(twice));
                 return self.turn_away(front, reach, &client_id, why, turn);
             }
-        }
+        };
         let absent = matches!(self.child, Child::Absent { .. });
         let wait = if absent { self.limits.start_wait } else { self.limits.request_timeout };
         let path = match reach {
@@ -75,13 +84,11 @@ impl<R: Outlet> Switchboard<R> {
                 reader: id,
             },
         };
-        let params = Params::of(request.payload());
-        let token = params.meta().progress_token;
         let call = Call {
             client_id: client_id.clone(),
             method: request.method(),
             token: None,
-            token_at: token.map(|raw| meta::place(raw, request.text())),
+            token_at: meta.token().map(|raw| meta::place(raw, request.text())),
             wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
@@ -90,6 +97,7 @@ impl<R: Outlet> Switchboard<R> {
             repeated: false,
             started: turn.now,
             deadline: turn.now + wait,
+            vanished: None,
             progress: f64::NEG_INFINITY,
             caller,
         };
@@ -101,8 +109,13 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
         }
         let method = call.method;
+        let is_gone =
+            matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         self.calls.insert(id, call);
         self.waiting.push_back(id);
+        if is_gone {
+            self.goodbye(id, false, turn);
+        }
 
         // Some requests are the bridge's own to answer, child or no child.
         match (method.as_request(), &self.child) {
@@ -114,14 +127,29 @@ impl<R: Outlet> Switchboard<R> {
                 let refusal = self.no_child(why);
                 self.refuse(id, refusal, turn);
             }
+            // A newcomer is not made to wait for the calls of others.
+            (RequestRoute::Initialize, Child::Ready { .. }) => {
+                self.waiting.retain(|waiting| *waiting != id);
+                self.initialize(id, turn);
+            }
             _ => self.pump(turn),
+        }
+    }
+
+    /// Answers the handshakes that waited for a child.
+    pub(super) fn welcome(&mut self, turn: &mut Turn) {
+        let is_one =
+            |id: &CallId| self.calls.get(id).is_some_and(|call| call.method == Method::Initialize);
+        let newcomers: Vec<CallId> = self.waiting.iter().copied().filter(is_one).collect();
+        for id in newcomers {
+            self.initialize(id, turn);
         }
     }
 
     /// Says no to a request before it became a call.
     fn turn_away(
         &mut self,
-        front: FrontId,
+        front: Option<FrontId>,
         reach: Reach<R>,
         id: &RawId,
         why: Refusal,
@@ -133,7 +161,9 @@ impl<R: Outlet> Switchboard<R> {
             }
             Reach::Standing => {
                 let text = why.fault().answer(Some(id));
-                self.tell_front(front, &text, Weight::Needed, turn);
+                if let Some(front) = front {
+                    self.tell_front(front, &text, Weight::Needed, turn);
+                }
             }
         }
     }
@@ -141,6 +171,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Sends what may be sent of the calls that wait, in order.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
         while matches!(self.child, Child::Ready { .. })
+            && self.room > 0
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
         {
             let Some(id) = self.waiting.pop_front() else { return };
@@ -164,10 +195,7 @@ impl<R: Outlet> Switchboard<R> {
             RequestRoute::Subscribe => return self.join(id, &params(), turn),
             RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
             RequestRoute::CallTool if !self.limits.tools.is_open() => {
-                let params = params();
-                let tool = params.name.and_then(|raw| meta::string(raw.get())).unwrap_or_default();
-                if !self.limits.tools.allows(&tool) {
-                    let refusal = Refusal::ToolNotAllowed(tool.as_ref().into());
+                if let Some(refusal) = self.hidden(&params()) {
                     return self.refuse(id, refusal, turn);
                 }
             }
@@ -179,6 +207,7 @@ impl<R: Outlet> Switchboard<R> {
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.state = Stage::Flying;
+        call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
         self.flying += 1;
         let mut digits = [0; 20];
         let digits = UpstreamId::call(id, call.repeated).digits(&mut digits);
@@ -188,13 +217,27 @@ impl<R: Outlet> Switchboard<R> {
             let at = request.payload_span().expect("the task stood in it");
             let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
             let request = Frame::skim(text).expect("a member was taken out of a sound message");
-            let token = Params::of(request.payload()).meta().progress_token;
+            let token = Params::of(request.payload()).meta().token();
             let token = token.map(|raw| meta::place(raw, request.text()));
-            call.token = token.map(|at| RawId::new(request.slice(at)));
-            return turn.send(number_it(&request, token, digits));
+            let text = number_it(&request, token, digits);
+            return self.send_request(text, turn);
         }
-        call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
-        turn.send(number_it(&request, call.token_at, digits));
+        let text = number_it(&request, call.token_at, digits);
+        self.send_request(text, turn);
+    }
+
+    /// Sends a request and counts it against what the child still takes.
+    fn send_request(&mut self, text: Bytes, turn: &mut Turn) {
+        self.room = self.room.saturating_sub(text.len());
+        turn.send(text);
+    }
+
+    /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
+    fn hidden(&self, params: &Params<'_>) -> Option<Refusal> {
+        let Some(tool) = params.name.and_then(|raw| meta::string(raw.get())) else {
+            return Some(Refusal::BadParams("\"name\" must be a string"));
+        };
+        (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
     }
 
     fn initialize(&mut self, id: CallId, turn: &mut Turn) {
@@ -238,6 +281,9 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn notified(&mut self, front: FrontId, note: &Frame, turn: &mut Turn) {
+        if !self.fronts.contains_key(&front) {
+            return turn.dropped(Dropped::Unwanted);
+        }
         match note.method().as_note() {
             NoteRoute::Cancel => {
                 let id = Params::of(note.payload()).request_id.map(|raw| RawId::new(raw.get()));
@@ -253,7 +299,8 @@ impl<R: Outlet> Switchboard<R> {
             }
             NoteRoute::Initialized => self.initialized(turn),
             NoteRoute::Forward => {
-                if self.tenancy == Tenancy::Shared || matches!(self.child, Child::Absent { .. }) {
+                let absent = matches!(self.child, Child::Absent { .. });
+                if self.tenancy == Tenancy::Shared || absent || self.room == 0 {
                     return turn.dropped(Dropped::Unwanted);
                 }
                 self.initialized(turn);

@@ -1,98 +1,105 @@
 //! How calls end: answered, refused, cancelled, too late, or lost with their child. Each exactly once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::telling::{abandon, keep, next_event};
 use super::{Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Caller, Path, Stage};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::turn::{Note, Outcome, Settled, Turn};
+use crate::bridge::timers::Due;
+use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, Numbered, UpstreamId};
+use crate::wire::id::{CallId, EventId, Numbered, UpstreamId};
 use crate::wire::version::Version;
 
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
     pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
-        let Some(mut call) = self.forget(id) else { return };
-        self.note(&mut call, text.len(), outcome, turn);
-        let front_id = call.front();
+        let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
+        let front = call.front();
         match call.path {
             Path::Standing => {
-                if let Some(front) = front_id {
+                if let Some(front) = front {
                     self.tell_front(front, text, Weight::Needed, turn);
                 }
             }
             Path::Own { outlet, open, stream, reader, .. } => {
-                let mut front = front_id.and_then(|front| self.fronts.get_mut(&front));
-                let event = match front.as_deref() {
-                    Some(front) if open => next_event(front, stream),
-                    _ => None,
-                };
-                let ok = outcome == Outcome::Result;
-                let offer = outlet.map_or(Offer::Gone, |outlet| {
-                    let answer = Event::Answer { id: event, text: text.clone(), ok };
-                    outlet.offer(answer, Weight::Needed)
-                });
-                let (Some(front), Some(_), Some(front_id)) = (front.as_mut(), event, front_id)
-                else {
-                    return;
-                };
+                let by = front.filter(|_| open).map(|front| Reader { front, stream });
                 // Kept until its reader says that it has all of it.
-                keep(front, stream, text, &self.limits.log);
-                if let Some(log) = &mut front.log {
-                    log.complete(stream);
-                }
-                if offer == Offer::Taken {
-                    self.readers.insert(reader, Reader { front: front_id, stream });
-                } else {
-                    abandon(front, stream, turn.now);
-                    self.sweep_later(turn.now);
+                let kept = by.and_then(|by| Some((by, self.keep_answer(by, text)?)));
+                let offer = outlet.map_or(Offer::Gone, |outlet| {
+                    let (id, text) = (kept.map(|(_, id)| id), text.clone());
+                    let ok = outcome == Outcome::Result;
+                    outlet.offer(Event::Answer { id, text, ok }, Weight::Needed)
+                });
+                self.readers.remove(&reader);
+                match kept {
+                    Some((by, _)) if offer == Offer::Taken => {
+                        self.readers.insert(reader, by);
+                    }
+                    Some((by, _)) => self.abandon(by.front, by.stream, turn.now),
+                    None => {}
                 }
             }
         }
+        self.release_asks(turn);
+    }
+
+    /// Keeps a response where its client may come back for it.
+    fn keep_answer(&mut self, by: Reader, text: &Bytes) -> Option<EventId> {
+        let log = self.fronts.get_mut(&by.front)?.log.as_mut()?;
+        let id = log.push(by.stream, text, &self.limits.log)?;
+        log.complete(by.stream);
+        Some(id)
     }
 
     /// Settles a call with the bridge's own no. A call that has said nothing yet may still choose its HTTP status.
     pub(super) fn refuse(&mut self, id: CallId, why: Refusal, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let text = why.fault().answer(Some(&call.client_id));
-        let cancelled = matches!(why, Refusal::Cancelled);
-        let outcome = if cancelled { Outcome::Cancelled } else { Outcome::Refused };
-        if let Path::Own { outlet: Some(outlet), open: false, .. } = &call.path
-            && !cancelled
-        {
-            let id_text = Some(call.client_id.clone());
-            let _ = outlet.offer(Event::Refuse { why, id: id_text }, Weight::Needed);
-            if let Some(mut call) = self.forget(id) {
-                self.note(&mut call, text.len(), outcome, turn);
-            }
-            return;
+        if matches!(why, Refusal::Cancelled) {
+            return self.settle(id, &text, Outcome::Cancelled, turn);
         }
-        self.settle(id, &text, outcome, turn);
+        let Path::Own { outlet: Some(outlet), open: false, .. } = &call.path else {
+            return self.settle(id, &text, Outcome::Refused, turn);
+        };
+        let refusal = Event::Refuse { why, id: Some(call.client_id.clone()) };
+        let _ = outlet.offer(refusal, Weight::Needed);
+        self.forget(id, text.len(), Outcome::Refused, turn);
+        self.release_asks(turn);
     }
 
     /// Ends a call on its client's wish; the child is told if it has heard of it.
     pub(super) fn cancel(&mut self, id: CallId, turn: &mut Turn) {
+        self.end(id, turn);
+        self.pump(turn);
+    }
+
+    /// Cancels a call and leaves its place free.
+    pub(super) fn end(&mut self, id: CallId, turn: &mut Turn) {
         self.tell_child_to_cancel(id, "cancelled by the client", turn);
         self.refuse(id, Refusal::Cancelled, turn);
-        self.pump(turn);
     }
 
     /// A call has reached its deadline, unless that has moved since.
     pub(super) fn late(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
+        let ends = call.ends(self.limits.orphan_ttl);
+        if ends > turn.now {
+            return self.timers.set(ends, Due::Deadline(id));
+        }
         if call.deadline > turn.now {
-            let due = crate::bridge::timers::Due::Deadline(id);
-            return self.timers.set(call.deadline, due);
+            self.tell_child_to_cancel(id, "its client is gone", turn);
+            self.refuse(id, Refusal::Cancelled, turn);
+            return self.pump(turn);
         }
         let waited = turn.now.duration_since(call.started);
-        if call.state == Stage::Waiting && matches!(self.child, Child::Absent { .. }) {
-            let why = format!("it is still starting after {} s (start_wait)", waited.as_secs());
+        if matches!(self.child, Child::Absent { .. }) {
+            let limit = self.limits.start_wait.as_secs();
+            let why = format!("it is still starting after {limit} s (start_wait)");
             let refusal = self.no_child(&why.into());
             return self.refuse(id, refusal, turn);
         }
@@ -105,7 +112,8 @@ impl<R: Outlet> Switchboard<R> {
     /// The process is gone, or is about to be and says nothing more. Reads that are safe to repeat wait for its successor,
     /// everything else is answered now.
     pub fn gone(&mut self, why: &Arc<str>, turn: &mut Turn) {
-        if matches!(self.child, Child::Ready { .. }) {
+        let was_ready = matches!(self.child, Child::Ready { .. });
+        if was_ready {
             self.child = Child::Absent { hopeless: None, before: true };
         }
         self.child_level = None;
@@ -120,16 +128,20 @@ impl<R: Outlet> Switchboard<R> {
             .collect();
         flying.sort_unstable();
         for id in flying.into_iter().rev() {
-            if self.wait_again(id, turn.now) {
+            if self.wait_again(id) {
                 continue;
             }
             let server = self.limits.server.clone();
             self.refuse(id, Refusal::ChildGone { server, why: Arc::clone(why) }, turn);
         }
+        if was_ready {
+            self.give_time(self.limits.start_wait, turn.now);
+        }
+        self.bury(turn);
     }
 
     /// Puts a repeatable call that nobody has heard of back to the head of the queue.
-    fn wait_again(&mut self, id: CallId, now: Instant) -> bool {
+    fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
         if call.repeated || call.request.is_none() || !silent {
@@ -137,11 +149,19 @@ impl<R: Outlet> Switchboard<R> {
         }
         call.repeated = true;
         call.state = Stage::Waiting;
-        call.deadline = now + self.limits.start_wait;
-        self.timers.set(call.deadline, crate::bridge::timers::Due::Deadline(id));
         self.flying -= 1;
         self.waiting.push_front(id);
         true
+    }
+
+    /// Whoever is not settled now waits so long for what is to come: a child, or a place at it.
+    pub(super) fn give_time(&mut self, time: Duration, now: Instant) {
+        for (id, call) in &mut self.calls {
+            if call.state != Stage::Flying {
+                call.deadline = (now + time).min(call.started + self.limits.request_timeout_max);
+                self.timers.set(call.deadline, Due::Deadline(*id));
+            }
+        }
     }
 
     pub(super) fn no_child(&self, why: &Arc<str>) -> Refusal {
@@ -162,17 +182,24 @@ impl<R: Outlet> Switchboard<R> {
         );
     }
 
-    /// Takes a call out of all tables.
-    fn forget(&mut self, id: CallId) -> Option<Call<R>> {
-        let call = self.calls.remove(&id)?;
+    /// Takes a call out of all tables and notes its end.
+    fn forget(
+        &mut self,
+        id: CallId,
+        bytes: usize,
+        outcome: Outcome,
+        turn: &mut Turn,
+    ) -> Option<Call<R>> {
+        let mut call = self.calls.remove(&id)?;
         match call.state {
             Stage::Flying => self.flying -= 1,
             Stage::Waiting => self.waiting.retain(|waiting| *waiting != id),
-            Stage::Joining => {}
+            Stage::Joining => self.topics.settled(id),
         }
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
         }
+        self.note(&mut call, bytes, outcome, turn);
         Some(call)
     }
 
@@ -195,12 +222,25 @@ impl<R: Outlet> Switchboard<R> {
 
     /// The child answered the request with this number, but what it said cannot be passed on.
     pub fn spoilt(&mut self, number: u64, why: Refusal, turn: &mut Turn) {
-        let Some(Numbered::Call { call, repeated }) = UpstreamId(number).read() else { return };
-        let flying = |c: &Call<R>| c.state == Stage::Flying && c.repeated == repeated;
-        if self.calls.get(&call).is_some_and(flying) {
-            self.refuse(call, why, turn);
-            self.pump(turn);
+        match UpstreamId(number).read() {
+            Some(Numbered::Call { call, repeated }) if self.is_flying(call, repeated) => {
+                self.refuse(call, why, turn);
+            }
+            Some(Numbered::Own(serial)) => {
+                for call in self.topics.decided(serial, false).unwrap_or_default().calls {
+                    self.refuse(call, why.clone(), turn);
+                }
+            }
+            Some(Numbered::Call { .. }) | None => turn.dropped(Dropped::StrayAnswer),
         }
+        self.pump(turn);
+        self.bury(turn);
+    }
+
+    /// Whether a call is at the child under this number, and not under its other one.
+    pub(super) fn is_flying(&self, id: CallId, repeated: bool) -> bool {
+        let call = self.calls.get(&id);
+        call.is_some_and(|call| call.state == Stage::Flying && call.repeated == repeated)
     }
 
     /// Settles everything: the slot is closed and no child will come.
@@ -213,6 +253,7 @@ impl<R: Outlet> Switchboard<R> {
         for front in self.fronts.values_mut() {
             front.standing.clear();
         }
+        self.bury(turn);
     }
 
     /// The request a call still has to send.

@@ -1,11 +1,12 @@
 //! Standing streams, streams taken up again, and goodbyes.
 
-use super::telling::{abandon, begin_stream, next_event};
+use super::telling::begin_stream;
 use super::{Reader, Switchboard};
 use crate::bridge::call::Path;
 use crate::bridge::front::{Front, Standing, Vanish};
-use crate::bridge::outlet::{Event, Outlet, Weight};
+use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
+use crate::bridge::stream_log::Replay;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Note, Turn};
 use crate::wire::id::{CallId, EventId, FrontId};
@@ -28,82 +29,91 @@ impl<R: Outlet> Switchboard<R> {
         };
         let resumable = Some(&mut *front).filter(|_| vanish == Vanish::Detach);
         let (first, prime) = begin_stream(resumable, stream, &self.limits.log);
-        let _ = outlet.offer(Event::Stream { first, prime }, Weight::Needed);
-        if front.standing.len() >= Front::<R>::STANDING_MAX {
-            let oldest = front.standing.remove(0);
-            abandon(front, oldest.stream, turn.now);
+        if outlet.offer(Event::Stream { first, prime }, Weight::Needed) != Offer::Taken {
+            self.abandon(id, stream, turn.now);
+            if vanish == Vanish::EndSession {
+                self.ended.push(id);
+            }
+            return;
         }
-        front.standing.push(Standing { stream, call, outlet, vanish });
-        self.readers.insert(call, Reader { front: id, stream });
+        self.stand(id, Standing { stream, call, outlet, vanish }, turn);
+    }
+
+    /// Adds a standing stream to those of its session, and tells on it what waited for one.
+    fn stand(&mut self, id: FrontId, standing: Standing<R>, turn: &mut Turn) {
+        let Some(front) = self.fronts.get_mut(&id) else { return };
+        if let Some(place) = front.standing.iter().position(|s| s.stream == standing.stream) {
+            let before = front.standing.remove(place);
+            self.readers.remove(&before.call);
+        }
+        self.readers.insert(standing.call, Reader { front: id, stream: standing.stream });
+        front.standing.push(standing);
         let unheard: Vec<Method> = front.unheard.take().collect();
+        if front.standing.len() > Front::<R>::STANDING_MAX {
+            let oldest = front.standing.remove(0);
+            self.readers.remove(&oldest.call);
+            self.abandon(id, oldest.stream, turn.now);
+        }
         for method in unheard {
             self.tell_front(id, &super::notices::bare_notice(method), Weight::Needed, turn);
         }
         self.ask_again(id, turn);
     }
 
-    pub(super) fn attach(&mut self, call: CallId, id: FrontId, after: EventId, outlet: R) {
+    pub(super) fn attach(
+        &mut self,
+        call: CallId,
+        id: FrontId,
+        after: EventId,
+        outlet: R,
+        turn: &mut Turn,
+    ) {
         let say_no = |outlet: &R, why| {
             let _ = outlet.offer(Event::Refuse { why, id: None }, Weight::Needed);
         };
+        let original = self.call_of(after.stream);
         let Some(front) = self.fronts.get_mut(&id) else {
             return say_no(&outlet, Refusal::SessionGone);
         };
         let Some(replay) = front.log.as_mut().and_then(|log| log.replay(after)) else {
             return say_no(&outlet, Refusal::EventGone);
         };
-        let _ = outlet.offer(Event::Stream { first: None, prime: false }, Weight::Needed);
-        let last = replay.events.len();
-        for (n, (id, text)) in replay.events.into_iter().enumerate() {
-            let id = Some(id);
-            let event = if replay.complete && n + 1 == last {
-                Event::Answer { id, text, ok: true }
-            } else {
-                Event::Message { id, text }
-            };
-            let _ = outlet.offer(event, Weight::Needed);
+        let stream = after.stream;
+        let is_complete = replay.complete;
+        if !is_read(&outlet, after, replay) {
+            // It has the beginning, and comes back for the rest.
+            return self.abandon(id, stream, turn.now);
         }
-        self.readers.insert(call, Reader { front: id, stream: after.stream });
-        if replay.complete {
-            return;
+        if !is_complete && !self.calls.contains_key(&original) {
+            return self.stand(id, Standing { stream, call, outlet, vanish: Vanish::Detach }, turn);
         }
-        let original = CallId(after.stream.0.wrapping_sub(self.stream_base));
-        match self.calls.get_mut(&original).map(|call| &mut call.path) {
-            Some(Path::Own { outlet: current, reader, .. }) => {
+        if let Some(running) = self.calls.get_mut(&original) {
+            running.vanished = None;
+            if let Path::Own { outlet: current, reader, .. } = &mut running.path {
                 *current = Some(outlet);
-                *reader = call;
-            }
-            Some(Path::Standing) | None => {
-                front.standing.retain(|standing| standing.stream != after.stream);
-                let (stream, vanish) = (after.stream, Vanish::Detach);
-                front.standing.push(Standing { stream, call, outlet, vanish });
+                let before = std::mem::replace(reader, call);
+                self.readers.remove(&before);
             }
         }
+        self.readers.insert(call, Reader { front: id, stream });
     }
 
     pub(super) fn goodbye(&mut self, id: CallId, finished: bool, turn: &mut Turn) {
         let reader = self.readers.remove(&id);
         let original = reader.map_or(id, |reader| self.call_of(reader.stream));
         if let Some(call) = self.calls.get_mut(&original) {
-            let front = call.front().and_then(|front| self.fronts.get_mut(&front));
+            let front = call.front();
             let Path::Own { outlet, stream, reader, .. } = &mut call.path else { return };
             if *reader != id {
                 return;
             }
             *outlet = None;
+            // The work may still be worth doing for a while, be it that the client comes back or not.
+            call.vanished.get_or_insert(turn.now);
             let stream = *stream;
-            let kept = front.is_some_and(|front| {
-                abandon(front, stream, turn.now);
-                next_event(front, stream).is_some()
-            });
-            if kept {
-                return self.sweep_later(turn.now);
-            }
-            // Nobody can be given the answer any more; the work may still be worth doing, for a while.
-            let orphaned = turn.now + self.limits.orphan_ttl;
-            if orphaned < call.deadline {
-                call.deadline = orphaned;
-                self.timers.set(orphaned, Due::Deadline(id));
+            self.timers.set(turn.now + self.limits.orphan_ttl, Due::Deadline(original));
+            if let Some(front) = front {
+                self.abandon(front, stream, turn.now);
             }
             return;
         }
@@ -112,31 +122,44 @@ impl<R: Outlet> Switchboard<R> {
         let standing = front.standing.iter().position(|standing| standing.call == id);
         let vanish = standing.map(|place| front.standing.remove(place).vanish);
         if vanish == Some(Vanish::EndSession) {
-            self.close(front_id, turn);
-            turn.notes.push(Note::FrontGone(front_id));
-        } else if finished && vanish.is_none() {
-            if let Some(log) = &mut front.log {
-                log.forget(stream);
+            return self.ended.push(front_id);
+        }
+        match &mut front.log {
+            Some(log) if finished && log.is_complete(stream) => log.forget(stream),
+            Some(_) | None => self.abandon(front_id, stream, turn.now),
+        }
+    }
+
+    /// Closes the fronts whose only stream broke in this turn.
+    pub(super) fn bury(&mut self, turn: &mut Turn) {
+        while let Some(front) = self.ended.pop() {
+            if self.fronts.contains_key(&front) {
+                self.close(front, turn);
+                turn.notes.push(Note::FrontGone(front));
             }
-        } else {
-            abandon(front, stream, turn.now);
-            self.sweep_later(turn.now);
         }
     }
 
     pub(super) fn close(&mut self, id: FrontId, turn: &mut Turn) {
-        let Some(front) = self.fronts.get(&id) else { return };
+        let Some(front) = self.fronts.get(&id) else {
+            // Closings travel faster than orders: this may be the end of a session that has not begun here.
+            if self.closed_early.len() == Self::CLOSED_EARLY_MAX {
+                self.closed_early.pop_front();
+            }
+            return self.closed_early.push_back(id);
+        };
         let calls: Vec<CallId> = front.calls.iter().map(|(_, call)| *call).collect();
         for call in calls {
-            self.cancel(call, turn);
+            self.end(call, turn);
         }
         self.client_left(id, turn);
         for uri in self.topics.forget(id) {
             self.unsubscribe(&uri, turn);
         }
         let Some(front) = self.fronts.remove(&id) else { return };
-        for standing in &front.standing {
-            self.readers.remove(&standing.call);
+        // Sessions without streams, which are the most, have no readers to look for.
+        if front.log.is_some() || !front.standing.is_empty() {
+            self.readers.retain(|_, reader| reader.front != id);
         }
         if let Some(count) = self.principals.get_mut(&front.card.principal) {
             *count -= 1;
@@ -147,5 +170,24 @@ impl<R: Outlet> Switchboard<R> {
         if front.level.is_some() {
             self.raise_level(turn);
         }
+        // Not before: the places of its flying calls are not for those of its own that waited.
+        self.pump(turn);
     }
+}
+
+/// Offers what a returning reader missed. False if it did not take all of it.
+fn is_read<R: Outlet>(outlet: &R, after: EventId, replay: Replay) -> bool {
+    let opening = Event::Stream { first: Some(after), prime: false };
+    let last = replay.events.len();
+    let events = replay.events.into_iter().enumerate().map(|(n, (id, text))| {
+        let id = Some(id);
+        if replay.complete && n + 1 == last {
+            Event::Answer { id, text, ok: true }
+        } else {
+            Event::Message { id, text }
+        }
+    });
+    std::iter::once(opening)
+        .chain(events)
+        .all(|event| outlet.offer(event, Weight::Needed) == Offer::Taken)
 }

@@ -17,6 +17,11 @@ impl<R: Outlet> Switchboard<R> {
             Ok(known) => known,
             Err(refusal) => return self.refuse(id, refusal, turn),
         };
+        if self.topics.len() >= self.limits.subscriptions_max && !self.topics.contains(&uri) {
+            let server = self.limits.server.clone();
+            let what = "too many resources are subscribed to";
+            return self.refuse(id, Refusal::Busy { server, what }, turn);
+        }
         let joined = self.topics.join(&uri, front, id);
         if joined == Joined::AtOnce {
             return self.settle_empty(id, turn);
@@ -25,7 +30,6 @@ impl<R: Outlet> Switchboard<R> {
             call.state = Stage::Joining;
         }
         if joined == Joined::Ask {
-            self.initialized(turn);
             self.subscribe(&uri, turn);
         }
     }
@@ -71,6 +75,7 @@ impl<R: Outlet> Switchboard<R> {
         value: &str,
         turn: &mut Turn,
     ) -> u64 {
+        self.initialized(turn);
         self.own_requests += 1;
         let serial = self.own_requests;
         if matches!(self.child, Child::Ready { .. }) {

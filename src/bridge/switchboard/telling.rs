@@ -9,7 +9,8 @@ use crate::bridge::call::{Call, Path};
 use crate::bridge::front::{Front, Vanish};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::stream_log::Bounds;
-use crate::bridge::turn::{Dropped, Note, Turn};
+use crate::bridge::timers::Due;
+use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
 
 impl<R: Outlet> Switchboard<R> {
@@ -41,18 +42,25 @@ impl<R: Outlet> Switchboard<R> {
                 let offer = outlet.as_ref().map_or(Offer::Gone, |outlet| {
                     outlet.offer(Event::Message { id: event, text: text.clone() }, weight)
                 });
-                if offer != Offer::Taken {
-                    if event.is_none() {
-                        return missed(offer, turn);
+                match (offer, event) {
+                    // Progress and logs that find no room are lost; a reader is not cut off for them.
+                    (Offer::Full, _) if weight == Weight::Droppable => {
+                        turn.dropped(Dropped::SlowClient);
+                        return true;
                     }
+                    (Offer::Full | Offer::Gone, None) => return false,
                     // The reader is cut off and may come back for what the log holds.
-                    *outlet = None;
+                    (Offer::Full | Offer::Gone, Some(_)) => {
+                        *outlet = None;
+                        call.vanished.get_or_insert(turn.now);
+                    }
+                    (Offer::Taken, _) => {}
                 }
-                if let (Some(front), Some(_)) = (front, event) {
+                if let (Some(front), Some(front_id), Some(_)) = (front, front_id, event) {
                     keep(front, stream, text, &self.limits.log);
                     if offer != Offer::Taken {
-                        abandon(front, stream, turn.now);
-                        self.sweep_later(turn.now);
+                        self.abandon(front_id, stream, turn.now);
+                        self.timers.set(turn.now + self.limits.orphan_ttl, Due::Deadline(id));
                     }
                 }
                 true
@@ -64,13 +72,16 @@ impl<R: Outlet> Switchboard<R> {
     /// that does not want to hold one open. For any other client the wish is nothing.
     pub(super) fn cut_off(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let front = call.front().and_then(|front| self.fronts.get_mut(&front));
+        let Some(front_id) = call.front() else { return };
+        let front = self.fronts.get_mut(&front_id);
         let Some(front) = front.filter(|front| front.card.version.primes()) else { return };
         open_stream(call, Some(front), &self.limits.log);
         if let Path::Own { outlet, open: true, stream, .. } = &mut call.path {
             *outlet = None;
-            abandon(front, *stream, turn.now);
-            self.sweep_later(turn.now);
+            call.vanished.get_or_insert(turn.now);
+            let stream = *stream;
+            self.abandon(front_id, stream, turn.now);
+            self.timers.set(turn.now + self.limits.orphan_ttl, Due::Deadline(id));
         }
     }
 
@@ -97,9 +108,10 @@ impl<R: Outlet> Switchboard<R> {
                     turn.dropped(Dropped::SlowClient);
                     return true;
                 }
+                // Not closed here: closing tells its calls of their end, which may lead back to this place.
                 (Offer::Full | Offer::Gone, Vanish::EndSession) => {
-                    self.close(id, turn);
-                    turn.notes.push(Note::FrontGone(id));
+                    front.standing.clear();
+                    self.ended.push(id);
                     return false;
                 }
                 (offer, Vanish::Detach) => {
@@ -107,13 +119,20 @@ impl<R: Outlet> Switchboard<R> {
                     let kept = offer == Offer::Full
                         && event.is_some()
                         && keep(front, stream, text, &self.limits.log);
-                    abandon(front, stream, turn.now);
-                    self.sweep_later(turn.now);
+                    self.abandon(id, stream, turn.now);
                     if kept {
                         return true;
                     }
                 }
             }
+        }
+    }
+
+    /// Notes that nobody reads a stream; what is kept of it ages from now on.
+    pub(super) fn abandon(&mut self, front: FrontId, stream: StreamId, now: Instant) {
+        let log = self.fronts.get_mut(&front).and_then(|front| front.log.as_mut());
+        if log.is_some_and(|log| log.abandon(stream, now)) {
+            self.sweep_later(now);
         }
     }
 }
@@ -157,18 +176,4 @@ pub(super) fn keep<R>(
     bounds: &Bounds,
 ) -> bool {
     front.log.as_mut().and_then(|log| log.push(stream, text, bounds)).is_some()
-}
-
-pub(super) fn abandon<R>(front: &mut Front<R>, stream: StreamId, now: Instant) {
-    if let Some(log) = &mut front.log {
-        log.abandon(stream, now);
-    }
-}
-
-/// What an offer that was not taken means where nothing is kept: a slow reader has lost it, one that left was not told.
-fn missed(offer: Offer, turn: &mut Turn) -> bool {
-    if offer == Offer::Full {
-        turn.dropped(Dropped::SlowClient);
-    }
-    offer == Offer::Full
 }

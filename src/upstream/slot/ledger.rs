@@ -103,7 +103,8 @@ impl Ledger {
     /// A line on stdout that is no message.
     pub(super) fn noise(&mut self, why: &str, line: &[u8]) {
         self.counts.noise += 1;
-        if self.counts.noise < 2 * self.noise_told.max(1) {
+        // The first at once, then ever more rarely.
+        if self.counts.noise < 2 * self.noise_told {
             return;
         }
         self.noise_told = self.counts.noise;

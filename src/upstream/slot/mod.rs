@@ -177,14 +177,13 @@ impl Slot {
                 alarm_at = at;
                 alarm.as_mut().reset(at.into());
             }
-            let has_room = self.occupant.as_ref().is_none_or(|o| o.outbox.has_room());
             tokio::select! { biased;
                 command = commands.recv(), if !self.orphaned => self.on_command(command),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
                 order = inbox.control.recv(), if !self.deaf => {
                     self.on_orders(order, &mut inbox.control);
                 }
-                order = inbox.orders.recv(), if has_room && !self.deaf => {
+                order = inbox.orders.recv(), if !self.deaf => {
                     self.on_orders(order, &mut inbox.orders);
                 }
                 permits = permits(&self.plan), if self.wants_process => {
@@ -195,6 +194,8 @@ impl Slot {
             }
             self.turn.now = Instant::now();
             self.on_time();
+            let room = self.occupant.as_ref().map_or(usize::MAX, |o| o.outbox.room());
+            self.board.allow(room, &mut self.turn);
             self.perform();
         }
     }

@@ -1,0 +1,304 @@
+//! The pair: pretend clients, a switchboard, a pretend child and a pretend clock, driven until all are idle.
+//!
+//! Nothing here waits: time is a number that a test moves. Clients are letter boxes ([`letters`]), the child is a list of
+//! lines and a script ([`child`]).
+
+mod child;
+mod letters;
+
+mod asks;
+mod calls;
+mod limits;
+mod notices;
+mod restarts;
+mod resuming;
+mod streams;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use self::child::Child;
+use self::letters::Letters;
+use super::front::{FrontCard, Principal, Vanish};
+use super::greeting::{Greeting, Heard};
+use super::lane::AskSet;
+use super::refusal::Refusal;
+use super::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
+use super::turn::{Dropped, Note, Outcome, Turn};
+use crate::wire::frame::Frame;
+use crate::wire::id::{CallId, EventId, FrontId, ServerName};
+use crate::wire::version::Version;
+
+/// The house in a bottle.
+struct Pair {
+    board: Switchboard<Letters>,
+    child: Child,
+    now: Instant,
+    notes: Vec<Note>,
+    last_call: u64,
+    last_front: u64,
+}
+
+/// One request and its answer, or one stream.
+#[derive(Clone, Debug)]
+struct Post {
+    call: CallId,
+    letters: Letters,
+}
+
+const BASE: u64 = 7 << 40;
+
+// === impl Pair ===
+
+impl Pair {
+    /// A shared child that is ready.
+    fn shared() -> Self {
+        Self::with(Tenancy::Shared, |_| {})
+    }
+
+    /// A private child that is ready, and the one session it belongs to, which can be asked anything.
+    fn private() -> (Self, FrontId) {
+        let mut pair = Self::with(Tenancy::Private, |_| {});
+        let front = pair.session(Version::V2025_11_25);
+        pair.note(front, "notifications/initialized", &json!({}));
+        pair.child.heard();
+        (pair, front)
+    }
+
+    fn with(tenancy: Tenancy, change: impl Fn(&mut Limits)) -> Self {
+        let mut pair = Self::starting(tenancy, change);
+        pair.ready();
+        pair.child.heard();
+        pair
+    }
+
+    /// A switchboard whose child is not there yet.
+    fn starting(tenancy: Tenancy, change: impl Fn(&mut Limits)) -> Self {
+        let mut limits = Limits::new(ServerName::new("git").unwrap());
+        change(&mut limits);
+        Self {
+            board: Switchboard::new(tenancy, limits, BASE),
+            child: Child::default(),
+            now: Instant::now(),
+            notes: Vec::new(),
+            last_call: 0,
+            last_front: 0,
+        }
+    }
+
+    fn turn(&mut self, act: impl FnOnce(&mut Switchboard<Letters>, &mut Turn)) {
+        let mut turn = Turn::new(self.now);
+        act(&mut self.board, &mut turn);
+        for line in &turn.to_child {
+            self.child.hear(line);
+        }
+        self.notes.append(&mut turn.notes);
+    }
+
+    fn order(&mut self, order: Order<Letters>) {
+        self.turn(|board, turn| board.order(order, turn));
+    }
+
+    /// Lets the child react until it has nothing more to say.
+    fn drive(&mut self) {
+        loop {
+            let lines = self.child.react();
+            if lines.is_empty() {
+                return;
+            }
+            for line in &lines {
+                self.says(line);
+            }
+        }
+    }
+
+    /// Lets time pass, and does what falls due on the way.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.board.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.turn(Switchboard::tick);
+        }
+        self.now = end;
+    }
+
+    // What clients do.
+
+    fn session(&mut self, version: Version) -> FrontId {
+        self.session_of(version, &Principal::anonymous())
+    }
+
+    fn session_of(&mut self, version: Version, principal: &Principal) -> FrontId {
+        self.last_front += 1;
+        let front = FrontId(self.last_front);
+        self.order(Order::Open { front, card: card(version, principal) });
+        front
+    }
+
+    fn post(&mut self) -> Post {
+        self.last_call += 1;
+        Post { call: CallId(self.last_call), letters: Letters::new() }
+    }
+
+    /// A request whose answer may become a stream.
+    fn call(&mut self, front: FrontId, id: impl Into<Value>, method: &str, params: &Value) -> Post {
+        self.request(Caller::Front(front), true, &request(&id.into(), method, params))
+    }
+
+    /// `tools/call` of a tool named `x`.
+    fn tool(&mut self, front: FrontId, id: impl Into<Value>) -> Post {
+        self.call(front, id, "tools/call", &json!({"name": "x"}))
+    }
+
+    /// `tools/call` that wants to hear of progress.
+    fn tool_with_token(&mut self, front: FrontId, id: u32, token: &Value) -> Post {
+        let params = json!({"name": "x", "_meta": {"progressToken": token}});
+        self.call(front, id, "tools/call", &params)
+    }
+
+    fn request(&mut self, caller: Caller, streams: bool, text: &str) -> Post {
+        let post = self.post();
+        let request = frame(text);
+        let reach = Reach::Own { outlet: post.letters.clone(), streams };
+        self.order(Order::Call { call: post.call, caller, request, reach });
+        post
+    }
+
+    /// A request that is answered on the standing stream.
+    fn call_standing(&mut self, front: FrontId, id: u32, method: &str) -> CallId {
+        let call = self.post().call;
+        let request = frame(&request(&id.into(), method, &json!({})));
+        let (caller, reach) = (Caller::Front(front), Reach::Standing);
+        self.order(Order::Call { call, caller, request, reach });
+        call
+    }
+
+    fn note(&mut self, front: FrontId, method: &str, params: &Value) {
+        let note = frame(&child::notice(method, params).to_string());
+        self.order(Order::Notify { front, note });
+    }
+
+    fn cancel(&mut self, front: FrontId, id: impl Into<Value>) {
+        self.note(front, "notifications/cancelled", &json!({"requestId": id.into()}));
+    }
+
+    fn answer(&mut self, front: FrontId, id: &Value) {
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": {"by": front.0}});
+        self.order(Order::Answer { front, answer: frame(&answer.to_string()) });
+    }
+
+    fn listen(&mut self, front: FrontId, vanish: Vanish) -> Post {
+        let post = self.post();
+        let outlet = post.letters.clone();
+        self.order(Order::Listen { call: post.call, front, outlet, vanish });
+        post
+    }
+
+    fn attach(&mut self, front: FrontId, after: EventId) -> Post {
+        let post = self.post();
+        let outlet = post.letters.clone();
+        self.order(Order::Attach { call: post.call, front, after, outlet });
+        post
+    }
+
+    /// The reader leaves before it has everything.
+    fn drop_reader(&mut self, post: &Post) {
+        post.letters.leave();
+        self.order(Order::Goodbye { call: post.call, finished: false });
+    }
+
+    /// The reader has everything.
+    fn finish(&mut self, post: &Post) {
+        self.order(Order::Goodbye { call: post.call, finished: true });
+    }
+
+    fn close(&mut self, front: FrontId) {
+        self.order(Order::Close { front });
+    }
+
+    // What the child does.
+
+    fn says(&mut self, line: &Value) {
+        let frame = frame(&line.to_string());
+        self.turn(|board, turn| board.line(&frame, turn));
+    }
+
+    /// The child asks, and the id is given under which it did.
+    fn asks(&mut self, method: &str) -> Value {
+        let question = self.child.question(method);
+        self.says(&question);
+        question["id"].clone()
+    }
+
+    fn ready(&mut self) {
+        let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {
+                "tools": {"listChanged": true},
+                "resources": {"subscribe": true, "listChanged": true},
+                "logging": {},
+            },
+            "serverInfo": {"name": "pretend", "version": "1"},
+        }});
+        let Heard::Ready(abilities) = Greeting::hear(&frame(&answer.to_string()), true) else {
+            panic!("a sound answer");
+        };
+        self.turn(|board, turn| board.ready(abilities, turn));
+    }
+
+    fn dies(&mut self) {
+        let why: Arc<str> = "exit status 1".into();
+        self.turn(|board, turn| board.gone(&why, turn));
+    }
+
+    fn is_given_up(&mut self) {
+        let why: Arc<str> = "no such program".into();
+        self.turn(|board, turn| board.give_up(&why, turn));
+    }
+
+    // What there is to see.
+
+    fn dropped(&self, why: Dropped) -> usize {
+        self.notes.iter().filter(|note| matches!(note, Note::Dropped(w) if *w == why)).count()
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let outcome = |note: &Note| match note {
+            Note::Settled(settled) => Some(settled.outcome),
+            Note::Dropped(_) | Note::FrontGone(_) => None,
+        };
+        self.notes.iter().filter_map(outcome).collect()
+    }
+
+    fn fronts_gone(&self) -> Vec<FrontId> {
+        let front = |note: &Note| match note {
+            Note::FrontGone(front) => Some(*front),
+            Note::Dropped(_) | Note::Settled(_) => None,
+        };
+        self.notes.iter().filter_map(front).collect()
+    }
+}
+
+fn card(version: Version, principal: &Principal) -> FrontCard {
+    FrontCard {
+        version,
+        principal: principal.clone(),
+        declared: AskSet::declared(r#"{"sampling":{},"elicitation":{},"roots":{}}"#),
+        client: "pretend".into(),
+    }
+}
+
+fn frame(text: &str) -> Frame {
+    Frame::skim(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
+
+fn request(id: &Value, method: &str, params: &Value) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,458 @@
+//! Sequences of operations on a switchboard: four bytes are one thing that a client, the child or time does. After each, what
+//! the switchboard promises is looked at; at the end everybody leaves, and nothing may be left.
+
+mod child;
+mod letters;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use stdiod::bridge::front::{FrontCard, Principal, Vanish};
+use stdiod::bridge::greeting::{Greeting, Heard};
+use stdiod::bridge::lane::AskSet;
+use stdiod::bridge::refusal::Refusal;
+use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
+use stdiod::bridge::turn::{Note, Turn};
+use stdiod::wire::frame::Frame;
+use stdiod::wire::id::{CallId, EventId, FrontId, ServerName, StreamId};
+use stdiod::wire::version::Version;
+
+use self::child::Child;
+use self::letters::{Letters, Mail};
+
+const METHODS: [&str; 12] = [
+    "tools/call",
+    "tools/list",
+    "tools/call",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "logging/setLevel",
+    "ping",
+    "initialize",
+    "vendor/thing",
+    "server/discover",
+    "prompts/get",
+];
+const IDS: [&str; 4] = ["1", "\"1\"", "2", "1.0"];
+const URIS: [&str; 3] = ["a:/x", "a:/x/y", "b:/"];
+const ASKS: [&str; 4] = ["elicitation/create", "ping", "roots/list", "sampling/createMessage"];
+const LEVELS: [&str; 3] = ["debug", "error", "loud"];
+
+struct World {
+    board: Switchboard<Letters>,
+    tenancy: Tenancy,
+    child: Child,
+    is_ready: bool,
+    now: Instant,
+    mail: Rc<Mail>,
+    fronts: Vec<(FrontId, Version, usize)>,
+    /// Everyone who was ever given an outlet and has not said goodbye.
+    readers: Vec<Letters>,
+    all: Vec<Letters>,
+    last: u64,
+    settled: usize,
+    /// Calls the switchboard took, and never fewer than it settled.
+    taken: usize,
+}
+
+/// Runs one sequence.
+pub(crate) fn run(input: &[u8]) {
+    let [kind, ops @ ..] = input else { return };
+    let mut world = World::new(*kind);
+    for op in ops.chunks_exact(4).take(400) {
+        world.does(op[0], usize::from(op[1]), usize::from(op[2]), op[3]);
+        world.holds();
+    }
+    world.ends();
+}
+
+// === impl World ===
+
+impl World {
+    fn new(kind: u8) -> Self {
+        let tenancy = if kind & 1 == 0 { Tenancy::Shared } else { Tenancy::Private };
+        let mut limits = Limits::new(ServerName::new("s").expect("a sound name"));
+        limits.concurrency = usize::from(kind >> 1 & 3);
+        limits.asks_max = 3;
+        limits.subscriptions_max = 2;
+        limits.log.events_max = 6;
+        limits.log.bytes_max = 900;
+        limits.log.streams_max = 3;
+        Self {
+            board: Switchboard::new(tenancy, limits, 99 << 32),
+            tenancy,
+            child: Child::default(),
+            is_ready: false,
+            now: Instant::now(),
+            mail: Rc::default(),
+            fronts: Vec::new(),
+            readers: Vec::new(),
+            all: Vec::new(),
+            last: 0,
+            settled: 0,
+            taken: 0,
+        }
+    }
+
+    fn turn(&mut self, act: impl FnOnce(&mut Switchboard<Letters>, &mut Turn)) {
+        let mut turn = Turn::new(self.now);
+        act(&mut self.board, &mut turn);
+        for line in &turn.to_child {
+            self.child.hear(line);
+        }
+        for note in turn.notes {
+            match note {
+                Note::Settled(_) => self.settled += 1,
+                Note::FrontGone(gone) => {
+                    let before = self.fronts.len();
+                    self.fronts.retain(|(front, ..)| *front != gone);
+                    assert_eq!(self.fronts.len() + 1, before, "a session ends once");
+                }
+                Note::Dropped(_) => {}
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order<Letters>) {
+        self.turn(|board, turn| board.order(order, turn));
+    }
+
+    fn says(&mut self, line: Option<Value>) {
+        let Some(line) = line else { return };
+        let frame = Frame::skim(Bytes::from(line.to_string())).expect("a sound line");
+        self.turn(|board, turn| board.line(&frame, turn));
+    }
+
+    fn does(&mut self, op: u8, a: usize, b: usize, c: u8) {
+        match op % 32 {
+            0 | 1 => self.opens(a),
+            2..=7 => self.calls(a, b, c),
+            8 => self.calls_without_session(b, c),
+            9 => self.notes(a, b),
+            10 => self.cancels(a, b),
+            11 | 12 => self.replies(a, b),
+            13 => self.listens(a),
+            14 => self.attaches(a, b, c),
+            15 => self.leaves(a),
+            16 => self.says_goodbye(a),
+            17 => self.closes(a),
+            18..=20 => {
+                let line = self.child.answers(a, !b.is_multiple_of(4)).filter(|_| self.is_ready);
+                self.says(line);
+            }
+            21 => self.babbles(a, b),
+            22 | 23 => {
+                let step = u32::from(c % 2);
+                let line = self.child.progresses(a, step).filter(|_| self.is_ready);
+                self.says(line);
+            }
+            24 | 25 => self.asks(a, b),
+            26 | 27 => self.tells(a, b),
+            28 => self.slows(a, b),
+            29 => self.waits(Duration::from_millis(a as u64 * u64::from(c) * 8)),
+            30 => self.dies(a.is_multiple_of(4)),
+            _ => self.is_born(),
+        }
+    }
+
+    // What clients do.
+
+    fn opens(&mut self, a: usize) {
+        if self.fronts.len() >= if self.tenancy == Tenancy::Private { 1 } else { 4 } {
+            return;
+        }
+        self.last += 1;
+        let (front, party) = (FrontId(self.last), a / 4 % 2);
+        let version = Version::ALL[a % 4];
+        let card = FrontCard {
+            version,
+            principal: Principal::new(if party == 0 { "p" } else { "q" }),
+            declared: AskSet::declared(r#"{"sampling":{},"elicitation":{}}"#),
+            client: "pretend".into(),
+        };
+        self.order(Order::Open { front, card });
+        self.fronts.push((front, version, party));
+    }
+
+    fn front(&self, a: usize) -> Option<(FrontId, Version)> {
+        let place = a.checked_rem(self.fronts.len())?;
+        Some((self.fronts[place].0, self.fronts[place].1))
+    }
+
+    fn letters(&mut self, front: Option<FrontId>, id: Option<&str>) -> Letters {
+        self.last += 1;
+        let letters = Letters::new(&self.mail, CallId(self.last), front, id);
+        self.readers.push(letters.clone());
+        self.all.push(letters.clone());
+        letters
+    }
+
+    fn request(of: u64, b: usize, c: u8) -> (Frame, &'static str) {
+        let id = IDS[b / 16 % 4];
+        let mut params = json!({
+            "of": of,
+            "name": "x",
+            "uri": URIS[usize::from(c) / 4 % 3],
+            "level": LEVELS[usize::from(c) / 4 % 3],
+        });
+        if c & 1 == 1 {
+            params["_meta"] = json!({"progressToken": "mine"});
+        }
+        if c & 64 == 64 {
+            params["task"] = json!({});
+        }
+        let method = METHODS[b % METHODS.len()];
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        (Frame::skim(text.into()).expect("a sound request"), id)
+    }
+
+    fn calls(&mut self, a: usize, b: usize, c: u8) {
+        let Some((front, version)) = self.front(a) else { return };
+        let (request, id) = Self::request(front.0, b, c);
+        let caller = Caller::Front(front);
+        if version == Version::V2024_11_05 && c & 128 == 128 {
+            self.last += 1;
+            let call = CallId(self.last);
+            return self.takes(Order::Call { call, caller, request, reach: Reach::Standing }, None);
+        }
+        let outlet = self.letters(Some(front), Some(id));
+        let (call, letters) = (outlet.call(), outlet.clone());
+        let reach = Reach::Own { outlet, streams: c & 2 == 0 };
+        self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
+    }
+
+    fn calls_without_session(&mut self, b: usize, c: u8) {
+        if self.tenancy == Tenancy::Private {
+            return;
+        }
+        let (request, id) = Self::request(0, b, c);
+        let outlet = self.letters(None, Some(id));
+        let (call, letters) = (outlet.call(), outlet.clone());
+        let caller = Caller::Implicit(FrontCard {
+            version: Version::V2025_03_26,
+            principal: Principal::new("p"),
+            declared: AskSet::default(),
+            client: "pretend".into(),
+        });
+        let reach = Reach::Own { outlet, streams: c & 2 == 0 };
+        self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
+    }
+
+    /// A call is taken, or turned away at once.
+    fn takes(&mut self, order: Order<Letters>, letters: Option<&Letters>) {
+        self.order(order);
+        let taken = self.settled + self.board.calls();
+        assert!(taken == self.taken || taken == self.taken + 1);
+        assert!(taken > self.taken || letters.is_none_or(Letters::is_answered));
+        self.taken = taken;
+    }
+
+    fn notes(&mut self, a: usize, b: usize) {
+        let front = self.front(a).map_or(FrontId(0), |(front, _)| front);
+        let method = ["notifications/initialized", "notifications/roots/list_changed", "vendor/x"];
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, method[b % 3]);
+        self.order(Order::Notify { front, note: Frame::skim(text.into()).expect("a sound note") });
+    }
+
+    fn cancels(&mut self, a: usize, b: usize) {
+        let Some((front, _)) = self.front(a) else { return };
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{}}}}}"#,
+            IDS[b % 4]
+        );
+        self.order(Order::Notify { front, note: Frame::skim(text.into()).expect("a sound note") });
+    }
+
+    /// A client answers what it was asked, what another was asked, or nothing at all.
+    fn replies(&mut self, a: usize, b: usize) {
+        let Some((front, _)) = self.front(a) else { return };
+        let mut ids: Vec<String> = self.all.iter().flat_map(Letters::asked).collect();
+        ids.push("\"ask-1\"".into());
+        let id = &ids[b % ids.len()];
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        self.order(Order::Answer { front, answer: Frame::skim(text.into()).expect("an answer") });
+    }
+
+    fn listens(&mut self, a: usize) {
+        let Some((front, version)) = self.front(a) else { return };
+        let outlet = self.letters(Some(front), None);
+        let vanish = if version == Version::V2024_11_05 && a > 127 {
+            Vanish::EndSession
+        } else {
+            Vanish::Detach
+        };
+        self.order(Order::Listen { call: outlet.call(), front, outlet, vanish });
+    }
+
+    fn attaches(&mut self, a: usize, b: usize, c: u8) {
+        let Some((front, _)) = self.front(a) else { return };
+        let seen = self.all.get(b).and_then(Letters::last).or_else(|| self.mail.some_event(b));
+        let nothing = EventId { stream: StreamId(b as u64), seq: 0 };
+        let mut after = seen.unwrap_or(nothing);
+        after.seq += u64::from(c) / 250;
+        let outlet = self.letters(Some(front), None);
+        if c.is_multiple_of(8) {
+            outlet.holds(b % 5);
+        }
+        self.order(Order::Attach { call: outlet.call(), front, after, outlet });
+    }
+
+    fn leaves(&mut self, a: usize) {
+        if let Some(place) = a.checked_rem(self.readers.len()) {
+            self.readers[place].leave();
+        }
+    }
+
+    fn says_goodbye(&mut self, a: usize) {
+        let Some(place) = a.checked_rem(self.readers.len()) else { return };
+        let letters = self.readers.remove(place);
+        let finished = letters.is_answered() && !letters.is_gone();
+        letters.says_goodbye();
+        let call = letters.call();
+        drop(letters);
+        self.order(Order::Goodbye { call, finished });
+    }
+
+    fn closes(&mut self, a: usize) {
+        let Some((front, _)) = self.front(a) else { return };
+        self.order(Order::Close { front });
+        self.fronts.retain(|(other, ..)| *other != front);
+    }
+
+    fn slows(&mut self, a: usize, b: usize) {
+        if let Some(place) = a.checked_rem(self.readers.len()) {
+            self.readers[place].holds(b % 6);
+        }
+    }
+
+    // What the child does.
+
+    fn babbles(&mut self, a: usize, b: usize) {
+        let number = a as u64 % 64 + b as u64 / 128;
+        let waited_for = self.child.uses(number) && self.is_ready;
+        let before = self.mail.count();
+        let id = if b.is_multiple_of(2) { json!(number) } else { json!(number.to_string()) };
+        if b % 8 == 7 {
+            self.turn(|board, turn| board.spoilt(number, Refusal::Interrupted, turn));
+        } else {
+            self.says(Some(json!({"jsonrpc": "2.0", "id": id, "result": {}})));
+        }
+        assert!(waited_for || self.mail.count() == before, "a stray answer is heard by nobody");
+        self.says(Some(json!({"jsonrpc": "2.0", "id": null, "error": {"code": 1}})));
+    }
+
+    fn asks(&mut self, a: usize, b: usize) {
+        if !self.is_ready {
+            return;
+        }
+        let line = if a.is_multiple_of(5) {
+            self.child.takes_back(b)
+        } else {
+            Some(self.child.asks(ASKS[b % 4]))
+        };
+        self.says(line);
+    }
+
+    fn tells(&mut self, a: usize, b: usize) {
+        let notice = |method: &str, params: Value| {
+            Some(json!({"jsonrpc": "2.0", "method": method, "params": params}))
+        };
+        let number = self.child.pending.first().map_or(4, |pending| pending.number);
+        let logs = self.mail.logs();
+        self.says(match a % 6 {
+            0 => notice("notifications/tools/list_changed", json!({})),
+            1 => notice("notifications/prompts/list_changed", json!({})),
+            2 => notice("notifications/message", json!({"level": LEVELS[b % 3], "data": 1})),
+            3 => notice("notifications/resources/updated", json!({"uri": URIS[b % 3]})),
+            4 => notice("notifications/stdiod/close_stream", json!({"requestId": number})),
+            _ => notice("notifications/vendor", json!({"progressToken": b})),
+        });
+        let parties = self.fronts.iter().map(|(_, _, party)| *party);
+        let one = parties.clone().max() == parties.min();
+        assert!(one || self.mail.logs() == logs, "a log line crosses between parties");
+    }
+
+    fn dies(&mut self, for_good: bool) {
+        let why: Arc<str> = "exit status 1".into();
+        self.is_ready = false;
+        self.child.new_life();
+        self.turn(|board, turn| board.gone(&why, turn));
+        if for_good {
+            self.turn(|board, turn| board.give_up(&why, turn));
+        }
+    }
+
+    fn is_born(&mut self) {
+        if self.is_ready {
+            return;
+        }
+        let capabilities = r#"{"tools":{"listChanged":true},"resources":{},"logging":{}}"#;
+        let answer = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}}}"#
+        );
+        let frame = Frame::skim(answer.into()).expect("a sound answer");
+        let Heard::Ready(abilities) = Greeting::hear(&frame, true) else { panic!("it is sound") };
+        self.is_ready = true;
+        self.turn(|board, turn| board.ready(abilities, turn));
+    }
+
+    // What time does.
+
+    fn waits(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut last = self.now;
+        let mut rounds = 0;
+        while let Some(due) = self.board.deadline().filter(|due| *due <= end) {
+            assert!(due >= last, "what is due was done");
+            last = due;
+            self.now = self.now.max(due);
+            self.turn(Switchboard::tick);
+            rounds += 1;
+            assert!(rounds < 10_000, "time passes");
+        }
+        self.now = end;
+    }
+
+    // What always holds.
+
+    fn holds(&self) {
+        assert_eq!(self.settled + self.board.calls(), self.taken, "settled once, or not yet");
+        assert!(self.board.asks() <= 3, "questions are bounded");
+        assert_eq!(self.board.fronts(), self.fronts.len());
+        for letters in self.all.iter().filter(|letters| letters.waits_for_answer()) {
+            assert!(letters.is_held() || letters.is_over(), "a call was forgotten");
+        }
+    }
+
+    /// Everybody leaves, and the child answers all it was asked.
+    fn ends(&mut self) {
+        while !self.fronts.is_empty() {
+            self.closes(0);
+            self.holds();
+        }
+        if self.is_ready {
+            assert!(self.child.open_questions().is_empty(), "a question was left unanswered");
+        }
+        while self.is_ready && !self.child.pending.is_empty() {
+            let line = self.child.answers(0, true);
+            self.says(line);
+        }
+        self.dies(true);
+        while !self.readers.is_empty() {
+            self.says_goodbye(0);
+        }
+        self.holds();
+        for letters in &self.all {
+            assert!(!letters.is_held(), "an outlet is still held");
+            assert!(!letters.waits_for_answer() || letters.is_over(), "a call was never answered");
+        }
+        assert!(self.board.is_empty_handed(), "something is left: {:?}", self.board);
+        self.waits(Duration::from_secs(7200));
+        assert!(self.board.deadline().is_none(), "nothing is left to wait for");
+    }
+}
