@@ -153,7 +153,8 @@ impl Listener {
         let tasks = TaskTracker::new();
         let graceful = GracefulShutdown::new();
         let mut server = auto::Builder::new(TokioExecutor::new());
-        // Not `pipeline_flush`: with it hyper takes in a whole event stream for a client that does not read.
+        // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does
+        // not read.
         server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
         let server = Arc::new(server);
