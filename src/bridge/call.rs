@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::front::{FrontCard, Principal};
-use crate::wire::frame::{Frame, Span};
+use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, RawId, RawToken, StreamId};
 use crate::wire::method::Method;
+use crate::wire::splice::Span;
 
 /// Who makes a call.
 #[derive(Clone, Debug)]

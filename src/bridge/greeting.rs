@@ -9,9 +9,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::wire::fault;
-use crate::wire::frame::{Frame, Kind, Patch, Span, splice};
+use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{RawId, UpstreamId};
 use crate::wire::meta::{self, Implementation, Members, Params};
+use crate::wire::raw;
+use crate::wire::splice::{Patch, Span, splice};
 use crate::wire::version::{Era, Version};
 
 /// What a child is told about its client.
@@ -84,7 +86,7 @@ impl Hello {
         fn object(raw: Option<&RawValue>) -> Option<&str> {
             raw.map(RawValue::get).filter(|text| text.starts_with('{'))
         }
-        let asked = params.protocol_version.and_then(|raw| meta::string(raw.get()));
+        let asked = params.protocol_version.and_then(|raw| raw::string(raw.get()));
         Self {
             version: asked.map_or(Version::NEWEST, |text| Version::answer_to(&text)),
             capabilities: object(params.capabilities).unwrap_or("{}").into(),
@@ -137,7 +139,7 @@ impl Greeting {
 impl Abilities {
     fn read(result: &str, shared: bool) -> Option<Self> {
         let params = Params::of(Some(result));
-        let version = meta::string(params.protocol_version?.get())?;
+        let version = raw::string(params.protocol_version?.get())?;
         if Era::of(&version) == Era::Modern {
             return None;
         }

@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use crate::config::model::ToolFilter;
-use crate::wire::meta::{self, Members, Params};
+use crate::wire::meta::{Members, Params};
+use crate::wire::raw;
 
 /// A filter over tool names.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl ToolPolicy {
             .map(|tool| tool.get())
             .filter(|tool| {
                 let name = Params::of(Some(tool)).name;
-                let name = name.and_then(|raw| meta::string(raw.get()));
+                let name = name.and_then(|raw| raw::string(raw.get()));
                 name.is_some_and(|name| self.allows(&name))
             })
             .collect();

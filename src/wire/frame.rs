@@ -5,11 +5,13 @@
 //! nobody asked to change leaves exactly as it came: unknown members, key order, numbers no machine type can hold.
 
 use bytes::{Bytes, BytesMut};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::id::RawId;
 use super::method::Method;
+use super::raw::keep;
+use super::splice::{Patch, Span, splice};
 
 /// A message and the places of its routing leaves.
 #[derive(Clone, Debug)]
@@ -29,20 +31,6 @@ pub enum Kind {
     Notification,
     Result,
     Error,
-}
-
-/// The place of a leaf in a text, in bytes. An empty span is a place to insert at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub start: u32,
-    pub end: u32,
-}
-
-/// An exchange of one place in a text.
-#[derive(Clone, Copy, Debug)]
-pub struct Patch<'a> {
-    pub at: Span,
-    pub with: &'a [u8],
 }
 
 /// What one body or line holds.
@@ -83,42 +71,6 @@ struct Top<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "keep")]
     error: Option<&'a RawValue>,
-}
-
-/// Reads a raw value and keeps `null`, which `Option<&RawValue>` alone would take for absence.
-pub(crate) fn keep<'de: 'a, 'a, D>(from: D) -> Result<Option<&'a RawValue>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    <&RawValue>::deserialize(from).map(Some)
-}
-
-// === impl Span ===
-
-impl Span {
-    /// The place of `part` inside `whole`. `part` must be a piece of `whole`.
-    pub fn of(part: &str, whole: &[u8]) -> Self {
-        let start = part.as_ptr().addr() - whole.as_ptr().addr();
-        assert!(start + part.len() <= whole.len(), "a leaf lies inside its text");
-        let narrow = |place: usize| u32::try_from(place).expect("texts are shorter than 4 GiB");
-        Self { start: narrow(start), end: narrow(start + part.len()) }
-    }
-
-    /// The empty place right after the first byte of this one: where a member goes into an object.
-    #[must_use]
-    pub fn inside(self) -> Self {
-        Self { start: self.start + 1, end: self.start + 1 }
-    }
-
-    /// This place, counted from a text in which the present one begins at `by`.
-    #[must_use]
-    pub fn shifted(self, by: u32) -> Self {
-        Self { start: self.start + by, end: self.end + by }
-    }
-
-    fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.end as usize
-    }
 }
 
 // === impl Frame ===
@@ -185,23 +137,6 @@ impl Frame {
     pub fn splice(&self, patches: &[Patch<'_>]) -> Bytes {
         splice(&self.text, patches)
     }
-}
-
-/// `text` with some places exchanged, copied once.
-pub fn splice(text: &[u8], patches: &[Patch<'_>]) -> Bytes {
-    let gone: usize = patches.iter().map(|patch| patch.at.range().len()).sum();
-    let come: usize = patches.iter().map(|patch| patch.with.len()).sum();
-    let mut out = Vec::with_capacity(text.len() - gone + come);
-    let mut done = 0;
-    for patch in patches {
-        let range = patch.at.range();
-        assert!(done <= range.start, "patches are sorted and apart");
-        out.extend_from_slice(&text[done..range.start]);
-        out.extend_from_slice(patch.with);
-        done = range.end;
-    }
-    out.extend_from_slice(&text[done..]);
-    out.into()
 }
 
 // === impl Body ===

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::frame::{Span, keep};
+use super::raw::{keep, quoted};
+use super::splice::Span;
 
 /// The members of `params` that some rule looks at. Everything else is stepped over.
 #[derive(Debug, Default, Deserialize)]
@@ -180,20 +181,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
-/// The value of a JSON string, borrowed when it has no escapes; `None` for anything but a string.
-pub fn string(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str(raw).ok().map(Cow::Owned);
-    }
-    Some(Cow::Borrowed(inner))
-}
-
-/// A text as a JSON string.
-pub fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is always JSON")
-}
-
 /// The place of a raw leaf that was borrowed from `whole`.
 pub fn place(leaf: &RawValue, whole: &[u8]) -> Span {
     Span::of(leaf.get(), whole)
@@ -244,13 +231,5 @@ mod tests {
         assert_eq!(members.without(|key| key == "tasks"), r#"{"b":1,"a":[1, 2]}"#);
         assert_eq!(Members::of("{}").without(|_| false), "{}");
         assert_eq!(Members::of("3").0.len(), 0);
-    }
-
-    #[test]
-    fn strings_are_read_with_and_without_escapes() {
-        assert_eq!(string("\"a\"").as_deref(), Some("a"));
-        assert_eq!(string("\"\\u0061\\n\"").as_deref(), Some("a\n"));
-        assert_eq!(string("3"), None);
-        assert_eq!(string("\""), None);
     }
 }

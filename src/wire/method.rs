@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::meta;
+use super::raw;
 
 /// A method, or [`Method::Other`] for one this bridge has never heard of; those pass through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,7 +139,7 @@ const NAMES: [(Method, &str); 36] = [
 impl Method {
     /// Reads the method from its JSON string, quotes and escapes included.
     pub fn read(raw: &str) -> Self {
-        let name = meta::string(raw).unwrap_or(Cow::Borrowed(""));
+        let name = raw::string(raw).unwrap_or(Cow::Borrowed(""));
         NAMES.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(method, _)| *method)
     }
 

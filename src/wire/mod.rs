@@ -15,5 +15,7 @@ pub mod lines;
 pub mod meta;
 pub mod method;
 pub mod overlong;
+pub mod raw;
+pub mod splice;
 pub mod sse;
 pub mod version;

@@ -5,12 +5,13 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use stdiod::wire::frame::{Body, Frame, Kind, Patch};
+use stdiod::wire::frame::{Body, Frame, Kind};
 use stdiod::wire::headers;
 use stdiod::wire::id::RawId;
 use stdiod::wire::lines::{Line, Lines};
 use stdiod::wire::meta::{Members, Params};
 use stdiod::wire::overlong::overlong_id;
+use stdiod::wire::splice::Patch;
 use stdiod::wire::sse::{self, Decoder, SseEvent};
 
 #[path = "switchboard/mod.rs"]

@@ -15,9 +15,10 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::fault::{self, Fault};
-use crate::wire::frame::{Frame, Patch};
+use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, RawId};
 use crate::wire::method::Method;
+use crate::wire::splice::Patch;
 
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn asked(&mut self, frame: &Frame, turn: &mut Turn) {

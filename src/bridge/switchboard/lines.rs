@@ -7,10 +7,11 @@ use crate::bridge::call::Call;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
-use crate::wire::frame::{Frame, Kind, Patch};
+use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, Numbered, UpstreamId};
 use crate::wire::meta::Members;
 use crate::wire::method::Method;
+use crate::wire::splice::Patch;
 use crate::wire::version::Version;
 
 /// Revision 2025-11-25 answers with this code that its user must visit a page first. Older clients do not know it.

@@ -8,10 +8,12 @@ use crate::bridge::front::Level;
 use crate::bridge::greeting::Lists;
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::turn::{Dropped, Turn};
-use crate::wire::frame::{Frame, Patch};
+use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, Numbered, RawId, UpstreamId};
 use crate::wire::meta::{self, Params};
 use crate::wire::method::{Method, NoticeRoute};
+use crate::wire::raw;
+use crate::wire::splice::Patch;
 
 /// What sessions that never chose a level hear from a shared child.
 const DEFAULT_LEVEL: Level = Level::Info;
@@ -28,7 +30,7 @@ impl<R: Outlet> Switchboard<R> {
                 }
             }
             NoticeRoute::ResourceUpdated => {
-                let uri = params.uri.and_then(|raw| meta::string(raw.get()));
+                let uri = params.uri.and_then(|raw| raw::string(raw.get()));
                 self.updated(&uri.unwrap_or_default(), frame.text(), turn);
             }
             NoticeRoute::ListChanged => self.announce(frame.method(), frame.text(), turn),
@@ -80,7 +82,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn logged(&mut self, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
-        let level = params.level.and_then(|raw| meta::string(raw.get()));
+        let level = params.level.and_then(|raw| raw::string(raw.get()));
         // An unknown level is shown: it is better heard than lost.
         let level = level.and_then(|name| Level::parse(&name)).unwrap_or(Level::Emergency);
         if !self.is_one_party() {

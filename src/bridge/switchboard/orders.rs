@@ -11,10 +11,12 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
-use crate::wire::frame::{Frame, Patch, Span};
+use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
+use crate::wire::raw;
+use crate::wire::splice::{Patch, Span};
 
 impl<R: Outlet> Switchboard<R> {
     /// Takes what a client wants.
@@ -241,7 +243,7 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
     fn hidden(&self, params: &Params<'_>) -> Option<Refusal> {
-        let Some(tool) = params.name.and_then(|raw| meta::string(raw.get())) else {
+        let Some(tool) = params.name.and_then(|raw| raw::string(raw.get())) else {
             return Some(Refusal::BadParams("\"name\" must be a string"));
         };
         (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
@@ -275,7 +277,7 @@ impl<R: Outlet> Switchboard<R> {
         if !abilities.logging {
             return self.refuse(id, Refusal::MethodUnknown("logging/setLevel".into()), turn);
         }
-        let name = params.level.and_then(|raw| meta::string(raw.get()));
+        let name = params.level.and_then(|raw| raw::string(raw.get()));
         let Some(level) = name.and_then(|name| Level::parse(&name)) else {
             let why = "\"level\" must be one of debug, info, notice, warning, error, critical, alert, emergency";
             return self.refuse(id, Refusal::BadParams(why), turn);
@@ -344,7 +346,7 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
         Subject::Uri => params.uri,
         Subject::None => None,
     };
-    match leaf.and_then(|raw| meta::string(raw.get())) {
+    match leaf.and_then(|raw| raw::string(raw.get())) {
         Some(name) => name.as_ref().into(),
         None => request.method_name().into(),
     }

@@ -9,7 +9,8 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::topics::Joined;
 use crate::bridge::turn::Turn;
 use crate::wire::id::{CallId, FrontId, UpstreamId};
-use crate::wire::meta::{self, Params};
+use crate::wire::meta::Params;
+use crate::wire::raw;
 
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn join(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
@@ -54,7 +55,7 @@ impl<R: Outlet> Switchboard<R> {
     ) -> Result<(FrontId, Cow<'p, str>), Refusal> {
         let call = self.calls.get(&id).ok_or(Refusal::SessionGone)?;
         let front = call.front().ok_or_else(|| Refusal::NeedsSession(call.method.name().into()))?;
-        let uri = params.uri.and_then(|raw| meta::string(raw.get()));
+        let uri = params.uri.and_then(|raw| raw::string(raw.get()));
         Ok((front, uri.ok_or(Refusal::BadParams("\"uri\" must be a string"))?))
     }
 
@@ -79,7 +80,7 @@ impl<R: Outlet> Switchboard<R> {
         self.own_requests += 1;
         let serial = self.own_requests;
         if matches!(self.child, Child::Ready { .. }) {
-            let (id, value) = (UpstreamId::own(serial).0, meta::quoted(value));
+            let (id, value) = (UpstreamId::own(serial).0, raw::quoted(value));
             turn.send(
                 format!(
                     r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"{key}":{value}}}}}"#
