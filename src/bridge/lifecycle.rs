@@ -259,6 +259,8 @@ impl Lifecycle {
             State::Starting { .. } => {
                 let limit = self.pace.start_timeout.as_secs_f32();
                 let why = format!("it did not answer initialize within {limit} s (start_timeout)");
+                // Everybody has waited long enough for this one.
+                self.failures = self.failures.max(self.pace.patience - 1);
                 self.fail(&why.into(), acts);
                 self.drain(now, Then::Again, acts);
             }
@@ -418,6 +420,7 @@ mod tests {
         let (waited, acts) = life.wait();
         assert_eq!(waited, Duration::from_secs(60));
         assert_eq!(acts.last(), Some(&Act::CloseStdin));
+        assert!(life.machine.is_hopeless(), "nobody is made to wait for it again");
         assert!(life.machine.trouble().unwrap().contains("60 s"));
         life.step(exit());
         assert_eq!(life.wait().1, [Act::Spawn]);

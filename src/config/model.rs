@@ -123,7 +123,8 @@ pub struct Server {
     pub mode: Mode,
     /// Client capabilities that earn a client an own child in `auto` mode.
     pub private_for: Vec<AskKind>,
-    /// The ceiling of child processes of this server.
+    /// The ceiling of child processes of this server, the shared one included. When it is reached, the private child that was
+    /// idle longest is stopped; its session starts it again when it needs it.
     pub max_children: usize,
     /// The protocol era the child speaks: `auto` or `legacy`.
     pub era: EraChoice,

@@ -115,6 +115,8 @@ pub struct Switchboard<R> {
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
     readers: HashMap<CallId, Reader>,
+    /// Why there is no child, for those who have waited long enough.
+    absence: Absence,
     /// The last fronts that were closed without being open.
     closed_early: VecDeque<FrontId>,
     /// Fronts whose only stream broke in this turn; they are closed at its end.
@@ -130,6 +132,14 @@ pub struct Switchboard<R> {
 struct Reader {
     front: FrontId,
     stream: StreamId,
+}
+
+/// What a child that is not there is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    Starting,
+    /// A place among the processes of its server.
+    NoPlace,
 }
 
 /// What is known of the child.
@@ -196,6 +206,7 @@ impl<R: Outlet> Switchboard<R> {
             child_level: None,
             own_requests: 0,
             readers: HashMap::new(),
+            absence: Absence::Starting,
             closed_early: VecDeque::new(),
             ended: Vec::new(),
             timers: Timers::default(),
@@ -244,6 +255,11 @@ impl<R: Outlet> Switchboard<R> {
     /// Whether anybody would miss the child now: a call or a stream is open.
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
+    }
+
+    /// Says what a child that is not there is waiting for.
+    pub fn explain(&mut self, absence: Absence) {
+        self.absence = absence;
     }
 
     /// When [`Self::tick`] has something to do.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Child, Reader, Switchboard};
+use super::{Absence, Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Caller, Path, Stage};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
@@ -99,7 +99,12 @@ impl<R: Outlet> Switchboard<R> {
         let waited = turn.now.duration_since(call.started);
         if matches!(self.child, Child::Absent { .. }) {
             let limit = self.limits.start_wait.as_secs();
-            let why = format!("it is still starting after {limit} s (start_wait)");
+            let why = match self.absence {
+                Absence::Starting => format!("it is still starting after {limit} s (start_wait)"),
+                Absence::NoPlace => format!(
+                    "all its children are in use (max_children), and none became free in {limit} s (start_wait)"
+                ),
+            };
             let refusal = self.no_child(&why.into());
             return self.refuse(id, refusal, turn);
         }

@@ -7,7 +7,7 @@ use super::Slot;
 use super::occupant::Occupant;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
-use crate::bridge::switchboard::Tenancy;
+use crate::bridge::switchboard::{Absence, Tenancy};
 use crate::link::directory::{About, ChildReport};
 
 impl Slot {
@@ -35,6 +35,7 @@ impl Slot {
             Act::Spawn => {
                 self.wants_process = true;
                 if self.plan.permits.available_permits() == 0 {
+                    self.board.explain(Absence::NoPlace);
                     self.plan.squeezed.notify_one();
                 }
             }
@@ -72,6 +73,7 @@ impl Slot {
     pub(super) fn start(&mut self) {
         self.wants_process = false;
         self.greeted = false;
+        self.board.explain(Absence::Starting);
         self.tail.begin();
         let now = Instant::now();
         match self.plan.recipe.spawn() {
