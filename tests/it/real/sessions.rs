@@ -179,6 +179,16 @@ fn beyond_max_children_the_longest_idle_one_makes_room_and_comes_back() {
 }
 
 #[test]
+fn a_client_that_waited_in_vain_for_a_child_is_told_what_is_scarce() {
+    let keys = "max_children = 1\nstart_wait = \"300ms\"";
+    let daemon = Daemon::start(&Demo::new("demo").keys(keys).toml());
+    let answer = daemon.post("/mcp", &initialize("2025-11-25", &json!({"roots": {}})));
+    assert_eq!((answer.status, answer.header("mcp-session-id")), (200, None));
+    let body = answer.json();
+    assert!(body["error"]["message"].as_str().unwrap().contains("max_children"), "{body}");
+}
+
+#[test]
 fn a_session_is_initialised_once() {
     let daemon = Daemon::demo("");
     let mut client = daemon.plain();
