@@ -58,6 +58,9 @@ pub struct DemoArgs {
     /// Begin with a notification of this many bytes.
     #[arg(long, hide = true)]
     pub huge_line: Option<usize>,
+    /// Never stop talking: notifications nobody knows, as fast as they are read, once the handshake is done.
+    #[arg(long, hide = true)]
+    pub flood: bool,
     /// Print every message as an array of one.
     #[arg(long, hide = true)]
     pub array: bool,

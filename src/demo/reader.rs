@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, Scope};
 
 use bytes::Bytes;
@@ -56,6 +57,7 @@ pub fn serve(
     server.overture();
     let ended = thread::scope(|scope| {
         let ended = Reader { server: &server, scope, log }.read(&mut input);
+        server.over.store(true, Ordering::Relaxed);
         server.cancel_all();
         ended
     });
@@ -207,6 +209,9 @@ impl Reader<'_, '_> {
         if frame.method() == Method::Initialized && server.args.stray_ask {
             let params = tools::sample_params("Is anybody there?");
             server.ask(None, "sampling/createMessage", &params);
+        }
+        if frame.method() == Method::Initialized && server.args.flood {
+            self.scope.spawn(move || server.flood());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ pub(super) struct Server {
     asks: Mutex<HashMap<u64, Option<Arc<Flight>>>>,
     next_ask: AtomicU64,
     calls: AtomicU64,
+    /// Stdin has ended.
+    pub(super) over: AtomicBool,
 }
 
 /// What the client has said so far.
@@ -73,6 +75,7 @@ impl Server {
             asks: Mutex::default(),
             next_ask: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            over: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +86,17 @@ impl Server {
         }
         if let Some(bytes) = self.args.huge_line {
             self.log("error", &"x".repeat(bytes).into());
+        }
+    }
+
+    /// Talks until stdin ends.
+    pub(super) fn flood(&self) {
+        let line = b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/demo/flood\"}\n";
+        let much = line.repeat(1000);
+        while !self.over.load(Ordering::Relaxed) {
+            self.voice.raw(&much);
+            // Answers have to get in between.
+            std::thread::sleep(std::time::Duration::from_micros(50));
         }
     }
 

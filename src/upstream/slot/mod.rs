@@ -177,7 +177,8 @@ impl Slot {
                 alarm_at = at;
                 alarm.as_mut().reset(at.into());
             }
-            tokio::select! { biased;
+            // In no fixed order: a child that never stops talking must not keep its clients from being heard.
+            tokio::select! {
                 command = commands.recv(), if !self.orphaned => self.on_command(command),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
                 order = inbox.control.recv(), if !self.deaf => {
@@ -236,18 +237,13 @@ impl Slot {
             self.deaf = true;
             self.stopping.get_or_insert(self.turn.now);
         }
-        let mut order = first;
-        for _ in 0..ORDERS_A_TURN {
-            let Some(taken) = order else { return };
-            self.claimed |= matches!(taken, Order::Open { .. });
-            if matches!(taken, Order::Call { .. }) && !self.leaving {
+        let rest = std::iter::from_fn(|| more.try_recv().ok());
+        for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
+            self.claimed |= matches!(order, Order::Open { .. });
+            if matches!(order, Order::Call { .. }) && !self.leaving {
                 self.wake();
             }
-            self.board.order(taken, &mut self.turn);
-            order = more.try_recv().ok();
-        }
-        if let Some(last) = order {
-            self.board.order(last, &mut self.turn);
+            self.board.order(order, &mut self.turn);
         }
     }
 

@@ -62,7 +62,8 @@ impl Occupant {
     /// nothing.
     pub(super) async fn next(&mut self) -> Seen {
         let Self { process, stdin, stdout, stderr, lines, outbox, exit, .. } = self;
-        tokio::select! { biased;
+        // In no fixed order: a flood of output must not keep requests from being written.
+        tokio::select! {
             why = process.exited(), if exit.is_none() => Seen::Exit(why),
             ended = fill(stdout, lines) => Seen::Read { ended },
             wrote = flush(stdin, outbox) => Seen::Wrote(wrote),

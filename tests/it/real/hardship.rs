@@ -33,6 +33,19 @@ fn t40_junk_on_stdout_is_skipped_and_counted() {
 }
 
 #[test]
+fn a_child_that_never_stops_talking_is_still_spoken_to() {
+    let daemon = Daemon::demo("--flood");
+    let mut client = daemon.plain();
+    for n in 0..20 {
+        let said = n.to_string();
+        assert_eq!(text(&client.tool("echo", &json!({"text": said}))), said);
+    }
+    let dropped = daemon.status()["servers"]["demo"]["children"][0]["dropped"].clone();
+    assert!(dropped.as_u64().is_some_and(|dropped| dropped > 1000), "{}", daemon.status());
+    daemon.stopped();
+}
+
+#[test]
 fn t40_a_line_of_20_mib_is_an_error_for_its_caller_alone() {
     let daemon = Daemon::demo("");
     let mut client = daemon.plain();
