@@ -18,8 +18,8 @@ use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
 use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
 use stdiod::bridge::turn::Turn;
 use stdiod::wire::frame::Frame;
-use stdiod::wire::splice::Patch;
 use stdiod::wire::id::{CallId, FrontId, ServerName};
+use stdiod::wire::splice::Patch;
 use stdiod::wire::sse;
 use stdiod::wire::version::Version;
 
