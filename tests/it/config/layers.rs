@@ -147,10 +147,10 @@ fn references_are_expanded_and_never_printed() {
 #[test]
 fn relative_paths_start_from_their_file() {
     let desk = Desk::new()
-        .write("etc/work/x", "")
-        .file("etc/a.toml", "[servers.a]\ncommand = 'sh'\ncwd = 'work'");
+        .write("etc/place/x", "")
+        .file("etc/a.toml", "[servers.a]\ncommand = 'sh'\ncwd = 'place'");
     let loaded = desk.loaded();
-    assert_eq!(server(&loaded, "a").cwd, Some(desk.directory.join("etc/work")));
+    assert_eq!(server(&loaded, "a").cwd, Some(desk.directory.join("etc/place")));
 }
 
 #[test]
