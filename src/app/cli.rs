@@ -153,7 +153,7 @@ pub(crate) struct CheckArgs {
 const CHECK_EXAMPLES: &str = "\
 Examples:
   stdiod check
-  stdiod check --config new.toml && systemctl reload stdiod
+  stdiod check --config new.toml && systemctl restart stdiod
   stdiod check --print
   stdiod check --other-host --config container.toml";
 

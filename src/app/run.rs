@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -54,7 +54,7 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Fatal> {
 }
 
 async fn live(loaded: Loaded) -> Result<(), Fatal> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Fatal::running(format!("signals cannot be received: {error}")))?;
     let model = &loaded.model;
     let bearers = model
@@ -99,6 +99,11 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
             _ = sweep.tick() => Event::Sweep,
         };
         match event {
+            Event::Signal(SIGHUP) => {
+                tracing::warn!(
+                    "SIGHUP: a changed configuration is read at the next start; restart to use it"
+                );
+            }
             Event::Signal(signal) => break signal,
             Event::PartGone(how) => tracing::error!(?how, "a part of the daemon ended by itself"),
             Event::Sweep => sessions.sweep(),
@@ -113,11 +118,11 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
     );
     systemd::stopping();
     stop.cancel();
-    let down = take_down(&mut wardens, &mut doors);
+    let down = take_down(&mut wardens, &mut doors, &sessions);
     tokio::pin!(down);
     tokio::select! { biased;
         () = &mut down => {}
-        signal = next_signal(&mut signals) => {
+        signal = second_signal(&mut signals) => {
             tracing::warn!(signal, "hurrying");
             hurry.cancel();
             down.await;
@@ -129,8 +134,9 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
 }
 
 /// Waits for the children, then for the connections, which have had their answers by then.
-async fn take_down(wardens: &mut JoinSet<()>, doors: &mut JoinSet<()>) {
+async fn take_down(wardens: &mut JoinSet<()>, doors: &mut JoinSet<()>, sessions: &Sessions) {
     while wardens.join_next().await.is_some() {}
+    sessions.clear();
     let closing = async { while doors.join_next().await.is_some() {} };
     if tokio::time::timeout(FAREWELL, closing).await.is_err() {
         tracing::debug!("some connections were cut");
@@ -199,6 +205,16 @@ async fn next_signal(signals: &mut Signals) -> i32 {
     match next {
         Some(signal) => signal,
         None => std::future::pending().await,
+    }
+}
+
+/// A signal that means it: not the one that asks for a reload.
+async fn second_signal(signals: &mut Signals) -> i32 {
+    loop {
+        let signal = next_signal(signals).await;
+        if signal != SIGHUP {
+            return signal;
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //!                                   starting
 //! ```
 //!
-//! Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to the whole group.
+//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to the whole group.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +33,9 @@ pub struct Pace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Stopped,
-    /// A process is wanted or there, and its handshake is not done.
+    /// A process is wanted and waits for its place. No clock runs: the wait is nobody's fault.
+    Placing,
+    /// A process is there, and its handshake is not done.
     Starting {
         since: Instant,
     },
@@ -72,6 +74,8 @@ pub enum Then {
 pub enum Happened {
     Wanted,
     Unwanted,
+    /// A process is there.
+    Spawned,
     /// No process could be made.
     NotSpawned(Arc<str>),
     Greeted,
@@ -161,7 +165,7 @@ impl Lifecycle {
         match self.state {
             State::Stopped => "stopped",
             _ if self.is_hopeless() => "failed",
-            State::Starting { .. } => "starting",
+            State::Placing | State::Starting { .. } => "starting",
             State::Ready { .. } => "ready",
             State::Draining { .. } => "draining",
             State::BackingOff { .. } => "backing-off",
@@ -170,7 +174,7 @@ impl Lifecycle {
 
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Stopped => None,
+            State::Stopped | State::Placing => None,
             State::Starting { since } => Some(since + self.pace.start_timeout),
             State::Ready { since } => (self.failures > 0).then(|| since + self.pace.forgiven_after),
             State::Draining { until, .. } | State::BackingOff { until } => Some(until),
@@ -183,7 +187,7 @@ impl Lifecycle {
             Happened::Wanted => {
                 self.wanted = true;
                 if self.state == State::Stopped {
-                    self.start(now, acts);
+                    self.start(acts);
                 } else if let State::Draining { then, .. } = &mut self.state {
                     *then = Then::Again;
                 }
@@ -193,10 +197,21 @@ impl Lifecycle {
                 match &mut self.state {
                     State::Stopped => {}
                     State::BackingOff { .. } => self.state = State::Stopped,
+                    State::Placing => {
+                        self.state = State::Stopped;
+                        acts.push(Act::CloseStdin);
+                    }
                     State::Starting { .. } | State::Ready { .. } => {
+                        // From now on it is sent nothing: who comes while it leaves waits for its successor.
+                        acts.push(Act::Lost("it was put to rest".into()));
                         self.drain(now, Then::Stop, acts);
                     }
                     State::Draining { then, .. } => *then = Then::Stop,
+                }
+            }
+            Happened::Spawned => {
+                if self.state == State::Placing {
+                    self.state = State::Starting { since: now };
                 }
             }
             Happened::NotSpawned(why) => {
@@ -237,7 +252,7 @@ impl Lifecycle {
             State::Draining { then: Then::Again, .. } => {
                 acts.push(Act::Lost(Arc::clone(why)));
                 if self.failures == 0 {
-                    self.start(now, acts);
+                    self.start(acts);
                 } else {
                     self.rest(now, chance);
                 }
@@ -246,7 +261,7 @@ impl Lifecycle {
                 acts.push(Act::Lost(Arc::clone(why)));
                 self.state = State::Stopped;
             }
-            State::Stopped | State::BackingOff { .. } => {}
+            State::Stopped | State::Placing | State::BackingOff { .. } => {}
         }
     }
 
@@ -255,7 +270,7 @@ impl Lifecycle {
             return;
         }
         match self.state {
-            State::Stopped => {}
+            State::Stopped | State::Placing => {}
             State::Starting { .. } => {
                 let limit = self.pace.start_timeout.as_secs_f32();
                 let why = format!("it did not answer initialize within {limit} s (start_timeout)");
@@ -273,13 +288,13 @@ impl Lifecycle {
                 acts.push(act);
                 self.state = State::Draining { rung, until: now + self.pace.grace, then };
             }
-            State::BackingOff { .. } => self.start(now, acts),
+            State::BackingOff { .. } => self.start(acts),
         }
     }
 
-    fn start(&mut self, now: Instant, acts: &mut Vec<Act>) {
+    fn start(&mut self, acts: &mut Vec<Act>) {
         self.starts += 1;
-        self.state = State::Starting { since: now };
+        self.state = State::Placing;
         acts.push(Act::Spawn);
     }
 
@@ -335,6 +350,9 @@ mod tests {
         fn step(&mut self, happened: Happened) -> Vec<Act> {
             let mut acts = Vec::new();
             self.machine.step(self.now, 0, happened, &mut acts);
+            if acts.contains(&Act::Spawn) {
+                self.machine.step(self.now, 0, Happened::Spawned, &mut acts);
+            }
             acts
         }
 
@@ -406,7 +424,8 @@ mod tests {
         let mut life = Life::new();
         life.step(Happened::Wanted);
         life.step(Happened::Greeted);
-        assert_eq!(life.step(Happened::Unwanted), [Act::CloseStdin]);
+        let lost = Act::Lost("it was put to rest".into());
+        assert_eq!(life.step(Happened::Unwanted), [lost, Act::CloseStdin]);
         assert_eq!(life.wait(), (Duration::from_secs(5), vec![Act::Terminate]));
         assert_eq!(life.wait(), (Duration::from_secs(5), vec![Act::Kill]));
         assert_eq!(life.step(exit()), [Act::Lost("exit status 1".into())]);
@@ -424,6 +443,19 @@ mod tests {
         assert!(life.machine.trouble().unwrap().contains("60 s"));
         life.step(exit());
         assert_eq!(life.wait().1, [Act::Spawn]);
+    }
+
+    #[test]
+    fn waiting_for_a_place_is_no_failure() {
+        let mut machine = Lifecycle::new(Pace::default());
+        let now = Instant::now();
+        let mut acts = Vec::new();
+        machine.step(now, 0, Happened::Wanted, &mut acts);
+        assert_eq!((machine.label(), machine.deadline()), ("starting", None));
+        machine.step(now + Duration::from_secs(600), 0, Happened::Tick, &mut acts);
+        assert_eq!((acts.len(), machine.failures()), (1, 0));
+        machine.step(now, 0, Happened::Unwanted, &mut acts);
+        assert_eq!(*machine.state(), State::Stopped);
     }
 
     #[test]

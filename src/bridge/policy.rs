@@ -54,14 +54,31 @@ impl ToolPolicy {
     }
 }
 
-/// Whether `*` in a pattern, standing for any run of characters, makes it fit the whole text.
+/// Whether `*` in a pattern, standing for any run of characters, makes it fit the whole text. Only the last star passed is ever
+/// tried again, so that a text chosen to fit badly costs no more than its length times that of the pattern.
 fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(text) = text.strip_prefix(head) else { return false };
-    rest.is_empty()
-        || (0..=text.len())
-            .filter(|cut| text.is_char_boundary(*cut))
-            .any(|cut| matches(rest, &text[cut..]))
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut at, mut seen) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while seen < text.len() {
+        match (pattern.get(at), star) {
+            (Some(b'*'), _) => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            (Some(byte), _) if *byte == text[seen] => {
+                at += 1;
+                seen += 1;
+            }
+            (_, Some((place, from))) => {
+                star = Some((place, from + 1));
+                at = place + 1;
+                seen = from + 1;
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
@@ -84,9 +101,21 @@ mod tests {
             ("git", "git_log", false),
             ("", "", true),
             ("*é*", "caféx", true),
+            ("*a*b", "aab", true),
+            ("*a*b", "aabc", false),
+            ("a**", "a", true),
+            ("*", "", true),
         ] {
             assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_name_made_to_fit_badly_is_read_quickly() {
+        let name = "a".repeat(10_000);
+        let begun = std::time::Instant::now();
+        assert!(!matches("*a*a*a*b", &name));
+        assert!(begun.elapsed().as_millis() < 500);
     }
 
     #[test]

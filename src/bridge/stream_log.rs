@@ -127,10 +127,12 @@ impl StreamLog {
     pub fn replay(&mut self, after: EventId) -> Option<Replay> {
         let stream = self.streams.get_mut(&after.stream)?;
         let end = stream.first + stream.events.len() as u64;
-        if after.seq + 1 < stream.first || after.seq >= end {
+        // The number is the client's word and may be any.
+        let next = after.seq.checked_add(1)?;
+        if next < stream.first || after.seq >= end {
             return None;
         }
-        let skip = usize::try_from(after.seq + 1 - stream.first).ok()?;
+        let skip = usize::try_from(next - stream.first).ok()?;
         stream.abandoned = None;
         let first = stream.first;
         let events = stream
@@ -197,6 +199,7 @@ mod tests {
         assert_eq!(seqs(&mut log, 2), Some(vec![3]));
         assert_eq!(seqs(&mut log, 3), Some(vec![]));
         assert_eq!(seqs(&mut log, 4), None, "an id this stream never gave");
+        assert_eq!(seqs(&mut log, u64::MAX), None);
         assert_eq!(log.replay(EventId { stream: StreamId(1), seq: 0 }), None);
     }
 

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::House;
 use super::body::Body;
+use super::guard::Sight;
 use super::render::{self, Refused};
 use crate::bridge::refusal::Refusal;
-use crate::config::model::Start;
 use crate::link::directory::{ChildReport, Directory, Entry, Report};
 
 /// How long a report may take before a server counts as one that does not answer.
@@ -31,6 +31,7 @@ pub(super) async fn readyz(
     house: &House,
     directory: &Directory,
     only: Option<Arc<Entry>>,
+    sight: &Sight<'_>,
     method: &Method,
 ) -> Result<Response<Body>, Refused> {
     only_get(method)?;
@@ -40,8 +41,15 @@ pub(super) async fn readyz(
     };
     let mut ready = Vec::new();
     let mut waiting = serde_json::Map::new();
+    let (mut well, mut all) = (0, 0);
     for (entry, report) in reports(entries).await {
-        match why_not(&entry, report.as_ref()) {
+        let why = why_not(report.as_ref());
+        all += 1;
+        well += usize::from(why.is_none());
+        if !sight.shows(&entry) {
+            continue;
+        }
+        match why {
             None => ready.push(entry.name.to_string()),
             Some(why) => {
                 waiting.insert(entry.name.to_string(), why);
@@ -49,14 +57,12 @@ pub(super) async fn readyz(
         }
     }
     let stopping = house.stopping.is_cancelled();
-    let status = if waiting.is_empty() && !stopping {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status =
+        if well == all && !stopping { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "ready": status == StatusCode::OK,
         "stopping": stopping,
+        "counts": { "ready": well, "all": all },
         "servers": ready,
         "not_ready": waiting,
     });
@@ -66,11 +72,13 @@ pub(super) async fn readyz(
 pub(super) async fn status(
     house: &House,
     directory: &Directory,
+    sight: &Sight<'_>,
     method: &Method,
 ) -> Result<Response<Body>, Refused> {
     only_get(method)?;
     let mut servers = serde_json::Map::new();
-    for (entry, report) in reports(directory.servers.values().cloned().collect()).await {
+    let seen = directory.servers.values().filter(|entry| sight.shows(entry)).cloned();
+    for (entry, report) in reports(seen.collect()).await {
         let sessions = house.sessions.count(&entry.name);
         servers.insert(entry.name.to_string(), describe(&entry, report.as_ref(), sessions));
     }
@@ -126,11 +134,12 @@ async fn reports(entries: Vec<Arc<Entry>>) -> Vec<(Arc<Entry>, Option<Report>)> 
 }
 
 /// Why a server is not ready; `None` if it is, or if nothing is expected of it yet.
-fn why_not(entry: &Entry, report: Option<&Report>) -> Option<Value> {
+fn why_not(report: Option<&Report>) -> Option<Value> {
     let Some(child) = report.and_then(Report::shared) else {
         return Some(json!({"state": "unknown", "why": "its task does not answer"}));
     };
-    let resting = child.state == "stopped" && entry.config.start == Start::Lazy;
+    // One at rest starts with the next call; only one that failed is a worry.
+    let resting = child.state == "stopped" && child.trouble.is_none();
     if child.state == "ready" || resting {
         return None;
     }

@@ -142,7 +142,11 @@ impl Events {
         while !self.ended && self.long.is_empty() && self.ready.len() < GATHER_MAX {
             match self.replies.poll_next(cx) {
                 Poll::Ready(Some(event)) => self.write(&event),
-                Poll::Ready(None) => self.ended = true,
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    // Whatever was waited for comes no more on this connection; on another one it may.
+                    sse::retry(&mut self.ready, RETRY_MS);
+                }
                 Poll::Pending => break,
             }
         }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::body::Body;
 use super::listen::Scope;
 use super::render::Refused;
-use crate::auth::bearer::Bearers;
+use crate::auth::bearer::{Bearers, Grant};
 use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Http;
@@ -39,7 +39,8 @@ pub(super) fn host_and_origin<B>(
     let host = request
         .headers()
         .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
+        // What is not ASCII is no name that anybody allowed.
+        .map(|value| value.to_str().unwrap_or("?"))
         .or_else(|| request.uri().authority().map(hyper::http::uri::Authority::as_str));
     if let Some(host) = host.filter(|_| scope.checks_host())
         && !host_allowed(host, &config.allowed_hosts)
@@ -100,6 +101,31 @@ pub(super) fn principal(
             Err(Refusal::Forbidden { server: entry.name.clone() }.into())
         }
         _ => Ok(grant.principal()),
+    }
+}
+
+/// What of the servers may be shown to whoever sends this.
+#[derive(Debug)]
+pub(super) enum Sight<'a> {
+    Everything,
+    Granted(Grant<'a>),
+    /// How many there are and how many are ready, and nothing of what they are or said.
+    Numbers,
+}
+
+impl<'a> Sight<'a> {
+    pub(super) fn of(bearers: Option<&'a Bearers>, headers: &HeaderMap) -> Self {
+        let Some(bearers) = bearers else { return Self::Everything };
+        let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        bearers.check(authorization).map_or(Self::Numbers, Self::Granted)
+    }
+
+    pub(super) fn shows(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Granted(grant) => grant.opens(&entry.name, &entry.config),
+            Self::Numbers => false,
+        }
     }
 }
 

@@ -187,6 +187,8 @@ impl Listener {
                 drop(permit);
             });
         }
+        // Whoever comes now is refused at once rather than left waiting.
+        drop(self.socket);
         graceful.shutdown().await;
         tasks.close();
         tasks.wait().await;
@@ -210,7 +212,6 @@ async fn admit(
     socket: &Socket,
     connections: &Arc<Semaphore>,
 ) -> std::io::Result<(Box<dyn Connection>, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
     let io: Box<dyn Connection> = match socket {
         Socket::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
@@ -220,6 +221,8 @@ async fn admit(
         }
         Socket::Unix(listener, _) => Box::new(listener.accept().await?.0),
     };
+    // After the accept, so that listeners nobody comes to keep no place of those where somebody does.
+    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
     Ok((io, permit))
 }
 

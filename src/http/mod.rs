@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
+use self::guard::Sight;
 pub(crate) use self::listen::{BindError, Listener, Scope};
 use self::render::Refused;
 use self::route::Route;
@@ -82,10 +83,14 @@ async fn answer(
     let route = Route::of(request.uri().path(), scope, &directory);
     match route {
         Route::Healthz => admin::healthz(request.method()),
-        Route::Readyz(only) => admin::readyz(house, &directory, only, request.method()).await,
+        Route::Readyz(only) => {
+            let sight = Sight::of(house.bearers.as_ref(), request.headers());
+            admin::readyz(house, &directory, only, &sight, request.method()).await
+        }
         Route::Status => {
             guard::principal(house.bearers.as_ref(), request.headers(), None)?;
-            admin::status(house, &directory, request.method()).await
+            let sight = Sight::of(house.bearers.as_ref(), request.headers());
+            admin::status(house, &directory, &sight, request.method()).await
         }
         Route::Home => admin::home(house, &directory, request.method()),
         Route::Nothing => Err(Refusal::UnknownPath.into()),

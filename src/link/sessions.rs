@@ -181,6 +181,11 @@ impl Sessions {
         }
     }
 
+    /// Forgets all sessions: their slots are gone.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     /// How many sessions a server has.
     pub(crate) fn count(&self, server: &ServerName) -> usize {
         self.lock().values().filter(|session| session.server == *server).count()

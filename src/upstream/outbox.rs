@@ -18,15 +18,24 @@ pub(super) struct Outbox {
 /// Bytes above which no more requests are sent until the child has read some.
 const BUDGET: usize = 8 << 20;
 
+/// Messages above which none is added, however short they are.
+const MESSAGES_MAX: usize = 100_000;
+
 /// Pieces handed to the kernel at once: messages and their line breaks.
 const SLICES_MAX: usize = 64;
 
 // === impl Outbox ===
 
 impl Outbox {
-    pub(super) fn push(&mut self, message: Bytes) {
+    /// Adds a message, unless the budget is spent. Requests ask for room before; what finds none here are answers to a child that
+    /// asks and asks, and reads nothing.
+    pub(super) fn push(&mut self, message: Bytes) -> bool {
+        if self.bytes >= BUDGET || self.messages.len() >= MESSAGES_MAX {
+            return false;
+        }
         self.bytes += message.len();
         self.messages.push_back(message);
+        true
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -154,5 +163,6 @@ mod tests {
         assert!(outbox.room() > BUDGET / 2);
         outbox.push(Bytes::from(vec![b'x'; BUDGET]));
         assert_eq!(outbox.room(), 0);
+        assert!(!outbox.push(Bytes::from_static(b"an answer")));
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Settings {
 /// How long a slot may take to say how it is doing.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
 
+/// How long a child that was put to rest may take before another is.
+const LEAVING_SOON: Duration = Duration::from_millis(500);
+
 /// How often it is logged that clients wait for a child.
 const CROWDED_AGAIN: Duration = Duration::from_secs(10);
 
@@ -199,17 +202,26 @@ impl Warden {
         });
     }
 
-    /// Puts the private child to rest that was unused longest; one whose client holds no stream before one whose client does.
+    /// Puts a child to rest that nobody is calling: a private one before the shared one, one whose client holds no stream before
+    /// one whose client does, and of these the one that was unused longest.
     fn make_room(&mut self) {
+        // Who is leaving already will make room, unless it takes its time.
+        let soon = |slot: &Held| slot.gauge.leaving().is_some_and(|since| since < LEAVING_SOON);
+        if self.slots.iter().any(soon) {
+            return;
+        }
         let resting = self
             .slots
             .iter()
             .filter(|slot| {
-                slot.private
-                    && slot.gauge.running.load(Ordering::Relaxed)
+                slot.gauge.running.load(Ordering::Relaxed)
                     && slot.gauge.calls.load(Ordering::Relaxed) == 0
+                    && slot.gauge.leaving().is_none()
             })
-            .min_by_key(|slot| (slot.gauge.streams.load(Ordering::Relaxed), slot.gauge.used()));
+            .min_by_key(|slot| {
+                let streams = slot.gauge.streams.load(Ordering::Relaxed);
+                (!slot.private, streams, slot.gauge.used())
+            });
         if let Some(slot) = resting {
             // A slot with a full queue is far from resting.
             slot.commands.try_send(Command::Rest).ok();
@@ -224,18 +236,25 @@ impl Warden {
 
     async fn drain(mut self) {
         self.orders.close();
-        for slot in &self.slots {
-            slot.commands.try_send(Command::Stop(self.settings.drain)).ok();
-        }
+        self.tell_all(Command::Stop);
         loop {
             tokio::select! {
                 ended = self.tasks.join_next() => if ended.is_none() { return },
                 () = self.settings.hurry.cancelled() => break,
             }
         }
-        for slot in &self.slots {
-            slot.commands.try_send(Command::Hurry).ok();
-        }
+        self.tell_all(|_| Command::Hurry);
         while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Gives every slot a command that must not be lost: one that is busy gets it when it looks.
+    fn tell_all(&mut self, command: impl Fn(Duration) -> Command) {
+        for slot in &self.slots {
+            let (commands, command) = (slot.commands.clone(), command(self.settings.drain));
+            self.tasks.spawn(async move {
+                // A slot that has ended needs no telling.
+                commands.send(command).await.ok();
+            });
+        }
     }
 }

@@ -88,10 +88,6 @@ impl Frame {
         &self.text
     }
 
-    pub fn into_text(self) -> Bytes {
-        self.text
-    }
-
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -29,8 +29,6 @@ pub struct Params<'a> {
     #[serde(borrow, deserialize_with = "keep")]
     pub level: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
-    pub elicitation_id: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
     pub task: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
     pub protocol_version: Option<&'a RawValue>,

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+/// Bytes of a name that are shown.
+const SHOWN_MAX: usize = 128;
+
 /// The value of a JSON string, borrowed when it has no escapes; `None` for anything but a string.
 pub fn string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
@@ -12,6 +15,12 @@ pub fn string(raw: &str) -> Option<Cow<'_, str>> {
         return serde_json::from_str(raw).ok().map(Cow::Owned);
     }
     Some(Cow::Borrowed(inner))
+}
+
+/// The beginning of a text a peer chose, where it is only shown: a log line needs no more.
+pub fn clipped(text: &str) -> &str {
+    let end = (0..=SHOWN_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// A text as a JSON string.
@@ -30,6 +39,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_clipped_between_characters() {
+        assert_eq!(clipped("short"), "short");
+        let long = "é".repeat(100);
+        assert_eq!(clipped(&format!("x{long}")).len(), 127);
+    }
 
     #[test]
     fn strings_are_read_with_and_without_escapes() {

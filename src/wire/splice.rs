@@ -33,12 +33,6 @@ impl Span {
         Self { start: self.start + 1, end: self.start + 1 }
     }
 
-    /// This place, counted from a text in which the present one begins at `by`.
-    #[must_use]
-    pub fn shifted(self, by: u32) -> Self {
-        Self { start: self.start + by, end: self.end + by }
-    }
-
     pub(super) fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }

@@ -61,6 +61,8 @@ pub struct Limits {
     pub commit_after: Duration,
     /// How long a call goes on whose client has gone and cannot be answered any more.
     pub orphan_ttl: Duration,
+    /// Calls one session has open at once.
+    pub calls_per_front: usize,
     /// Bytes of requests that wait for the child.
     pub waiting_bytes_max: usize,
     /// Questions of the child open at once.
@@ -170,6 +172,7 @@ impl Limits {
             push_wait: Duration::from_secs(5),
             commit_after: Duration::from_secs(5),
             orphan_ttl: Duration::from_secs(300),
+            calls_per_front: 1024,
             waiting_bytes_max: 64 << 20,
             asks_max: 1024,
             subscriptions_max: 4096,

@@ -63,6 +63,9 @@ impl<R: Outlet> Switchboard<R> {
         };
         let why = match front.map(|front| self.fronts.get(&front)) {
             Some(None) => Some(Refusal::SessionGone),
+            Some(Some(front)) if front.calls.len() >= self.limits.calls_per_front => {
+                Some(self.busy("this session has too many calls open"))
+            }
             Some(Some(front)) => front.call_of(&client_id).map(|_| Refusal::DuplicateId),
             None => None,
         };
@@ -347,7 +350,7 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
         Subject::None => None,
     };
     match leaf.and_then(|raw| raw::string(raw.get())) {
-        Some(name) => name.as_ref().into(),
-        None => request.method_name().into(),
+        Some(name) => raw::clipped(&name).into(),
+        None => raw::clipped(request.method_name()).into(),
     }
 }

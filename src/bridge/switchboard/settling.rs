@@ -15,6 +15,9 @@ use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Numbered, UpstreamId};
 use crate::wire::version::Version;
 
+/// A longer request is not kept to be repeated.
+const REPEATED_MAX: usize = 64 << 10;
+
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
     pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
@@ -265,7 +268,8 @@ impl<R: Outlet> Switchboard<R> {
     /// The request a call still has to send.
     pub(super) fn request_of(&mut self, id: CallId) -> Option<Frame> {
         let call = self.calls.get_mut(&id)?;
-        if call.method.repeatable() && !call.repeated {
+        let short = call.request.as_ref().is_some_and(|r| r.text().len() <= REPEATED_MAX);
+        if call.method.repeatable() && !call.repeated && short {
             return call.request.clone();
         }
         call.request.take()

@@ -60,7 +60,7 @@ pub(in crate::http) fn stream<B>(
     let session = house.sessions.open(new_session_id(), new);
     let end = EndOfSession { sessions: Arc::clone(&house.sessions), id: session.id };
     let uri = format!("{prefix}/messages?sessionId={}", session.id);
-    let events = Events::new(replies, house.config.keep_alive.0).until(&house.stopping);
+    let events = Events::new(replies, house.config.keep_alive.0);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
 

@@ -71,7 +71,7 @@ impl Slot {
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
             self.hands_on_at(),
-            (private && !self.claimed).then(|| self.born + UNCLAIMED),
+            (private && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),
         ]
         .into_iter()
         .flatten()

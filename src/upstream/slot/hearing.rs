@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Slot;
 use super::occupant::Seen;
 use crate::bridge::greeting::{Greeting, Heard};
-use crate::bridge::lifecycle::Happened;
+use crate::bridge::lifecycle::{Happened, State};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Tenancy;
 use crate::wire::frame::{Body, Frame, Malformed};
@@ -80,6 +80,10 @@ impl Slot {
             self.ledger.payload("from", frame.text());
         }
         if self.greeted {
+            return self.board.line(frame, &mut self.turn);
+        }
+        // What is being made to leave is not greeted any more, however late its answer comes.
+        if !matches!(self.life.state(), State::Starting { .. }) {
             return self.board.line(frame, &mut self.turn);
         }
         match Greeting::hear(frame, self.plan.tenancy == Tenancy::Shared) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bridge::turn::{Note, Outcome, Settled};
 use crate::link::directory::Counts;
@@ -26,6 +26,8 @@ pub(in crate::upstream) struct Gauge {
     pub(in crate::upstream) streams: AtomicBool,
     /// Milliseconds from `born` to the last order of a client.
     used: AtomicU64,
+    /// Since when its process is being made to leave, in milliseconds from `born`; 0 if it is not.
+    leaving: AtomicU64,
     born: Instant,
 }
 
@@ -38,6 +40,7 @@ impl Gauge {
             calls: AtomicUsize::new(0),
             streams: AtomicBool::new(false),
             used: AtomicU64::new(0),
+            leaving: AtomicU64::new(0),
             born: Instant::now(),
         })
     }
@@ -47,9 +50,24 @@ impl Gauge {
         self.used.store(used, Ordering::Relaxed);
     }
 
+    pub(super) fn leaves(&self, leaving: bool, now: Instant) {
+        if !leaving {
+            self.leaving.store(0, Ordering::Relaxed);
+        } else if self.leaving.load(Ordering::Relaxed) == 0 {
+            let since = u64::try_from(now.duration_since(self.born).as_millis()).unwrap_or(0);
+            self.leaving.store(since.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// For how long its process has been made to leave, if it is.
+    pub(in crate::upstream) fn leaving(&self) -> Option<Duration> {
+        let since = self.leaving.load(Ordering::Relaxed);
+        (since > 0).then(|| self.born.elapsed().saturating_sub(Duration::from_millis(since)))
+    }
+
     /// When a client last wanted something.
     pub(in crate::upstream) fn used(&self) -> Instant {
-        self.born + std::time::Duration::from_millis(self.used.load(Ordering::Relaxed))
+        self.born + Duration::from_millis(self.used.load(Ordering::Relaxed))
     }
 }
 

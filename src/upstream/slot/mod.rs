@@ -31,6 +31,7 @@ use crate::link::directory::ChildReport;
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
 use crate::wire::id::ServerName;
+use crate::wire::method::RequestRoute;
 
 /// What a slot is made from.
 #[derive(Clone, Debug)]
@@ -206,6 +207,7 @@ impl Slot {
         match command {
             Some(Command::Rest) => {
                 if self.board.calls() == 0 {
+                    tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest, to make room for another");
                     self.happened(Happened::Unwanted);
                 }
             }
@@ -240,7 +242,7 @@ impl Slot {
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
             self.claimed |= matches!(order, Order::Open { .. });
-            if matches!(order, Order::Call { .. }) && !self.leaving {
+            if !self.leaving && needs_child(&order) {
                 self.wake();
             }
             self.board.order(order, &mut self.turn);
@@ -251,7 +253,10 @@ impl Slot {
     fn wake(&mut self) {
         let resting = match self.life.state() {
             State::Stopped | State::Draining { .. } => true,
-            State::Starting { .. } | State::Ready { .. } | State::BackingOff { .. } => false,
+            State::Placing
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::BackingOff { .. } => false,
         };
         if resting {
             self.happened(Happened::Wanted);
@@ -268,8 +273,10 @@ impl Slot {
             if self.plan.payloads {
                 self.ledger.payload("to", &message);
             }
-            if let Some(occupant) = &mut self.occupant {
-                occupant.tell(message);
+            if let Some(occupant) = &mut self.occupant
+                && !occupant.tell(message)
+            {
+                self.ledger.counts.dropped += 1;
             }
         }
         for note in self.turn.notes.drain(..) {
@@ -282,11 +289,18 @@ impl Slot {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
         gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
+        gauge.leaves(matches!(self.life.state(), State::Draining { .. }), self.turn.now);
     }
 
     fn pid(&self) -> Option<u32> {
         self.occupant.as_ref().and_then(|occupant| occupant.process.pid())
     }
+}
+
+/// Whether this is a request that the bridge cannot answer by itself.
+fn needs_child(order: &Order<Post>) -> bool {
+    let Order::Call { request, .. } = order else { return false };
+    !matches!(request.method().as_request(), RequestRoute::Ping | RequestRoute::Modern)
 }
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.

@@ -100,11 +100,9 @@ impl Occupant {
         self.outbox.clear();
     }
 
-    /// Queues a message; to a closed stdin nothing is queued.
-    pub(super) fn tell(&mut self, message: bytes::Bytes) {
-        if self.stdin.is_some() {
-            self.outbox.push(message);
-        }
+    /// Queues a message. False if it has been let go: stdin is closed, or the child reads nothing of what it keeps asking for.
+    pub(super) fn tell(&mut self, message: bytes::Bytes) -> bool {
+        self.stdin.is_some() && self.outbox.push(message)
     }
 }
 

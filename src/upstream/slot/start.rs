@@ -63,6 +63,7 @@ impl Slot {
             Act::GiveUp(why) => {
                 let why: Arc<str> =
                     format!("{why} (failed {} times in a row)", self.life.failures()).into();
+                tracing::error!(server = %self.plan.name, "calls are refused until it starts: {why}");
                 self.board.give_up(&why, &mut self.turn);
             }
         }
@@ -81,6 +82,7 @@ impl Slot {
                 let mut occupant = Occupant::new(process, pipes, self.plan.line_max, now);
                 occupant.tell(Greeting::open(&self.plan.hello));
                 self.occupant = Some(occupant);
+                self.happened(Happened::Spawned);
                 tracing::info!(server = %self.plan.name, pid = self.pid(), start = self.life.starts(), "started");
             }
             Err(error) => {
@@ -121,7 +123,7 @@ impl Slot {
         let ms = until.saturating_duration_since(Instant::now()).as_millis();
         let failures = self.life.failures();
         if self.life.is_hopeless() {
-            tracing::error!(server = %self.plan.name, failures, ms, "it keeps failing: calls are refused until it starts; trying again");
+            tracing::warn!(server = %self.plan.name, failures, ms, "it keeps failing; trying again after a pause");
         } else {
             tracing::info!(server = %self.plan.name, failures, ms, "starting again after a pause");
         }

@@ -126,6 +126,32 @@ fn a_first_call_to_a_missing_program_does_not_wait_for_it() {
 }
 
 #[test]
+fn a_child_that_asks_and_reads_nothing_costs_no_memory() {
+    let ping = "{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":1,\\\"method\\\":\\\"ping\\\"}";
+    let config = format!("[servers.pest]\ncommand = \"yes\"\nargs = [\"{ping}\"]\n");
+    let daemon = Daemon::start(&(config + &Demo::new("well").toml()));
+    let mut well = daemon.client("/servers/well/mcp", "2025-11-25", &json!({}));
+    well.call("tools/list", &json!({}));
+    let dropped = || daemon.status()["servers"]["pest"]["children"][0]["dropped"].as_u64();
+    eventually("answers it does not read are let go", || {
+        (dropped().is_some_and(|dropped| dropped > 200_000)).then_some(())
+    });
+    let grown = daemon.resident() >> 20;
+    assert!(grown < 120, "{grown} MiB");
+    assert_eq!(well.call("ping", &json!({}))["result"], json!({}));
+}
+
+#[test]
+fn an_answer_that_comes_after_the_time_to_start_greets_nobody() {
+    let keys = "start_timeout = \"400ms\"";
+    let daemon = Daemon::start(&Demo::new("late").flags("--slow-start 700").keys(keys).toml());
+    daemon.logged("did not answer initialize");
+    let answer = daemon.post("/mcp", &list()).json();
+    assert!(answer["error"]["message"].as_str().unwrap().contains("start_timeout"), "{answer}");
+    assert!(!daemon.log().iter().any(|line| line.contains("\"ready\"")), "{:?}", daemon.log());
+}
+
+#[test]
 fn programs_that_are_no_servers_are_found_out() {
     let entry = |name: &str, command: &str, args: &str| {
         format!(

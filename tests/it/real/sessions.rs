@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
-use crate::support::mcp::{Mcp, initialize, request, text};
+use crate::support::mcp::{Mcp, initialize, request, text, tool};
 use crate::support::{Daemon, Demo, Request, eventually};
 
 /// Two tokens for everything, and one for a server that is not there.
@@ -130,6 +130,28 @@ fn t23_a_shared_child_is_told_of_no_capability_and_its_questions_reach_nobody() 
 }
 
 #[test]
+fn without_a_token_only_numbers_are_told_and_with_one_only_what_it_opens() {
+    let desk = Desk::new();
+    let config = guarded(&desk);
+    let daemon = Daemon::at(desk, &config);
+    let ask = |path: &str, token: &str| {
+        let request = Request::get(path);
+        let request = match token {
+            "" => request,
+            name => request.header("Authorization", &format!("Bearer {name}-secret-0123456789")),
+        };
+        daemon.send(&request)
+    };
+    eventually("all are ready", || (ask("/readyz", "").status == 200).then_some(()));
+    let stranger = ask("/readyz", "").json();
+    assert_eq!(stranger["counts"], json!({"ready": 3, "all": 3}));
+    assert_eq!((&stranger["servers"], &stranger["not_ready"]), (&json!([]), &json!({})));
+    assert_eq!(ask("/readyz", "bob").json()["servers"], json!(["demo", "other"]));
+    let seen = ask("/status", "eve").json()["servers"].clone();
+    assert_eq!(seen.as_object().unwrap().keys().collect::<Vec<_>>(), ["other"]);
+}
+
+#[test]
 fn clients_that_can_be_asked_get_children_of_their_own_and_no_others_do() {
     let daemon = Daemon::demo("");
     let count = |client: &mut Mcp| text(&client.tool("count_state", &json!({}))).to_owned();
@@ -182,10 +204,49 @@ fn beyond_max_children_the_longest_idle_one_makes_room_and_comes_back() {
 fn a_client_that_waited_in_vain_for_a_child_is_told_what_is_scarce() {
     let keys = "max_children = 1\nstart_wait = \"300ms\"";
     let daemon = Daemon::start(&Demo::new("demo").keys(keys).toml());
-    let answer = daemon.post("/mcp", &initialize("2025-11-25", &json!({"roots": {}})));
-    assert_eq!((answer.status, answer.header("mcp-session-id")), (200, None));
-    let body = answer.json();
-    assert!(body["error"]["message"].as_str().unwrap().contains("max_children"), "{body}");
+    let busy = daemon.plain();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| busy.post(&tool(&json!(1), "sleep", &json!({"ms": 1500}))));
+        eventually("the only child is busy", || (in_flight(&daemon) == 1).then_some(()));
+        let answer = daemon.post("/mcp", &initialize("2025-11-25", &json!({"roots": {}})));
+        assert_eq!((answer.status, answer.header("mcp-session-id")), (200, None));
+        let body = answer.json();
+        assert!(body["error"]["message"].as_str().unwrap().contains("max_children"), "{body}");
+        assert_eq!(call.join().unwrap().status, 200);
+    });
+}
+
+fn in_flight(daemon: &Daemon) -> u64 {
+    daemon.status()["servers"]["demo"]["children"][0]["in_flight"].as_u64().unwrap()
+}
+
+#[test]
+fn one_place_is_enough_for_all_who_take_turns() {
+    let daemon =
+        Daemon::start(&Demo::new("demo").keys("mode = \"per-session\"\nmax_children = 1").toml());
+    let (mut a, mut b) = (daemon.plain(), daemon.plain());
+    for client in [&mut a, &mut b] {
+        assert_eq!(text(&client.tool("echo", &json!({"text": "x"}))), "x");
+    }
+    assert_eq!(text(&a.tool("echo", &json!({"text": "again"}))), "again");
+    let listed = daemon.post("/mcp", &request(&json!(1), "tools/list", &json!({}))).json();
+    assert!(listed["result"]["tools"].is_array(), "{listed}");
+    daemon.ready("/readyz");
+}
+
+#[test]
+fn a_call_that_finds_its_child_leaving_waits_for_the_next() {
+    let keys = "max_children = 2\nstop_grace = \"700ms\"";
+    let daemon = Daemon::start(&Demo::new("demo").flags("--ignore-eof").keys(keys).toml());
+    let open = || daemon.client("/mcp", "2025-11-25", &json!({"roots": {}}));
+    let mut first = open();
+    assert_eq!(text(&first.tool("echo", &json!({"text": "x"}))), "x");
+    std::thread::scope(|scope| {
+        let second = scope.spawn(open);
+        daemon.logged("put to rest");
+        assert_eq!(text(&first.tool("echo", &json!({"text": "y"}))), "y");
+        second.join().unwrap();
+    });
 }
 
 #[test]

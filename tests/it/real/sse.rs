@@ -129,6 +129,19 @@ fn what_is_posted_is_judged_before_it_is_accepted() {
 }
 
 #[test]
+fn a_call_under_way_is_answered_while_the_daemon_stops() {
+    let mut daemon = Daemon::demo("");
+    let mut old = Old::greeted(&daemon, "/sse", "2024-11-05", &json!({}));
+    old.events.message().unwrap();
+    old.post(&tool(&json!(1), "sleep", &json!({"ms": 800})));
+    old.post(&tool(&json!(2), "echo", &json!({"text": "it is under way"})));
+    assert_eq!(old.events.message().unwrap()["id"], 2);
+    daemon.signal(rustix::process::Signal::TERM);
+    assert_eq!(text(&old.events.message().unwrap()), "Slept for 800 ms.");
+    assert_eq!(daemon.ended(crate::support::LIMIT).code(), Some(0));
+}
+
+#[test]
 fn a_call_without_a_greeting_is_answered_too() {
     let daemon = Daemon::demo("");
     let mut events = daemon.send(&Request::listen("/sse")).events();

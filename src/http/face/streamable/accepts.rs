@@ -18,8 +18,8 @@ impl Accepts {
         let mut said = false;
         let values = headers.get_all(header::ACCEPT).iter();
         for part in values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')) {
-            said = true;
             let essence = part.split(';').next().unwrap_or_default().trim();
+            said |= !essence.is_empty();
             let is = |form: &&str| essence.eq_ignore_ascii_case(form);
             accepts.json |= ["application/json", "application/*", "*/*"].iter().any(is);
             accepts.events |= ["text/event-stream", "text/*", "*/*"].iter().any(is);
@@ -45,6 +45,7 @@ mod tests {
             (accepts.json, accepts.events)
         };
         assert_eq!(of(None), (true, true));
+        assert_eq!(of(Some("")), (true, true));
         assert_eq!(of(Some("*/*")), (true, true));
         assert_eq!(of(Some("text/event-stream, application/json")), (true, true));
         assert_eq!(of(Some("Application/JSON;q=0.9")), (true, false));

@@ -108,7 +108,8 @@ impl Visit {
             None => None,
             Some(text) => Some(EventId::parse(text).ok_or(Refusal::EventGone)?),
         };
-        let room = if after.is_some() { REPLAY_MAX } else { EVENTS_MAX };
+        let resumed = after.is_some();
+        let room = if resumed { REPLAY_MAX } else { EVENTS_MAX };
         let (outlet, mut replies) = replies::channel(room);
         replies.promise(farewell);
         let order = match after {
@@ -119,9 +120,10 @@ impl Visit {
         match replies.next().await {
             Some(Event::Refuse { why, .. }) => Err(why.into()),
             Some(event) => {
-                let events = self.events(replies).until(&self.house.stopping).begin(&event);
-                let answer = events.into_response();
-                Ok(with_session(answer, Some(session.id)))
+                let events = self.events(replies).begin(&event);
+                // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
+                let events = if resumed { events } else { events.until(&self.house.stopping) };
+                Ok(with_session(events.into_response(), Some(session.id)))
             }
             None => Err(Refusal::Interrupted.into()),
         }

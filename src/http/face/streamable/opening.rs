@@ -17,6 +17,7 @@ use crate::link::sessions::{Doorstep, NewSession};
 use crate::wire::frame::Frame;
 use crate::wire::id::{FrontId, SessionId};
 use crate::wire::meta::{Implementation, Params};
+use crate::wire::raw;
 
 /// A session that is being opened. If its client leaves before it is, its front is closed again.
 struct Opening {
@@ -94,10 +95,8 @@ impl Visit {
 /// What a client calls itself, for the log.
 pub(in crate::http) fn client_name(params: &Params<'_>) -> String {
     let about = Implementation::of(params.client_info);
-    if about.version.is_empty() {
-        return about.name.into_owned();
-    }
-    format!("{} {}", about.name, about.version)
+    let (name, version) = (raw::clipped(&about.name), raw::clipped(&about.version));
+    if version.is_empty() { name.to_owned() } else { format!("{name} {version}") }
 }
 
 /// Nobody can guess it: whoever holds it is taken for the one it was given to.
