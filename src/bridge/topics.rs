@@ -161,6 +161,14 @@ impl Topics {
         self.topics.len()
     }
 
+    /// How many resources one front hears of.
+    pub(super) fn held_by(&self, front: FrontId) -> usize {
+        let holds = |topic: &&Topic| {
+            topic.fronts.contains(&front) || topic.joining.iter().any(|(f, _)| *f == Some(front))
+        };
+        self.topics.values().filter(holds).count()
+    }
+
     pub(super) fn contains(&self, uri: &str) -> bool {
         self.topics.contains_key(uri)
     }

@@ -69,6 +69,7 @@ pub struct Limits {
     pub asks_max: usize,
     /// Resources subscribed to at once, by all sessions together.
     pub subscriptions_max: usize,
+    pub subscriptions_per_front: usize,
     pub log: Bounds,
     pub tools: ToolPolicy,
 }
@@ -176,6 +177,7 @@ impl Limits {
             waiting_bytes_max: 64 << 20,
             asks_max: 1024,
             subscriptions_max: 4096,
+            subscriptions_per_front: 256,
             log: Bounds::default(),
             tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
         }

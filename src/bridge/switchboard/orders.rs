@@ -154,7 +154,7 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    fn busy(&self, what: &'static str) -> Refusal {
+    pub(super) fn busy(&self, what: &'static str) -> Refusal {
         Refusal::Busy { server: self.limits.server.clone(), what }
     }
 

@@ -19,9 +19,13 @@ impl<R: Outlet> Switchboard<R> {
             Err(refusal) => return self.refuse(id, refusal, turn),
         };
         if self.topics.len() >= self.limits.subscriptions_max && !self.topics.contains(&uri) {
-            let server = self.limits.server.clone();
-            let what = "too many resources are subscribed to";
-            return self.refuse(id, Refusal::Busy { server, what }, turn);
+            let refusal = self.busy("too many resources are subscribed to");
+            return self.refuse(id, refusal, turn);
+        }
+        // One session must not use up what is there for all.
+        if self.topics.held_by(front) >= self.limits.subscriptions_per_front {
+            let refusal = self.busy("this session subscribes to too many resources");
+            return self.refuse(id, refusal, turn);
         }
         let joined = self.topics.join(&uri, front, id);
         if joined == Joined::AtOnce {

@@ -221,6 +221,18 @@ fn subscriptions_are_bounded() {
 }
 
 #[test]
+fn one_session_does_not_use_up_the_subscriptions_of_others() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.subscriptions_per_front = 2);
+    accept(&mut pair);
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    for (front, uri, code) in
+        [(a, "a:/1", None), (a, "a:/2", None), (a, "a:/3", Some(-32603)), (b, "a:/3", None)]
+    {
+        assert_eq!(subscribe(&mut pair, front, uri).letters.code(), code, "{uri}");
+    }
+}
+
+#[test]
 fn a_hasty_level_does_not_overtake_the_end_of_the_handshake() {
     let mut pair = Pair::with(Tenancy::Private, |_| {});
     let a = pair.session(Version::V2025_11_25);

@@ -26,8 +26,9 @@ impl Visit {
         let accepts = self.forms()?;
         let session = self.session()?;
         let said = self.said_version()?;
-        let version = session.as_ref().map_or(Version::ASSUMED, |session| session.version);
-        if !said.unwrap_or(version).batches() {
+        // What was agreed on counts more than what a header says later.
+        let agreed = session.as_ref().map(|session| session.version);
+        if !agreed.or(said).unwrap_or(Version::ASSUMED).batches() {
             return Err(Refusal::BatchNotAllowed);
         }
         if parts.is_empty() {
