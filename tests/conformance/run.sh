@@ -29,17 +29,7 @@ suite=$(npm_cached conformance "$here")
 conformance() { node "$suite/node_modules/@modelcontextprotocol/conformance/dist/index.js" "$@" </dev/null; }
 say "conformance suite $(conformance --version)"
 
-work=$(mktemp -d)
-daemon=''
-finish() {
-  local rc=$?
-  trap - EXIT
-  if [ -n "$daemon" ]; then stop "$daemon" || rc=1; fi
-  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else post_mortem "$work"; fi
-  exit "$rc"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
+begin_work
 
 if [ -z "$url" ]; then
   binary=$(stdiod_binary "$binary")

@@ -29,18 +29,8 @@ typescript=$(npm_cached client-typescript "$here/clients/typescript")
 python=$(venv_cached client-python "$here/clients/python/requirements.txt")
 binary=$(stdiod_binary "$binary")
 
-work=$(mktemp -d)
+begin_work
 results="$work/results"
-daemon=''
-finish() {
-  local rc=$?
-  trap - EXIT
-  if [ -n "$daemon" ]; then stop "$daemon" || rc=1; fi
-  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else post_mortem "$work"; fi
-  exit "$rc"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
 
 # What the servers serve.
 mkdir -p "$work/files" "$work/repository"

@@ -20,17 +20,7 @@ need curl python3
 binary=$(stdiod_binary "$binary")
 readme="$root/README.md"
 
-work=$(mktemp -d)
-daemon=''
-finish() {
-  local rc=$?
-  trap - EXIT
-  if [ -n "$daemon" ]; then stop "$daemon" || rc=1; fi
-  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else post_mortem "$work"; fi
-  exit "$rc"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
+begin_work
 
 passed=0 failed=0
 # promise NAME COMMAND...: runs it and counts whether it held.

@@ -164,3 +164,20 @@ post_mortem() {
   done
   say "details are in $1"
 }
+
+# Makes a folder in $work for this run. At the end it stops the daemon whose id is in $daemon, if there is one, and keeps
+# the folder only to explain a failure.
+begin_work() {
+  work=$(mktemp -d)
+  daemon=''
+  trap finish_work EXIT
+  trap 'exit 130' INT TERM
+}
+
+finish_work() {
+  local rc=$?
+  trap - EXIT
+  if [ -n "$daemon" ]; then stop "$daemon" || rc=1; fi
+  if [ "$rc" -eq 0 ]; then rm -rf "$work"; else post_mortem "$work"; fi
+  exit "$rc"
+}
