@@ -258,3 +258,66 @@ impl Warden {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warden(slots: Vec<Held>) -> Warden {
+        let settings = Settings {
+            commit_after: Duration::from_secs(5),
+            payloads: false,
+            environment: Vec::new(),
+            starts: Arc::new(Semaphore::new(1)),
+            stream_base: 0,
+            stop: CancellationToken::new(),
+            hurry: CancellationToken::new(),
+            drain: Duration::from_secs(10),
+        };
+        let name = ServerName::new("s").unwrap();
+        let plan = plan(name, &Server::default(), std::collections::BTreeMap::new(), &settings);
+        let (_, orders) = mpsc::channel(1);
+        Warden { plan, settings, orders, slots, tasks: JoinSet::new(), crowded: None }
+    }
+
+    fn held(private: bool) -> (Held, mpsc::Receiver<Command>) {
+        let (commands, received) = mpsc::channel(1);
+        let gauge = Gauge::new();
+        gauge.running.store(true, Ordering::Relaxed);
+        (Held { commands, gauge, private }, received)
+    }
+
+    #[tokio::test]
+    async fn a_slot_too_busy_to_look_is_told_to_stop_all_the_same() {
+        let (slot, mut received) = held(false);
+        slot.commands.try_send(Command::Rest).unwrap();
+        let mut warden = warden(vec![slot]);
+        warden.tell_all(Command::Stop);
+        assert!(matches!(received.recv().await, Some(Command::Rest)));
+        assert!(matches!(received.recv().await, Some(Command::Stop(_))));
+    }
+
+    #[tokio::test]
+    async fn who_takes_long_to_leave_does_not_keep_others_from_making_room() {
+        let ((slow, mut told_slow), (idle, mut told_idle)) = (held(true), held(true));
+        slow.gauge.leaves(true, Instant::now());
+        let mut warden = warden(vec![slow, idle]);
+        warden.make_room();
+        assert!(told_idle.try_recv().is_err(), "the one that is leaving may be enough");
+        tokio::time::sleep(LEAVING_SOON + Duration::from_millis(50)).await;
+        warden.make_room();
+        assert!(matches!(told_idle.try_recv(), Ok(Command::Rest)));
+        assert!(told_slow.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn the_shared_child_makes_room_last() {
+        let ((shared, mut told_shared), (private, mut told_private)) = (held(false), held(true));
+        let mut warden = warden(vec![shared, private]);
+        warden.make_room();
+        assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));
+        warden.slots.truncate(1);
+        warden.make_room();
+        assert!(matches!(told_shared.try_recv(), Ok(Command::Rest)));
+    }
+}

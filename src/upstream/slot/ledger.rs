@@ -50,7 +50,7 @@ impl Gauge {
         self.used.store(used, Ordering::Relaxed);
     }
 
-    pub(super) fn leaves(&self, leaving: bool, now: Instant) {
+    pub(in crate::upstream) fn leaves(&self, leaving: bool, now: Instant) {
         if !leaving {
             self.leaving.store(0, Ordering::Relaxed);
         } else if self.leaving.load(Ordering::Relaxed) == 0 {
