@@ -5,6 +5,7 @@ mod commands;
 mod fatal;
 mod greeting_card;
 mod run;
+mod state;
 mod systemd;
 mod telemetry;
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::fatal::Fatal;
-use super::{greeting_card, systemd, telemetry};
+use super::{greeting_card, state, systemd, telemetry};
 use crate::auth::bearer::Bearers;
 use crate::config::Loaded;
 use crate::config::model::Model;
@@ -178,6 +178,7 @@ fn open_servers(
         payloads: model.log.payloads,
         environment: std::env::vars_os().collect(),
         starts: Arc::new(Semaphore::new(starts_at_once())),
+        state: state::directory(model),
         stream_base: u64::try_from(since_epoch.as_millis()).unwrap_or(0) << 16,
         stop: stop.clone(),
         hurry: hurry.clone(),

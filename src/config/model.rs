@@ -16,6 +16,10 @@ use crate::wire::id::ServerName;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
+    /// Where the daemon keeps what outlives it: the key of its sessions, which of them were ended, what servers said last. Without
+    /// it: `$STATE_DIRECTORY`, as systemd sets it, else `$XDG_STATE_HOME/stdiod`, else `~/.local/state/stdiod`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
     /// How the daemon listens and what it accepts.
     pub http: Http,
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.

@@ -1,6 +1,7 @@
 //! One server: its shared slot, its private slots, and the permits to run processes.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// Permits to be busy starting, for all servers together.
     pub(crate) starts: Arc<Semaphore>,
+    /// Where to keep what outlives us.
+    pub(crate) state: Option<Arc<Path>>,
     /// A number no earlier process of ours has used.
     pub(crate) stream_base: u64,
     /// Finish calls and end.
@@ -269,6 +272,7 @@ mod tests {
             payloads: false,
             environment: Vec::new(),
             starts: Arc::new(Semaphore::new(1)),
+            state: None,
             stream_base: 0,
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),

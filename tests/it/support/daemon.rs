@@ -69,6 +69,7 @@ impl Daemon {
 
     pub(crate) fn run(desk: Desk, config: &str, mut command: Command, flags: &[&str]) -> Self {
         let file = desk.write("stdiod.toml", config);
+        command.env("STATE_DIRECTORY", desk.path().join("state"));
         command.arg("serve").arg("--config").arg(file).args(flags).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
