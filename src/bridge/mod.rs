@@ -14,6 +14,7 @@
 //!   lines ──►  │ fronts      ──► events for clients      greeting    its handshake
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
 //!              │ topics, stream log, timers              policy      which tools are shown
+//!              │                                         memory      what a child said last
 //! ```
 
 pub mod outlet;
@@ -33,6 +34,7 @@ mod topics;
 pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
+pub mod memory;
 pub mod policy;
 
 #[cfg(test)]

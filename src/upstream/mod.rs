@@ -7,10 +7,13 @@
 //! A **warden** owns the slots of one server: the shared one, which lives as long as the server, and the private ones, which
 //! live as long as their session. It hands out permits to run a process, so a server never has more than `max_children`;
 //! when they are all taken, the private child that has been idle longest is put to rest.
+//!
+//! **Recall** keeps what a shared child said last in the state directory, so that it can be answered for while it rests.
 
 mod environment;
 mod outbox;
 mod process;
+mod recall;
 mod slot;
 mod stderr;
 mod warden;

@@ -133,6 +133,8 @@ fn plan(
         starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
         gauge: Gauge::new(),
+        idle_stop: config.idle_stop.0,
+        state: settings.state.clone(),
         stream_base: settings.stream_base,
     }
 }

@@ -101,8 +101,10 @@ impl<R: Outlet> Switchboard<R> {
             path,
             state: Stage::Waiting,
             name: name_of(&request, &params),
+            question: self.question(&request),
             request: Some(request),
             repeated: false,
+            recalled: false,
             started: turn.now,
             deadline: turn.now + wait,
             vanished: None,
@@ -139,6 +141,9 @@ impl<R: Outlet> Switchboard<R> {
             (RequestRoute::Initialize, Child::Ready { .. }) => {
                 self.waiting.remove(id);
                 self.initialize(id, turn);
+            }
+            (_, Child::Absent { .. }) => {
+                self.answer_for_child(id, turn);
             }
             _ => self.pump(turn),
         }
@@ -252,9 +257,8 @@ impl<R: Outlet> Switchboard<R> {
         (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
     }
 
-    fn initialize(&mut self, id: CallId, turn: &mut Turn) {
-        let (Some(call), Child::Ready { abilities, .. }) = (self.calls.get(&id), &self.child)
-        else {
+    pub(super) fn initialize(&mut self, id: CallId, turn: &mut Turn) {
+        let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
         let card = match &call.caller {
@@ -272,9 +276,8 @@ impl<R: Outlet> Switchboard<R> {
         self.settle(id, &text, Outcome::Result, turn);
     }
 
-    fn set_level(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
-        let (Some(call), Child::Ready { abilities, .. }) = (self.calls.get(&id), &self.child)
-        else {
+    pub(super) fn set_level(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
+        let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
         if !abilities.logging {

@@ -224,6 +224,7 @@ impl<R: Outlet> Switchboard<R> {
             client: card.map_or_else(|| "".into(), |card| Arc::clone(&card.client)),
             version: card.map_or(Version::ASSUMED, |card| card.version),
             outcome,
+            recalled: call.recalled,
             took: turn.now.duration_since(call.started),
             bytes,
         })));

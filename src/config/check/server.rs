@@ -57,6 +57,13 @@ impl Rules<'_> {
                 );
             }
         }
+        if server.idle_stop.0.is_some_and(|time| time.is_zero()) {
+            self.error(
+                &path.key("idle_stop"),
+                "it would be stopped as soon as it is ready",
+                &["write \"10m\", or \"never\" to let it run"],
+            );
+        }
         if server.request_timeout > server.request_timeout_max
             && !server.request_timeout_max.0.is_zero()
         {
@@ -205,6 +212,11 @@ mod tests {
             assert_eq!(found, [format!("servers.a.{says}")], "{keys}");
         };
         check("max_children = 0", "max_children: the server could never run");
+        check("idle_stop = \"0s\"", "idle_stop: it would be stopped as soon as it is ready");
+        check(
+            "idle_stop = \"often\"",
+            "idle_stop: \"often\" is not a duration; write it like \"10m\", or \"never\"",
+        );
         check("start_timeout = \"0s\"", "start_timeout: every attempt would be over at once");
         check(
             "request_timeout = \"2h\"",

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use super::{IDLE_REST, START_TURN, Slot, UNCLAIMED};
-use crate::bridge::lifecycle::{Happened, State};
+use super::{START_TURN, Slot, UNCLAIMED};
+use crate::bridge::lifecycle::Happened;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Tenancy;
+use crate::upstream::recall::Recall;
 
 impl Slot {
     /// Looks at everything that may have become due.
@@ -43,17 +44,7 @@ impl Slot {
             self.board.shut(&Refusal::Interrupted, &mut self.turn);
             self.happened(Happened::Unwanted);
         }
-        if self.rests_at().is_some_and(|at| at <= now) {
-            self.happened(Happened::Unwanted);
-        }
-    }
-
-    /// When an unused private child is put to rest.
-    fn rests_at(&self) -> Option<Instant> {
-        let rests = self.plan.tenancy == Tenancy::Private
-            && matches!(self.life.state(), State::Ready { .. })
-            && self.board.is_idle();
-        rests.then(|| self.plan.gauge.used() + IDLE_REST)
+        self.rest_if_idle();
     }
 
     /// When another may start though this one is not ready: one slow server must not hold up the rest.
@@ -70,6 +61,7 @@ impl Slot {
             self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
+            self.recall.as_ref().and_then(Recall::deadline),
             self.hands_on_at(),
             (private && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),
         ]

@@ -5,11 +5,13 @@
 
 mod due;
 mod hearing;
+mod idle;
 mod ledger;
 mod occupant;
 mod start;
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,11 +19,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use idle::Idle;
 pub(super) use ledger::Gauge;
 use ledger::Ledger;
 use occupant::{Occupant, Seen};
 
 use super::process::Recipe;
+use super::recall::Recall;
 use super::stderr::Tail;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::{Happened, Lifecycle, Pace, State};
@@ -31,7 +35,6 @@ use crate::link::directory::ChildReport;
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
 use crate::wire::id::ServerName;
-use crate::wire::method::RequestRoute;
 
 /// What a slot is made from.
 #[derive(Clone, Debug)]
@@ -54,6 +57,10 @@ pub(super) struct Plan {
     /// Told when a permit is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
+    /// How long it may be unused before it is put to rest.
+    pub(super) idle_stop: Option<Duration>,
+    /// Where to keep what it said last.
+    pub(super) state: Option<Arc<Path>>,
     /// A number no earlier process has used.
     pub(super) stream_base: u64,
 }
@@ -69,9 +76,6 @@ pub(super) enum Command {
     /// End now.
     Hurry,
 }
-
-/// A private child nobody has used for so long is put to rest.
-const IDLE_REST: Duration = Duration::from_secs(30 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
@@ -123,6 +127,9 @@ struct Slot {
     turn: Turn,
     ledger: Ledger,
     tail: Tail,
+    idle: Idle,
+    /// None for a private child, of which nothing is remembered.
+    recall: Option<Recall>,
     state_since: Instant,
     born: Instant,
     claimed: bool,
@@ -151,6 +158,8 @@ impl Slot {
             turn: Turn::new(now),
             ledger: Ledger::new(plan.name.clone()),
             tail: Tail::new(),
+            idle: Idle::new(now),
+            recall: None,
             state_since: now,
             born: now,
             claimed: false,
@@ -163,6 +172,7 @@ impl Slot {
     }
 
     async fn live(&mut self, inbox: &mut Inbox, commands: &mut mpsc::Receiver<Command>) {
+        self.recollect().await;
         if self.plan.eager {
             self.happened(Happened::Wanted);
         }
@@ -170,6 +180,9 @@ impl Slot {
         let mut alarm_at = Instant::now();
         loop {
             if self.is_over() {
+                if let Some(recall) = &mut self.recall {
+                    recall.close(self.board.memory()).await;
+                }
                 return;
             }
             let deadline = self.deadline();
@@ -242,24 +255,8 @@ impl Slot {
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
             self.claimed |= matches!(order, Order::Open { .. });
-            if !self.leaving && needs_child(&order) {
-                self.wake();
-            }
+            self.attend(&order);
             self.board.order(order, &mut self.turn);
-        }
-    }
-
-    /// Brings a resting or lazy child to life.
-    fn wake(&mut self) {
-        let resting = match self.life.state() {
-            State::Stopped | State::Draining { .. } => true,
-            State::Placing
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::BackingOff { .. } => false,
-        };
-        if resting {
-            self.happened(Happened::Wanted);
         }
     }
 
@@ -295,12 +292,6 @@ impl Slot {
     fn pid(&self) -> Option<u32> {
         self.occupant.as_ref().and_then(|occupant| occupant.process.pid())
     }
-}
-
-/// Whether this is a request that the bridge cannot answer by itself.
-fn needs_child(order: &Order<Post>) -> bool {
-    let Order::Call { request, .. } = order else { return false };
-    !matches!(request.method().as_request(), RequestRoute::Ping | RequestRoute::Modern)
 }
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.

@@ -28,6 +28,7 @@ impl Slot {
                 }
             }
         }
+        self.board.rest(self.life.is_resting() && !self.leaving);
     }
 
     fn act(&mut self, act: Act) -> Option<Happened> {
@@ -76,6 +77,7 @@ impl Slot {
         self.greeted = false;
         self.board.explain(Absence::Starting);
         self.tail.begin();
+        self.compare_with_memory();
         let now = Instant::now();
         match self.plan.recipe.spawn() {
             Ok((process, pipes)) => {

@@ -1,0 +1,155 @@
+//! What a child is started from, in one number. What is remembered of a child holds for another with the same one.
+//!
+//! It covers the command, the arguments, the environment and the directory, and which file the program is: its place, its size,
+//! when it was changed and its number on the disk. An argument that names a file counts with that file too, since the program of
+//! `python server.py` is as much the script. A server that writes to a file its arguments name is therefore asked afresh after
+//! it did, which costs one start and is never wrong. What a package runner fetches cannot be seen from here.
+//!
+//! The number is a digest, so that it can be kept where a value of the environment must not be.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::upstream::process::Recipe;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream) struct Fingerprint([u8; 32]);
+
+/// A digest of parts that cannot run into each other.
+#[derive(Debug, Default)]
+struct Parts(Sha256);
+
+// === impl Fingerprint ===
+
+impl Fingerprint {
+    /// Looks at the files now.
+    pub(in crate::upstream) fn of(recipe: &Recipe) -> Self {
+        let mut parts = Parts::default();
+        parts.list("command", [recipe.command.as_os_str()]);
+        parts.list("args", recipe.args.iter().map(|arg| arg.as_os_str()));
+        let pairs = recipe.environment.iter().flat_map(|(name, value)| [name, value]);
+        parts.list("environment", pairs.map(|text| text.as_os_str()));
+        parts.list("cwd", recipe.cwd.iter().map(|path| path.as_os_str()));
+        let directory = recipe.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+        parts.file(&directory.join(recipe.resolved()));
+        for arg in &recipe.args {
+            parts.file(&directory.join(arg));
+        }
+        Self(parts.0.finalize().into())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+// === impl Parts ===
+
+impl Parts {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn list<'a>(&mut self, name: &str, texts: impl IntoIterator<Item = &'a OsStr>) {
+        self.add(name.as_bytes());
+        for text in texts {
+            self.add(text.as_bytes());
+        }
+    }
+
+    /// What file stands there; nothing if none does.
+    fn file(&mut self, path: &Path) {
+        let found = path.canonicalize().and_then(|path| Ok((path.metadata()?, path)));
+        let Some((about, path)) = found.ok().filter(|(about, _)| about.is_file()) else {
+            return self.add(b"no file");
+        };
+        self.add(path.as_os_str().as_bytes());
+        for number in numbers(&about) {
+            self.add(&number.to_le_bytes());
+        }
+    }
+}
+
+fn numbers(about: &Metadata) -> [i128; 5] {
+    [
+        about.len().into(),
+        about.mtime().into(),
+        about.mtime_nsec().into(),
+        about.dev().into(),
+        about.ino().into(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::model::ProcessLimits;
+
+    fn recipe(command: &str, args: &[&str], environment: &[(&str, &str)]) -> Recipe {
+        Recipe {
+            command: command.into(),
+            args: args.iter().map(Into::into).collect(),
+            cwd: None,
+            environment: environment.iter().map(|(n, v)| (n.into(), v.into())).collect(),
+            limits: ProcessLimits::default(),
+        }
+    }
+
+    #[test]
+    fn t37_changed_words_make_another_number() {
+        let one = Fingerprint::of(&recipe("sh", &["-c", "x"], &[("A", "1")]));
+        assert_eq!(one, Fingerprint::of(&recipe("sh", &["-c", "x"], &[("A", "1")])));
+        for other in [
+            recipe("bash", &["-c", "x"], &[("A", "1")]),
+            recipe("sh", &["-cx"], &[("A", "1")]),
+            recipe("sh", &["-c", "x", ""], &[("A", "1")]),
+            recipe("sh", &["-c", "x"], &[("A", "2")]),
+            recipe("sh", &["-c", "x"], &[("A1", "")]),
+            Recipe { cwd: Some("/".into()), ..recipe("sh", &["-c", "x"], &[("A", "1")]) },
+        ] {
+            assert_ne!(one, Fingerprint::of(&other), "{other:?}");
+        }
+        let text = one.to_string();
+        assert!(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
+    }
+
+    #[test]
+    fn t37_changed_files_make_another_number() {
+        let desk = std::env::temp_dir().join(format!("stdiod-fingerprint-{}", std::process::id()));
+        std::fs::create_dir_all(&desk).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = desk.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        write("program", "one");
+        write("script", "one");
+        let path = desk.to_str().unwrap().to_owned();
+        // The program is found on the child's own path, and the script in its directory.
+        let recipe = Recipe {
+            cwd: Some(desk.clone()),
+            ..recipe("program", &["script"], &[("PATH", &path)])
+        };
+        let before = Fingerprint::of(&recipe);
+        assert_eq!(before, Fingerprint::of(&recipe));
+        write("script", "longer");
+        let after = Fingerprint::of(&recipe);
+        assert_ne!(before, after);
+        // The same bytes in another file: what an upgrade leaves behind.
+        write("new", "one");
+        std::fs::rename(desk.join("new"), desk.join("program")).unwrap();
+        assert_ne!(after, Fingerprint::of(&recipe));
+        std::fs::remove_dir_all(&desk).unwrap();
+    }
+}

@@ -1,0 +1,133 @@
+//! When a child is sent to rest, what wakes it, and what is remembered of it meanwhile.
+//!
+//! Used is a child by what only it can do. Handshakes and lists that could be answered from memory are no use of it even while it
+//! runs, or a gateway that polls would keep every child running for ever. A held stream is none either, unless its session
+//! subscribed to a resource: then the child is expected to speak.
+
+use std::time::{Duration, Instant};
+
+use super::Slot;
+use crate::bridge::lifecycle::{Happened, State};
+use crate::bridge::switchboard::{Need, Order, Tenancy};
+use crate::link::replies::Post;
+use crate::upstream::recall::Recall;
+
+/// Since when a child has not been used.
+#[derive(Debug)]
+pub(super) struct Idle {
+    used: Instant,
+    /// It was in use when this was last looked at.
+    busy: bool,
+}
+
+/// A private child that no client wants anything of and holds no stream to is put to rest after so long, whatever else is said.
+const IDLE_REST: Duration = Duration::from_secs(30 * 60);
+
+// === impl Idle ===
+
+impl Idle {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { used: now, busy: false }
+    }
+
+    fn look(&mut self, busy: bool, now: Instant) {
+        if busy || self.busy {
+            self.used = now;
+        }
+        self.busy = busy;
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// Finds out what an earlier child said last. Only the shared one is answered for.
+    pub(super) async fn recollect(&mut self) {
+        if self.plan.tenancy == Tenancy::Private {
+            return;
+        }
+        let recipe = std::sync::Arc::clone(&self.plan.recipe);
+        let (recall, memory) =
+            Recall::open(self.plan.state.as_deref(), &self.plan.name, recipe).await;
+        self.recall = Some(recall);
+        self.board.remember(memory);
+        self.board.rest(self.life.is_resting());
+    }
+
+    /// Wakes the child if an order needs it. To be asked before the order is given.
+    pub(super) fn attend(&mut self, order: &Order<Post>) {
+        if self.leaving {
+            return;
+        }
+        let need = self.board.need(order);
+        if need == Need::Memory && self.board.is_resting() && self.has_changed() {
+            tracing::info!(server = %self.plan.name, "it has changed since it last ran: what it said then is forgotten");
+            self.board.forget_child();
+            return self.attend(order);
+        }
+        match need {
+            Need::Nothing => {}
+            Need::Memory if self.board.is_resting() => {}
+            Need::Memory => self.wake(),
+            Need::Child => {
+                self.idle.used = self.turn.now;
+                self.wake();
+            }
+        }
+    }
+
+    fn has_changed(&mut self) -> bool {
+        let (recipe, now) = (&self.plan.recipe, self.turn.now);
+        self.recall.as_mut().is_some_and(|recall| !recall.still_holds(recipe, now))
+    }
+
+    /// What is remembered must be of what is about to be started.
+    pub(super) fn compare_with_memory(&mut self) {
+        let (recipe, now) = (&self.plan.recipe, self.turn.now);
+        if self.recall.as_mut().is_some_and(|recall| !recall.holds(recipe, now)) {
+            self.board.forget_child();
+        }
+    }
+
+    /// Brings a resting or lazy child to life.
+    fn wake(&mut self) {
+        let resting = match self.life.state() {
+            State::Stopped | State::Draining { .. } => true,
+            State::Placing
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::BackingOff { .. } => false,
+        };
+        if resting {
+            self.happened(Happened::Wanted);
+        }
+    }
+
+    /// Looks whether the child is in use, sends it to rest if it has not been for long enough, and has its memory kept.
+    pub(super) fn rest_if_idle(&mut self) {
+        let now = self.turn.now;
+        if self.plan.idle_stop.is_some() {
+            let is_ready = matches!(self.life.state(), State::Ready { .. });
+            self.idle.look(!is_ready || self.board.is_in_use(), now);
+        }
+        if self.rests_at().is_some_and(|at| at <= now) {
+            tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest: nobody uses it");
+            self.happened(Happened::Unwanted);
+        }
+        if let Some(recall) = &mut self.recall {
+            recall.keep(self.board.memory(), now);
+        }
+    }
+
+    /// When an unused child is put to rest.
+    pub(super) fn rests_at(&self) -> Option<Instant> {
+        if !matches!(self.life.state(), State::Ready { .. }) || self.board.calls() > 0 {
+            return None;
+        }
+        let told_to = self.plan.idle_stop.filter(|_| !self.idle.busy);
+        let told_to = told_to.map(|time| self.idle.used + time);
+        let forgotten = self.plan.tenancy == Tenancy::Private && self.board.is_idle();
+        let forgotten = forgotten.then(|| self.plan.gauge.used() + IDLE_REST);
+        [told_to, forgotten].into_iter().flatten().min()
+    }
+}
