@@ -1,9 +1,10 @@
 //! What a child is started from, in one number. What is remembered of a child holds for another with the same one.
 //!
 //! It covers the command, the arguments, the environment and the directory, and which file the program is: its place, its size,
-//! when it was changed and its number on the disk. An argument that names a file counts with that file too, since the program of
-//! `python server.py` is as much the script. A server that writes to a file its arguments name is therefore asked afresh after
-//! it did, which costs one start and is never wrong. What a package runner fetches cannot be seen from here.
+//! when it was changed and its number on the disk. An argument that names a program counts with that file too, since what runs
+//! under `python server.py` is as much the script. Other files do not: servers are also told where their database or their log
+//! is, which change with every use, and then nothing could ever be remembered. What a package runner fetches cannot be seen from
+//! here.
 //!
 //! The number is a digest, so that it can be kept where a value of the environment must not be.
 
@@ -21,6 +22,12 @@ use crate::upstream::process::Recipe;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::upstream) struct Fingerprint([u8; 32]);
 
+/// How the files are called that interpreters run.
+const PROGRAMS: [&str; 20] = [
+    "py", "pyz", "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "jar", "sh", "rb", "php",
+    "pl", "lua", "exs", "r", "wasm", "dll",
+];
+
 /// A digest of parts that cannot run into each other.
 #[derive(Debug, Default)]
 struct Parts(Sha256);
@@ -37,9 +44,9 @@ impl Fingerprint {
         parts.list("environment", pairs.map(|text| text.as_os_str()));
         parts.list("cwd", recipe.cwd.iter().map(|path| path.as_os_str()));
         let directory = recipe.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
-        parts.file(&directory.join(recipe.resolved()));
+        parts.file(&directory.join(recipe.resolved()), |_, _| true);
         for arg in &recipe.args {
-            parts.file(&directory.join(arg));
+            parts.file(&directory.join(arg), is_program);
         }
         Self(parts.0.finalize().into())
     }
@@ -66,10 +73,11 @@ impl Parts {
         }
     }
 
-    /// What file stands there; nothing if none does.
-    fn file(&mut self, path: &Path) {
+    /// What file stands there; nothing if none does that counts.
+    fn file(&mut self, path: &Path, counts: impl Fn(&Path, &Metadata) -> bool) {
         let found = path.canonicalize().and_then(|path| Ok((path.metadata()?, path)));
-        let Some((about, path)) = found.ok().filter(|(about, _)| about.is_file()) else {
+        let found = found.ok().filter(|(about, path)| about.is_file() && counts(path, about));
+        let Some((about, path)) = found else {
             return self.add(b"no file");
         };
         self.add(path.as_os_str().as_bytes());
@@ -77,6 +85,12 @@ impl Parts {
             self.add(&number.to_le_bytes());
         }
     }
+}
+
+/// Whether a file is there to be run, by its rights or by its name.
+fn is_program(path: &Path, about: &Metadata) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    about.mode() & 0o111 != 0 || PROGRAMS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn numbers(about: &Metadata) -> [i128; 5] {
@@ -135,17 +149,21 @@ mod tests {
         };
         write("program", "one");
         write("script", "one");
+        std::fs::write(desk.join("script.py"), "one").unwrap();
+        std::fs::write(desk.join("data.db"), "one").unwrap();
         let path = desk.to_str().unwrap().to_owned();
         // The program is found on the child's own path, and the script in its directory.
-        let recipe = Recipe {
-            cwd: Some(desk.clone()),
-            ..recipe("program", &["script"], &[("PATH", &path)])
-        };
+        let args = ["script", "script.py", "data.db"];
+        let recipe =
+            Recipe { cwd: Some(desk.clone()), ..recipe("program", &args, &[("PATH", &path)]) };
         let before = Fingerprint::of(&recipe);
-        assert_eq!(before, Fingerprint::of(&recipe));
+        std::fs::write(desk.join("data.db"), "longer").unwrap();
+        assert_eq!(before, Fingerprint::of(&recipe), "what a server writes is not its program");
         write("script", "longer");
+        let between = Fingerprint::of(&recipe);
+        std::fs::write(desk.join("script.py"), "longer").unwrap();
         let after = Fingerprint::of(&recipe);
-        assert_ne!(before, after);
+        assert!(before != between && between != after);
         // The same bytes in another file: what an upgrade leaves behind.
         write("new", "one");
         std::fs::rename(desk.join("new"), desk.join("program")).unwrap();

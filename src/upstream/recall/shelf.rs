@@ -20,7 +20,7 @@ use crate::wire::id::ServerName;
 pub(super) struct Shelf {
     server: ServerName,
     directory: PathBuf,
-    /// The last attempt to write failed, which has been said.
+    /// The last attempt to read or write failed, which has been said.
     troubled: AtomicBool,
 }
 
@@ -72,8 +72,14 @@ impl Shelf {
         let path = self.path();
         match read(&path, fingerprint) {
             Ok(memory) => memory,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
+            // Whether a file can be made there is found out when there is something to keep.
+            Err(error) if is_absence(error.kind()) => Memory::default(),
             Err(error) => {
+                let is_spoilt = matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                );
+                self.troubled.store(!is_spoilt, Ordering::Relaxed);
                 tracing::warn!(
                     server = %self.server,
                     file = %path.display(),
@@ -122,6 +128,10 @@ impl Shelf {
         }
         written
     }
+}
+
+fn is_absence(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn read(path: &Path, fingerprint: &str) -> io::Result<Memory> {
