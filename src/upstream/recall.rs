@@ -23,7 +23,7 @@ use crate::wire::id::ServerName;
 /// The keeper of one slot's memory.
 #[derive(Debug)]
 pub(super) struct Recall {
-    shelf: Option<Arc<Shelf>>,
+    file: Option<Arc<Shelf>>,
     /// What the child was started from that is remembered; nobody knows if that could not be found out in time.
     fingerprint: Option<Fingerprint>,
     /// When that was last compared with what is there.
@@ -55,24 +55,23 @@ impl Recall {
         server: &ServerName,
         recipe: Arc<Recipe>,
     ) -> (Self, Memory) {
-        let shelf = state.map(|state| Arc::new(Shelf::new(state, server)));
+        let file = state.map(|state| Arc::new(Shelf::new(state, server)));
         let mut reading = JoinSet::new();
-        let from = shelf.clone();
+        let from = file.clone();
         reading.spawn_blocking(move || {
             let fingerprint = Fingerprint::of(&recipe);
             let memory = from.map(|shelf| shelf.read(&fingerprint.to_string()));
             (fingerprint, memory.unwrap_or_default())
         });
         let read = timeout(PATIENCE, reading.join_next()).await.ok().flatten();
-        let (fingerprint, memory) = match read {
-            Some(Ok((fingerprint, memory))) => (Some(fingerprint), memory),
-            Some(Err(_)) | None => {
-                tracing::warn!(server = %server, "the state directory does not answer: what this server said last is not known");
-                (None, Memory::default())
-            }
+        let (fingerprint, memory) = if let Some(Ok((fingerprint, memory))) = read {
+            (Some(fingerprint), memory)
+        } else {
+            tracing::warn!(server = %server, "the state directory does not answer: what this server said last is not known");
+            (None, Memory::default())
         };
         let recall = Self {
-            shelf,
+            file,
             fingerprint,
             looked: Instant::now(),
             written: memory.revision(),
@@ -101,8 +100,8 @@ impl Recall {
     /// Writes what has changed, once it has settled.
     pub(super) fn keep(&mut self, memory: &Memory, now: Instant) {
         while self.writing.try_join_next().is_some() {}
-        let Some(shelf) = &self.shelf else { return };
-        let is_troubled = shelf.is_troubled();
+        let Some(file) = &self.file else { return };
+        let is_troubled = file.is_troubled();
         if memory.revision() == self.written && !is_troubled {
             self.due = None;
             return;
@@ -132,11 +131,11 @@ impl Recall {
     }
 
     fn write(&mut self, memory: &Memory) {
-        let (Some(shelf), Some(fingerprint)) = (self.shelf.clone(), self.fingerprint) else {
+        let (Some(file), Some(fingerprint)) = (self.file.clone(), self.fingerprint) else {
             return;
         };
         self.written = memory.revision();
         let memory = memory.clone();
-        self.writing.spawn_blocking(move || shelf.write(&fingerprint.to_string(), &memory));
+        self.writing.spawn_blocking(move || file.write(&fingerprint.to_string(), &memory));
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! The number is a digest, so that it can be kept where a value of the environment must not be.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt as _;
@@ -39,9 +39,9 @@ impl Fingerprint {
     pub(in crate::upstream) fn of(recipe: &Recipe) -> Self {
         let mut parts = Parts::default();
         parts.list("command", [recipe.command.as_os_str()]);
-        parts.list("args", recipe.args.iter().map(|arg| arg.as_os_str()));
+        parts.list("args", recipe.args.iter().map(OsString::as_os_str));
         let pairs = recipe.environment.iter().flat_map(|(name, value)| [name, value]);
-        parts.list("environment", pairs.map(|text| text.as_os_str()));
+        parts.list("environment", pairs.map(OsString::as_os_str));
         parts.list("cwd", recipe.cwd.iter().map(|path| path.as_os_str()));
         let directory = recipe.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
         parts.file(&directory.join(recipe.resolved()), |_, _| true);

@@ -73,6 +73,7 @@ private_for = ["sampling", "elicitation", "roots"] # default
 max_children = 16                                # default
 era = "auto"                                     # default
 start = "eager"                                  # default
+idle_stop = "never"                              # default
 push = "on"                                      # default
 start_timeout = "1m"                             # default
 start_wait = "20s"                               # default

@@ -27,7 +27,7 @@ fn recorded(keys: &str) -> (Daemon, Record) {
 /// A daemon that keeps what it remembers on another desk than its own.
 fn remembering(desk: &Desk, demo: &Demo) -> Daemon {
     let state = desk.path().join("memory");
-    Daemon::start(&format!("state_dir = {state:?}\n{}", demo.toml()))
+    Daemon::start(&format!("state_dir = \"{}\"\n{}", state.display(), demo.toml()))
 }
 
 fn kept(desk: &Desk) -> std::path::PathBuf {
@@ -182,7 +182,7 @@ fn t37_what_has_changed_is_asked_afresh() {
     let start = |more: &str| {
         let state = desk.path().join("memory");
         let more = format!("{toml}start = \"lazy\"\n{more}");
-        Daemon::start(&format!("state_dir = {state:?}\n{more}"))
+        Daemon::start(&format!("state_dir = \"{}\"\n{more}", state.display()))
     };
     let mut expected = 0;
     let mut check = |more: &str, change: &dyn Fn(), asks: bool| {
@@ -330,7 +330,8 @@ fn warnings(daemon: &Daemon) -> usize {
 
 #[test]
 fn without_a_place_to_keep_it_all_goes_on() {
-    let spoil: [(&str, &dyn Fn(&Path)); 3] = [
+    type Spoil<'a> = &'a dyn Fn(&Path);
+    let spoil: [(&str, Spoil<'_>); 3] = [
         ("a file in place of the directory", &|state| fs::write(state.join("recall"), "").unwrap()),
         ("a full disk", &|state| {
             fs::create_dir(state.join("recall")).unwrap();
