@@ -30,12 +30,16 @@ pub(super) struct Recall {
     looked: Instant,
     /// The revision of the memory that was written.
     written: u64,
+    wrote: Option<Instant>,
     due: Option<Instant>,
     writing: JoinSet<()>,
 }
 
 /// How long a change waits for further ones before it is written.
 const SETTLED_AFTER: Duration = Duration::from_millis(500);
+
+/// The least time between two files. Some lists are never the same twice.
+const WRITE_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long after a failure writing is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
@@ -75,6 +79,7 @@ impl Recall {
             fingerprint,
             looked: Instant::now(),
             written: memory.revision(),
+            wrote: None,
             due: None,
             writing: JoinSet::new(),
         };
@@ -107,12 +112,14 @@ impl Recall {
             return;
         }
         let pause = if is_troubled { TRY_AGAIN } else { SETTLED_AFTER };
-        let due = *self.due.get_or_insert(now + pause);
+        let soonest = self.wrote.map_or(now, |wrote| wrote + WRITE_AGAIN);
+        let due = *self.due.get_or_insert_with(|| soonest.max(now + pause));
         if due > now {
             return;
         }
         self.due = None;
         if self.writing.is_empty() {
+            self.wrote = Some(now);
             self.write(memory);
         }
     }

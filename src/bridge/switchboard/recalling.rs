@@ -4,8 +4,6 @@
 //! here, levels of log messages are noted and subscriptions taken back; everything else needs the child itself. One that runs,
 //! starts or fails is never answered for.
 
-use std::sync::Arc;
-
 use super::{Call, Child, Order, Switchboard, Tenancy};
 use crate::bridge::greeting::Abilities;
 use crate::bridge::memory::{Memory, Question, Said};
@@ -117,7 +115,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// What the child can do, or could when it was there.
-    pub(super) fn known_abilities(&self) -> Option<&Abilities> {
+    pub fn known_abilities(&self) -> Option<&Abilities> {
         self.abilities().or_else(|| self.recall.memory.greeting().filter(|_| self.is_resting()))
     }
 
@@ -127,31 +125,30 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let (route, request) = (call.method.as_request(), call.request.clone());
         let said = call.question.as_ref().and_then(|it| self.recall.memory.find(it)).cloned();
-        let answered = match route {
-            RequestRoute::Initialize | RequestRoute::SetLevel | RequestRoute::Unsubscribe => true,
-            RequestRoute::Forward => said.is_some(),
-            RequestRoute::Ping
-            | RequestRoute::Modern
-            | RequestRoute::CallTool
-            | RequestRoute::Subscribe => false,
-        };
-        if !answered {
-            return;
-        }
-        call.recalled = true;
-        // Whoever was told something has to hear that it may have changed.
-        if let Child::Absent { before, .. } = &mut self.child {
-            *before = true;
-        }
+        let request = call.request.clone();
         let params = || Params::of(request.as_ref().and_then(Frame::payload));
-        match (route, said) {
+        call.recalled = true;
+        match (call.method.as_request(), said) {
             (RequestRoute::Initialize, _) => self.initialize(id, turn),
             (RequestRoute::SetLevel, _) => self.set_level(id, &params(), turn),
             (RequestRoute::Unsubscribe, _) => self.leave(id, &params(), turn),
-            (_, Some(said)) => self.repeat(id, &said, turn),
-            (_, None) => {}
+            (RequestRoute::Forward, Some(said)) => self.repeat(id, &said, turn),
+            (
+                RequestRoute::Forward
+                | RequestRoute::Ping
+                | RequestRoute::Modern
+                | RequestRoute::CallTool
+                | RequestRoute::Subscribe,
+                _,
+            ) => {
+                call.recalled = false;
+                return;
+            }
+        }
+        // Whoever was told something has to hear that it may have changed.
+        if let Child::Absent { before, .. } = &mut self.child {
+            *before = true;
         }
     }
 
@@ -179,16 +176,14 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn learn(&mut self, id: CallId, frame: &Frame) {
         let question = self.calls.get_mut(&id).and_then(|call| call.question.take());
         let (Some(question), Some(payload)) = (question, frame.payload()) else { return };
-        let text = || Arc::from(payload);
-        let said = if frame.kind() == Kind::Result {
-            payload.starts_with('{').then(|| Said::Result(text()))
+        let memory = &mut self.recall.memory;
+        let code = || Members::of(payload).get("code").and_then(|code| code.get().parse().ok());
+        if frame.kind() == Kind::Result && payload.starts_with('{') {
+            memory.learn(*question, Said::Result, payload);
+        } else if frame.kind() == Kind::Error && code() == Some(METHOD_NOT_FOUND) {
+            memory.learn(*question, Said::Unknown, payload);
         } else {
-            let code = Members::of(payload).get("code").and_then(|code| code.get().parse().ok());
-            (code == Some(METHOD_NOT_FOUND)).then(|| Said::Unknown(text()))
-        };
-        match said {
-            Some(said) => self.recall.memory.learn(*question, said),
-            None => self.recall.memory.unlearn(&question),
+            memory.unlearn(&question);
         }
     }
 }

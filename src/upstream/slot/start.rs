@@ -139,7 +139,7 @@ impl Slot {
             for_s: now.duration_since(self.state_since).as_secs(),
             restarts: self.life.starts().saturating_sub(1),
             trouble: self.life.trouble().cloned(),
-            about: self.board.abilities().map(|abilities| About {
+            about: self.board.known_abilities().map(|abilities| About {
                 name: abilities.server_name.clone(),
                 version: abilities.server_version.clone(),
                 revision: abilities.version.clone(),

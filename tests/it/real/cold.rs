@@ -127,6 +127,7 @@ fn a_lazy_server_is_answered_for_after_a_restart() {
     assert_eq!(ask(&daemon, json!({"cursor": cursor})), second);
     let now = child(&daemon);
     assert_eq!((&now["pid"], &now["state"]), (&Value::Null, &json!("stopped")));
+    assert_eq!(now["server"]["name"], "stdiod-demo");
     assert_eq!(starts(&record), 1);
     assert_eq!(text(&daemon.plain().tool("echo", &json!({"text": "x"}))), "x");
     assert_eq!(starts(&record), 2);
@@ -276,6 +277,7 @@ fn a_subscriber_who_listens_keeps_the_child_and_calls_it_back() {
     let mut client = daemon.plain();
     client.call("resources/subscribe", &json!({"uri": "demo://welcome"}));
     let listening = client.listen();
+    // Five times as long as an idle child is left.
     thread::sleep(Duration::from_secs(1));
     assert_eq!(child(&daemon)["state"], "ready");
     drop(listening);
@@ -310,14 +312,15 @@ fn a_private_child_rests_too_and_comes_back_for_its_session() {
 }
 
 #[test]
-fn a_server_without_a_list_is_not_woken_to_say_so_again() {
+fn a_list_that_has_changed_is_asked_for_again() {
     let (daemon, record) = recorded("idle_stop = \"200ms\"");
-    poll(&daemon);
-    // No list of this server, so that nothing is known of it.
-    let odd = |client: &mut Mcp| client.call("vendor/list", &json!({}))["error"]["code"].clone();
+    let before = poll(&daemon);
+    daemon.plain().tool("toggle_tool", &json!({}));
     rests(&daemon);
-    assert_eq!(odd(&mut daemon.plain()), json!(-32601));
-    assert_eq!(starts(&record), 2, "only the known lists are answered for");
+    let asked = record.of("tools/list").len();
+    // The new process has no surprises, so that it says what the first one said at first.
+    assert_eq!(poll(&daemon), before);
+    assert_eq!((starts(&record), record.of("tools/list").len()), (2, asked + 1));
 }
 
 /// Warnings about what is kept.
