@@ -14,6 +14,7 @@
 //!   lines ──►  │ fronts      ──► events for clients      greeting    its handshake
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
 //!              │ topics, stream log, timers              policy      which tools are shown
+//!                                                        passport    what a session's id says, under seal
 //! ```
 
 pub mod outlet;
@@ -33,7 +34,9 @@ mod topics;
 pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
+pub mod passport;
 pub mod policy;
+pub mod seal;
 
 #[cfg(test)]
 mod tests;

@@ -54,8 +54,6 @@ pub(super) struct Plan {
     /// Told when a permit is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
-    /// A number no earlier process has used.
-    pub(super) stream_base: u64,
 }
 
 /// What a warden wants of a slot.
@@ -141,7 +139,7 @@ impl Slot {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
         Self {
-            board: Switchboard::new(plan.tenancy, plan.limits.clone(), plan.stream_base),
+            board: Switchboard::new(plan.tenancy, plan.limits.clone(), stream_base(), now),
             life: Lifecycle::new(plan.pace),
             occupant: None,
             permit: None,
@@ -241,7 +239,7 @@ impl Slot {
         }
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
-            self.claimed |= matches!(order, Order::Open { .. });
+            self.claimed |= matches!(order, Order::Call { .. } | Order::Listen { .. });
             if !self.leaving && needs_child(&order) {
                 self.wake();
             }
@@ -301,6 +299,11 @@ impl Slot {
 fn needs_child(order: &Order<Post>) -> bool {
     let Order::Call { request, .. } = order else { return false };
     !matches!(request.method().as_request(), RequestRoute::Ping | RequestRoute::Modern)
+}
+
+/// Clients keep the ids of streams of other slots and of earlier processes; none may mean one of ours.
+fn stream_base() -> u64 {
+    getrandom::u64().unwrap_or_default()
 }
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.

@@ -74,6 +74,7 @@ max_children = 16                                # default
 era = "auto"                                     # default
 start = "eager"                                  # default
 push = "on"                                      # default
+stateful = false                                 # default
 start_timeout = "1m"                             # default
 start_wait = "20s"                               # default
 request_timeout = "10m"                          # default
