@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Validate the configuration without starting anything.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Turn the keys of session ids.
+    #[command(after_help = KEY_EXAMPLES)]
+    Key(KeyArgs),
     /// Print the JSON Schema of the configuration.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema(SchemaArgs),
@@ -52,6 +55,24 @@ pub(crate) enum Command {
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
 }
+
+/// What `key` does.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Put a new key on top of the file; the three before it still open the sessions they sealed.
+    Rotate,
+}
+
+const KEY_EXAMPLES: &str = "\
+Examples:
+  stdiod key rotate
+  stdiod --config /etc/stdiod/stdiod.toml key rotate && systemctl reload stdiod";
 
 /// What `serve` takes beyond the configuration.
 #[derive(Debug, Default, Args)]

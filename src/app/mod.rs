@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod fatal;
 mod greeting_card;
+mod keys;
 mod run;
 mod state;
 mod systemd;

@@ -1,8 +1,9 @@
 //! The main loop: builds the house from its configuration, waits for what may happen, and takes it down in order.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
@@ -11,14 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::fatal::Fatal;
-use super::{greeting_card, state, systemd, telemetry};
+use super::{greeting_card, keys, state, systemd, telemetry};
 use crate::auth::bearer::Bearers;
 use crate::config::Loaded;
 use crate::config::model::Model;
 use crate::config::picture::line;
 use crate::http::{House, Listener};
 use crate::link::directory::Directory;
-use crate::link::sessions::{Bounds, Sessions};
+use crate::link::ended::Ended;
+use crate::link::sessions::{MOMENT, Sessions};
+use crate::link::stream_sessions::StreamSessions;
 use crate::upstream::{self, Settings};
 
 /// How long calls may go on once the daemon has been told to stop.
@@ -26,9 +29,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long connections may take to close once all calls are answered.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// How often unused sessions are looked for.
-const SWEEP: Duration = Duration::from_secs(60);
 
 /// Everything that can wake the main task.
 #[derive(Debug)]
@@ -68,12 +68,15 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
     let stop = CancellationToken::new();
     let hurry = CancellationToken::new();
     let mut wardens = JoinSet::new();
-    let directory = open_servers(model, &stop, &hurry, &mut wardens);
-    let sessions = Arc::new(Sessions::new(Bounds::default()));
+    let state = state::directory(model);
+    let directory = open_servers(model, state.clone(), &stop, &hurry, &mut wardens);
+    let keys = keys::load(model, state.as_deref());
+    let sessions = Arc::new(Sessions::new(keys, ended(state.as_deref())));
     let (_publish, directory) = watch::channel(Arc::new(directory));
     let house = Arc::new(House {
         directory,
         sessions: Arc::clone(&sessions),
+        stream_sessions: StreamSessions::default(),
         bearers,
         config: model.http.clone(),
         stopping: stop.clone(),
@@ -88,7 +91,7 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
     }
     systemd::ready(&format!("serving {} servers", model.servers.len()));
 
-    let mut sweep = tokio::time::interval(SWEEP);
+    let mut sweep = tokio::time::interval(MOMENT);
     let mut heartbeat = systemd::heartbeat().map(tokio::time::interval);
     let signal = loop {
         let event = tokio::select! { biased;
@@ -100,6 +103,9 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
         };
         match event {
             Event::Signal(SIGHUP) => {
+                if let Some(keys) = keys::reload(model, state.as_deref()) {
+                    sessions.rekey(keys);
+                }
                 tracing::warn!(
                     "SIGHUP: a changed configuration is read at the next start; restart to use it"
                 );
@@ -118,7 +124,7 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
     );
     systemd::stopping();
     stop.cancel();
-    let down = take_down(&mut wardens, &mut doors, &sessions);
+    let down = take_down(&mut wardens, &mut doors, &house.stream_sessions);
     tokio::pin!(down);
     tokio::select! { biased;
         () = &mut down => {}
@@ -134,13 +140,25 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
 }
 
 /// Waits for the children, then for the connections, which have had their answers by then.
-async fn take_down(wardens: &mut JoinSet<()>, doors: &mut JoinSet<()>, sessions: &Sessions) {
+async fn take_down(wardens: &mut JoinSet<()>, doors: &mut JoinSet<()>, sessions: &StreamSessions) {
     while wardens.join_next().await.is_some() {}
     sessions.clear();
     let closing = async { while doors.join_next().await.is_some() {} };
     if tokio::time::timeout(FAREWELL, closing).await.is_err() {
         tracing::debug!("some connections were cut");
     }
+}
+
+/// The sessions that were ended before; only those of this process if they cannot be read.
+fn ended(state: Option<&Path>) -> Ended {
+    let Some(state) = state else { return Ended::default() };
+    Ended::load(state).unwrap_or_else(|error| {
+        tracing::warn!(
+            state_dir = %state.display(), %error,
+            "which sessions were ended is not known, nor written down: after a restart their ids open again"
+        );
+        Ended::default()
+    })
 }
 
 /// Binds all addresses, or says of all that cannot be bound why.
@@ -167,19 +185,17 @@ async fn bind(model: &Model) -> Result<Vec<Listener>, Fatal> {
 
 fn open_servers(
     model: &Model,
+    state: Option<Arc<Path>>,
     stop: &CancellationToken,
     hurry: &CancellationToken,
     wardens: &mut JoinSet<()>,
 ) -> Directory {
-    // Stream ids must differ from those of an earlier process, which clients may still hold.
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let settings = Settings {
         commit_after: model.http.commit_after.0,
         payloads: model.log.payloads,
         environment: std::env::vars_os().collect(),
         starts: Arc::new(Semaphore::new(starts_at_once())),
-        state: state::directory(model),
-        stream_base: u64::try_from(since_epoch.as_millis()).unwrap_or(0) << 16,
+        state,
         stop: stop.clone(),
         hurry: hurry.clone(),
         drain: DRAIN,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::front::{FrontCard, Principal};
+use super::front::{FrontCard, Who};
 use super::memory::Question;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, RawId, RawToken, StreamId};
@@ -12,8 +12,8 @@ use crate::wire::splice::Span;
 /// Who makes a call.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// A session that was opened here.
-    Front(FrontId),
+    /// A session.
+    Front(Who),
     /// Nobody who can be spoken to again: the request came without a session.
     Implicit(FrontCard),
 }
@@ -96,15 +96,15 @@ pub(super) enum Path<R> {
 impl<R> Call<R> {
     pub(super) fn front(&self) -> Option<FrontId> {
         match &self.caller {
-            Caller::Front(front) => Some(*front),
+            Caller::Front(who) => Some(who.front),
             Caller::Implicit(_) => None,
         }
     }
 
-    pub(super) fn implicit(&self) -> Option<&Principal> {
+    pub(super) fn card(&self) -> &FrontCard {
         match &self.caller {
-            Caller::Front(_) => None,
-            Caller::Implicit(card) => Some(&card.principal),
+            Caller::Front(who) => &who.card,
+            Caller::Implicit(card) => card,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use super::lane::AskSet;
 use super::stream_log::StreamLog;
-use crate::wire::id::{CallId, RawId, StreamId};
+use crate::wire::id::{CallId, FrontId, RawId, StreamId};
 use crate::wire::method::Method;
 use crate::wire::version::Version;
 
@@ -21,6 +22,15 @@ pub struct FrontCard {
     pub declared: AskSet,
     /// What the client calls itself, for logs.
     pub client: Arc<str>,
+    /// When the session began. A list it knows may be as old as that.
+    pub since: Instant,
+}
+
+/// A session that acts: its front, which is made from the card if it is not there.
+#[derive(Clone, Debug)]
+pub struct Who {
+    pub front: FrontId,
+    pub card: Arc<FrontCard>,
 }
 
 /// What a vanished reader of a standing stream means.
@@ -32,9 +42,18 @@ pub enum Vanish {
     EndSession,
 }
 
+/// Who has used a child since it came. Sessions come and go unseen, so it is never forgotten that there were others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Parties {
+    #[default]
+    None,
+    One(Principal),
+    Several,
+}
+
 #[derive(Debug)]
 pub(super) struct Front<R> {
-    pub card: FrontCard,
+    pub card: Arc<FrontCard>,
     /// Its calls in flight or waiting, by the ids the client gave them.
     pub calls: Vec<(RawId, CallId)>,
     /// Its standing streams; the last is the newest.
@@ -44,6 +63,8 @@ pub(super) struct Front<R> {
     pub level: Option<Level>,
     /// Lists that changed while it held no stream.
     pub unheard: Changes,
+    /// It is among those that are forgotten if they stay empty-handed.
+    pub resting: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +78,10 @@ pub(super) struct Standing<R> {
 /// Kinds of lists that changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes(u8);
+
+/// When each kind of list was last found changed.
+#[derive(Debug, Default)]
+pub(super) struct Changed([Option<Instant>; 3]);
 
 /// The severity of a log message, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +108,10 @@ impl Principal {
         static ANONYMOUS: LazyLock<Principal> = LazyLock::new(|| Principal::new("anonymous"));
         ANONYMOUS.clone()
     }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Principal {
@@ -91,13 +120,29 @@ impl fmt::Display for Principal {
     }
 }
 
-// === impl Front ===
+// === impl Parties ===
 
+impl Parties {
+    pub(super) fn add(&mut self, principal: &Principal) {
+        match self {
+            Self::None => *self = Self::One(principal.clone()),
+            Self::One(one) if one == principal => {}
+            Self::One(_) | Self::Several => *self = Self::Several,
+        }
+    }
+
+    /// Whether a message meant for one of them may be seen by all of them.
+    pub(super) fn are_one(&self) -> bool {
+        *self != Self::Several
+    }
+}
+
+// === impl Front ===
 impl<R> Front<R> {
     /// More standing streams than a client has use for; the oldest makes room.
     pub(super) const STANDING_MAX: usize = 4;
 
-    pub(super) fn new(card: FrontCard) -> Self {
+    pub(super) fn new(card: Arc<FrontCard>) -> Self {
         Self {
             card,
             calls: Vec::new(),
@@ -105,7 +150,16 @@ impl<R> Front<R> {
             log: None,
             level: None,
             unheard: Changes::default(),
+            resting: false,
         }
+    }
+
+    /// Whether there is nothing in it that its session would miss.
+    pub(super) fn is_empty_handed(&self) -> bool {
+        self.calls.is_empty()
+            && self.standing.is_empty()
+            && self.level.is_none()
+            && self.log.as_ref().is_none_or(|log| log.is_empty())
     }
 
     pub(super) fn call_of(&self, id: &RawId) -> Option<CallId> {
@@ -116,6 +170,9 @@ impl<R> Front<R> {
 // === impl Changes ===
 
 impl Changes {
+    const KINDS: [Method; 3] =
+        [Method::ToolsListChanged, Method::ResourcesListChanged, Method::PromptsListChanged];
+
     pub(super) fn add(&mut self, method: Method) {
         self.0 |= Self::bit(method);
     }
@@ -123,9 +180,7 @@ impl Changes {
     /// The kinds in it, in a fixed order; it is empty afterwards.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Method> + use<> {
         let taken = std::mem::take(self);
-        [Method::ToolsListChanged, Method::ResourcesListChanged, Method::PromptsListChanged]
-            .into_iter()
-            .filter(move |method| taken.0 & Self::bit(*method) != 0)
+        Self::KINDS.into_iter().filter(move |method| taken.0 & Self::bit(*method) != 0)
     }
 
     fn bit(method: Method) -> u8 {
@@ -136,6 +191,29 @@ impl Changes {
         } else {
             4
         }
+    }
+}
+
+// === impl Changed ===
+
+impl Changed {
+    pub(super) fn note(&mut self, method: Method, now: Instant) {
+        for (kind, at) in Changes::KINDS.into_iter().zip(&mut self.0) {
+            if kind == method {
+                *at = Some(now);
+            }
+        }
+    }
+
+    /// The kinds that changed since then.
+    pub(super) fn since(&self, then: Instant) -> Changes {
+        let mut changes = Changes::default();
+        for (kind, at) in Changes::KINDS.into_iter().zip(&self.0) {
+            if at.is_some_and(|at| at > then) {
+                changes.add(kind);
+            }
+        }
+        changes
     }
 }
 

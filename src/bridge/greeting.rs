@@ -94,6 +94,17 @@ impl Hello {
                 .map_or_else(|| Self::shared().client_info, Into::into),
         }
     }
+
+    /// What the client calls itself, for the log.
+    pub fn client_name(&self) -> String {
+        Self::client_name_of(&self.client_info)
+    }
+
+    pub(super) fn client_name_of(client_info: &str) -> String {
+        let about = Implementation::read(client_info);
+        let (name, version) = (raw::clipped(&about.name), raw::clipped(&about.version));
+        if version.is_empty() { name.to_owned() } else { format!("{name} {version}") }
+    }
 }
 
 // === impl Greeting ===

@@ -1,6 +1,6 @@
 //! Who shares a child with whom.
 
-use crate::config::model::{AskKind, Mode};
+use crate::config::model::{AskKind, Mode, Server};
 use crate::wire::meta::Members;
 
 /// The kinds of questions a client declared it can answer.
@@ -16,6 +16,8 @@ pub enum Lane {
     Private,
 }
 
+const ALL: [AskKind; 3] = [AskKind::Sampling, AskKind::Elicitation, AskKind::Roots];
+
 // === impl AskSet ===
 
 impl AskSet {
@@ -23,12 +25,31 @@ impl AskSet {
     pub fn declared(capabilities: &str) -> Self {
         let members = Members::of(capabilities);
         let mut set = Self::default();
-        for kind in [AskKind::Sampling, AskKind::Elicitation, AskKind::Roots] {
+        for kind in ALL {
             if members.get(name(kind)).is_some_and(|value| value.get() != "null") {
                 set.0 |= bit(kind);
             }
         }
         set
+    }
+
+    /// What it is in an id.
+    pub(super) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(super) fn of_bits(bits: u8) -> Self {
+        Self(bits & 0b111)
+    }
+
+    /// The least `capabilities` that declare it.
+    pub(super) fn capabilities(self) -> String {
+        let declared: Vec<String> = ALL
+            .into_iter()
+            .filter(|kind| self.contains(*kind))
+            .map(|kind| format!("\"{}\":{{}}", name(kind)))
+            .collect();
+        format!("{{{}}}", declared.join(","))
     }
 
     pub fn contains(self, kind: AskKind) -> bool {
@@ -40,11 +61,13 @@ impl AskSet {
 
 impl Lane {
     /// The lane of a session that declared these kinds of questions.
-    pub fn of_session(mode: Mode, private_for: &[AskKind], declared: AskSet) -> Self {
-        let private = match mode {
+    /// What a session holds at its child is only safe at a child of its own, so a `stateful` server has no other.
+    pub fn of_session(server: &Server, declared: AskSet) -> Self {
+        let private = match server.mode {
             Mode::Shared => false,
             Mode::PerSession => true,
-            Mode::Auto => private_for.iter().any(|kind| declared.contains(*kind)),
+            Mode::Auto if server.stateful => true,
+            Mode::Auto => server.private_for.iter().any(|kind| declared.contains(*kind)),
         };
         if private { Self::Private } else { Self::Shared }
     }
@@ -71,12 +94,11 @@ fn bit(kind: AskKind) -> u8 {
 mod tests {
     use super::*;
 
-    const ALL: [AskKind; 3] = [AskKind::Sampling, AskKind::Elicitation, AskKind::Roots];
-
     #[test]
     fn only_what_can_be_asked_earns_a_child() {
         let lane = |mode, private_for: &[AskKind], capabilities| {
-            Lane::of_session(mode, private_for, AskSet::declared(capabilities))
+            let server = Server { mode, private_for: private_for.to_vec(), ..Server::default() };
+            Lane::of_session(&server, AskSet::declared(capabilities))
         };
         assert_eq!(lane(Mode::Auto, &ALL, "{}"), Lane::Shared);
         assert_eq!(lane(Mode::Auto, &ALL, r#"{"experimental":{},"sampling":null}"#), Lane::Shared);
@@ -84,5 +106,7 @@ mod tests {
         assert_eq!(lane(Mode::Auto, &[AskKind::Sampling], r#"{"roots":{}}"#), Lane::Shared);
         assert_eq!(lane(Mode::Shared, &ALL, r#"{"sampling":{}}"#), Lane::Shared);
         assert_eq!(lane(Mode::PerSession, &[], "{}"), Lane::Private);
+        let stateful = Server { stateful: true, ..Server::default() };
+        assert_eq!(Lane::of_session(&stateful, AskSet::default()), Lane::Private);
     }
 }

@@ -14,7 +14,8 @@
 //!   lines ──►  │ fronts      ──► events for clients      greeting    its handshake
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
 //!              │ topics, stream log, timers              policy      which tools are shown
-//!              │                                         memory      what a child said last
+//!                                                        passport    what a session's id says, under seal
+//!                                                        memory      what a child said last
 //! ```
 
 pub mod outlet;
@@ -35,7 +36,9 @@ pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
 pub mod memory;
+pub mod passport;
 pub mod policy;
+pub mod seal;
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,9 @@ pub struct Model {
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// What session ids are sealed with.
+    #[serde(skip_serializing_if = "Sessions::is_built_in")]
+    pub sessions: Sessions,
     /// What is logged and how.
     pub log: Log,
     /// The servers by name. Each name is a path segment: `/servers/<name>/mcp`.
@@ -76,6 +79,16 @@ pub struct Token {
     /// The servers it opens; `"*"` is all of them.
     #[serde(default = "everything")]
     pub servers: Vec<String>,
+}
+
+/// What session ids are sealed with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// The file of keys, one a line as `openssl rand -hex 32` makes it: the first seals, all of them open. Replicas with the same
+    /// file serve each other's sessions. Without it the daemon makes one in its state directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// What is logged and how.
@@ -139,6 +152,9 @@ pub struct Server {
     pub idle_stop: SpanOrNever,
     /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams.
     pub push: Push,
+    /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
+    /// with that child instead of being revived on a fresh one.
+    pub stateful: bool,
     /// How long a child may take to answer its handshake.
     pub start_timeout: Span,
     /// How long a request waits for a starting child before it gets an error that says so.
@@ -258,6 +274,14 @@ impl Default for Http {
     }
 }
 
+// === impl Sessions ===
+
+impl Sessions {
+    fn is_built_in(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 // === impl Log ===
 
 impl Default for Log {
@@ -286,6 +310,7 @@ impl Default for Server {
             start: Start::Eager,
             idle_stop: SpanOrNever::NEVER,
             push: Push::On,
+            stateful: false,
             start_timeout: Span::seconds(60),
             start_wait: Span::seconds(20),
             request_timeout: Span::seconds(600),

@@ -79,8 +79,7 @@ pub(super) async fn status(
     let mut servers = serde_json::Map::new();
     let seen = directory.servers.values().filter(|entry| sight.shows(entry)).cloned();
     for (entry, report) in reports(seen.collect()).await {
-        let sessions = house.sessions.count(&entry.name);
-        servers.insert(entry.name.to_string(), describe(&entry, report.as_ref(), sessions));
+        servers.insert(entry.name.to_string(), describe(&entry, report.as_ref()));
     }
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -151,14 +150,14 @@ fn why_not(report: Option<&Report>) -> Option<Value> {
     Some(json!({"state": child.state, "why": why, "restarts": child.restarts}))
 }
 
-fn describe(entry: &Entry, report: Option<&Report>, sessions: usize) -> Value {
+fn describe(entry: &Entry, report: Option<&Report>) -> Value {
     let Some(report) = report else { return json!({"state": "unknown"}) };
     let children: Vec<Value> = report.children.iter().map(child).collect();
     let shared = report.shared();
     json!({
         "state": shared.map_or("unknown", |child| child.state),
         "path": format!("/servers/{}/mcp", entry.name),
-        "sessions": sessions,
+        "sessions": report.children.iter().map(|child| child.fronts).sum::<usize>(),
         "children": children,
     })
 }

@@ -35,12 +35,14 @@ use crate::bridge::refusal::Refusal;
 use crate::config::model::Http;
 use crate::link::directory::{Directory, Entry};
 use crate::link::sessions::Sessions;
+use crate::link::stream_sessions::StreamSessions;
 
 /// What every request may need.
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) stream_sessions: StreamSessions,
     pub(crate) bearers: Option<Bearers>,
     pub(crate) config: Http,
     /// Set when the daemon begins to stop: streams end and readiness is denied.

@@ -5,10 +5,13 @@
 //! listens at [`Replies`](replies::Replies).
 //!
 //! The tables are the [`Directory`](directory::Directory), replaced whole when the configuration changes, and
-//! [`Sessions`](sessions::Sessions), behind a lock that is held for one look.
+//! [`Sessions`](sessions::Sessions) with [`StreamSessions`](stream_sessions::StreamSessions), behind locks that are held for
+//! one look.
 
 pub(crate) mod handle;
 pub(crate) mod replies;
 
 pub(crate) mod directory;
+pub(crate) mod ended;
 pub(crate) mod sessions;
+pub(crate) mod stream_sessions;

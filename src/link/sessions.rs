@@ -1,263 +1,375 @@
-//! The live sessions by their ids.
+//! Sessions that cost nothing: what is to be known of one stands in its id, under seal. Of all that have ever begun only those
+//! are kept here that were used a moment ago, so that their ids need not be opened again for each request, those with a child
+//! of their own, and which were ended.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 
+use super::directory::{Entry, WardenOrder};
+use super::ended::Ended;
 use super::handle::Link;
-use super::replies::Post;
-use crate::bridge::front::Principal;
-use crate::wire::id::{FrontId, ServerName, SessionId};
-use crate::wire::version::Version;
+use crate::bridge::front::{FrontCard, Principal, Who};
+use crate::bridge::greeting::Hello;
+use crate::bridge::lane::Lane;
+use crate::bridge::passport::{Introduction, Passport};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::seal::Keys;
+use crate::wire::id::{FrontId, SessionId};
 
-/// One session of a client with a server.
+/// A session that was found, with the slot it uses.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) id: SessionId,
-    pub(crate) server: ServerName,
-    pub(crate) front: FrontId,
-    pub(crate) version: Version,
-    pub(crate) principal: Principal,
-    /// Chosen when the session begins. One of revision 2024-11-05 begins with its stream, before it is known what its client can
-    /// do, and is given its link with its first message.
-    pub(crate) link: OnceCell<Link>,
-    pub(crate) doorstep: Doorstep,
-    /// When it was used last, in seconds since the table was made.
-    used: AtomicU64,
+    pub(crate) who: Who,
+    pub(crate) link: Link,
+    /// The server it belongs to, as long as that runs.
+    warden: mpsc::Sender<WardenOrder>,
 }
 
-/// The table of live sessions.
+/// A session that is beginning. If its client leaves before it has, nothing is left of it.
+#[derive(Debug)]
+pub(crate) struct Beginning<'a> {
+    sessions: &'a Sessions,
+    entry: &'a Entry,
+    passport: Passport,
+    pub(crate) session: Arc<Session>,
+    /// It has a child of its own.
+    private: bool,
+    begun: bool,
+}
+
+/// All sessions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     /// Held for one look or one change, never across a wait.
-    table: Mutex<HashMap<SessionId, Arc<Session>>>,
-    fronts: AtomicU64,
+    tables: Mutex<Tables>,
+    /// A number no other process has.
+    epoch: u64,
+    serials: AtomicU64,
     born: Instant,
-    bounds: Bounds,
 }
 
-/// How many sessions are kept, and how long an unused one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) sessions_max: usize,
-    pub(crate) idle_max: Duration,
-}
-
-/// What a new session is made of.
 #[derive(Debug)]
-pub(crate) struct NewSession {
-    pub(crate) server: ServerName,
-    pub(crate) front: FrontId,
-    pub(crate) version: Version,
-    pub(crate) principal: Principal,
-    pub(crate) link: Option<Link>,
-    pub(crate) doorstep: Doorstep,
+struct Tables {
+    keys: Keys,
+    ended: Ended,
+    /// Those used a moment ago, by their ids, and those used a moment before.
+    recent: HashMap<Box<str>, Arc<Session>>,
+    earlier: HashMap<Box<str>, Arc<Session>>,
+    /// The slots of those with a child of their own.
+    homes: HashMap<FrontId, Home>,
 }
 
-/// The way to the stream a session began with, until its first message hands it to a slot.
-#[derive(Debug, Default)]
-pub(crate) struct Doorstep(Mutex<Option<Post>>);
-
-// === impl Bounds ===
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { sessions_max: 100_000, idle_max: Duration::from_secs(24 * 3600) }
-    }
+/// The slot of one session, or its making, which all that want it wait for.
+#[derive(Debug)]
+struct Home {
+    warden: mpsc::Sender<WardenOrder>,
+    link: Arc<OnceCell<Link>>,
 }
 
-// === impl Doorstep ===
-
-impl Doorstep {
-    pub(crate) fn new(post: Post) -> Self {
-        Self(Mutex::new(Some(post)))
-    }
-
-    pub(crate) fn take(&self) -> Option<Post> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
+/// What is known of an id.
+#[derive(Debug)]
+enum Found {
+    Here(Arc<Session>),
+    /// It is sound, and the child of its own that it needs is not there.
+    Away(Passport),
 }
 
-// === impl Session ===
+/// Sessions that were used a moment ago. A session that is not among them costs its client a microsecond.
+const RECENT_MAX: usize = 512;
 
-impl Session {
-    /// Ends it at its slot.
-    fn close(&self) {
-        if let Some(link) = self.link.get() {
-            link.close(self.front);
-        }
-    }
-
-    /// Whether its slot still listens.
-    fn is_open(&self) -> bool {
-        self.link.get().is_none_or(Link::is_open)
-    }
-}
+/// How often those that were not used are forgotten.
+pub(crate) const MOMENT: Duration = Duration::from_secs(15);
 
 // === impl Sessions ===
 
 impl Sessions {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { table: Mutex::default(), fronts: AtomicU64::new(1), born: Instant::now(), bounds }
+    pub(crate) fn new(keys: Keys, ended: Ended) -> Self {
+        let tables = Tables {
+            keys,
+            ended,
+            recent: HashMap::new(),
+            earlier: HashMap::new(),
+            homes: HashMap::new(),
+        };
+        let epoch = u64::from_be_bytes(random());
+        Self { tables: Mutex::new(tables), epoch, serials: AtomicU64::new(0), born: Instant::now() }
     }
 
-    /// A number for a front; never given twice.
+    /// From now on sessions are sealed with these keys, and only ids they open are known.
+    pub(crate) fn rekey(&self, keys: Keys) {
+        let mut tables = self.lock();
+        tables.keys = keys;
+        tables.recent.clear();
+        tables.earlier.clear();
+    }
+
+    /// A number for a front; never given twice, by no process.
     pub(crate) fn new_front(&self) -> FrontId {
-        FrontId(self.fronts.fetch_add(1, Ordering::Relaxed))
+        FrontId::new(self.epoch, self.serials.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Adds a session. Beyond the bound the tenth of all that was unused longest makes room.
-    pub(crate) fn open(&self, id: SessionId, new: NewSession) -> Arc<Session> {
-        let session = Arc::new(Session {
-            id,
-            server: new.server,
-            front: new.front,
-            version: new.version,
-            principal: new.principal,
-            link: OnceCell::new_with(new.link),
-            doorstep: new.doorstep,
-            used: AtomicU64::new(self.clock()),
-        });
-        let mut table = self.lock();
-        let crowded = table.len() >= self.bounds.sessions_max;
-        let leaving = if crowded {
-            let mut used: Vec<u64> =
-                table.values().map(|s| s.used.load(Ordering::Relaxed)).collect();
-            let place = used.len() / 10;
-            let (_, oldest, _) = used.select_nth_unstable(place);
-            let oldest = *oldest;
-            take(&mut table, |session| session.used.load(Ordering::Relaxed) <= oldest)
-        } else {
-            Vec::new()
-        };
-        table.insert(session.id, Arc::clone(&session));
-        drop(table);
-        for session in &leaving {
-            session.close();
-        }
-        if crowded {
-            tracing::warn!(
-                ended = leaving.len(),
-                "too many sessions: the longest unused were ended"
-            );
-        }
-        session
-    }
-
-    /// Finds a session of this server and principal. One of another is as unknown as one that never was.
-    pub(crate) fn find(
-        &self,
-        id: SessionId,
-        server: &ServerName,
+    /// Begins a session, in the lane that its client's capabilities ask for.
+    pub(crate) async fn begin<'a>(
+        &'a self,
+        entry: &'a Entry,
         principal: &Principal,
-    ) -> Option<Arc<Session>> {
-        let session = self.lock().get(&id).cloned()?;
-        if session.server != *server || session.principal != *principal || !session.is_open() {
-            return None;
-        }
-        session.used.store(self.clock(), Ordering::Relaxed);
-        Some(session)
-    }
-
-    /// Ends a session.
-    pub(crate) fn close(&self, id: SessionId) {
-        let session = self.lock().remove(&id);
-        if let Some(session) = session {
-            session.close();
-        }
-    }
-
-    /// Ends sessions that have not been used for too long, and those whose slot is gone.
-    pub(crate) fn sweep(&self) {
-        let oldest = self.clock().saturating_sub(self.bounds.idle_max.as_secs());
-        let leaving = take(&mut self.lock(), |session| {
-            session.used.load(Ordering::Relaxed) < oldest || !session.is_open()
-        });
-        for session in leaving {
-            session.close();
-        }
-    }
-
-    /// Forgets all sessions: their slots are gone.
-    pub(crate) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    /// How many sessions a server has.
-    pub(crate) fn count(&self, server: &ServerName) -> usize {
-        self.lock().values().filter(|session| session.server == *server).count()
-    }
-
-    fn clock(&self) -> u64 {
-        self.born.elapsed().as_secs()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Session>>> {
-        // Nothing that panics is done under the lock, so its contents are sound whatever happened elsewhere.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn take(
-    table: &mut HashMap<SessionId, Arc<Session>>,
-    leaves: impl Fn(&Session) -> bool,
-) -> Vec<Arc<Session>> {
-    table.extract_if(|_, session| leaves(session)).map(|(_, session)| session).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bridge::switchboard::Order;
-
-    fn session(link: &Link, sessions: &Sessions, id: u8) -> Arc<Session> {
-        let new = NewSession {
-            front: sessions.new_front(),
-            version: Version::NEWEST,
-            principal: Principal::anonymous(),
-            server: ServerName::new("git").unwrap(),
-            link: Some(link.clone()),
-            doorstep: Doorstep::default(),
+        hello: Hello,
+    ) -> Result<Beginning<'a>, Refusal> {
+        let brief = Introduction::brief(&hello);
+        let private = Lane::of_session(&entry.config, brief.declared()) == Lane::Private;
+        let passport = Passport {
+            front: self.new_front(),
+            born: now_us(),
+            version: hello.version,
+            client: if private { Introduction::full(&hello) } else { brief },
         };
-        sessions.open(SessionId([id; 16]), new)
+        let link = if private { entry.private(hello).await? } else { entry.shared.clone() };
+        let session = self.session(&passport, entry, principal, link);
+        Ok(Beginning { sessions: self, entry, passport, session, private, begun: false })
     }
 
-    #[test]
-    fn only_its_own_server_and_principal_find_a_session() {
-        let git = ServerName::new("git").unwrap();
-        let (link, _inbox) = Link::new(git.clone());
-        let sessions = Sessions::new(Bounds::default());
-        let id = session(&link, &sessions, 1).id;
-        let me = Principal::anonymous();
-        assert!(sessions.find(id, &git, &me).is_some());
-        assert!(sessions.find(id, &ServerName::new("time").unwrap(), &me).is_none());
-        assert!(sessions.find(id, &git, &Principal::new("other")).is_none());
-        assert!(sessions.find(SessionId([2; 16]), &git, &me).is_none());
-    }
-
-    #[test]
-    fn a_closed_session_is_gone_and_its_slot_is_told() {
-        let (link, mut inbox) = Link::new(ServerName::new("git").unwrap());
-        let sessions = Sessions::new(Bounds::default());
-        let session = session(&link, &sessions, 1);
-        sessions.close(session.id);
-        assert!(sessions.find(session.id, &session.server, &session.principal).is_none());
-        let told = inbox.control.try_recv();
-        assert!(matches!(told, Ok(Order::Close { front }) if front == session.front));
-    }
-
-    #[test]
-    fn beyond_the_bound_old_sessions_make_room() {
-        let (link, mut inbox) = Link::new(ServerName::new("git").unwrap());
-        let bounds = Bounds { sessions_max: 10, ..Bounds::default() };
-        let sessions = Sessions::new(bounds);
-        for id in 0..11 {
-            session(&link, &sessions, id);
+    /// Finds the session with this id. One that was not used for long, or begun by another process, comes back to life here.
+    pub(crate) async fn find(
+        &self,
+        id: &str,
+        entry: &Entry,
+        principal: &Principal,
+    ) -> Result<Arc<Session>, Refusal> {
+        match self.look(id, entry, principal)? {
+            Found::Here(session) => Ok(session),
+            Found::Away(passport) => {
+                let link = self.home(&passport, entry).await?;
+                self.remember(id, self.session(&passport, entry, principal, link))
+            }
         }
-        assert!(sessions.count(&ServerName::new("git").unwrap()) <= 10);
-        assert!(inbox.control.try_recv().is_ok());
     }
+
+    /// The session with this id if it need not be brought back to life, for what would be nothing to a fresh child.
+    pub(crate) fn present(
+        &self,
+        id: &str,
+        entry: &Entry,
+        principal: &Principal,
+    ) -> Result<Option<Arc<Session>>, Refusal> {
+        match self.look(id, entry, principal)? {
+            Found::Here(session) => Ok(Some(session)),
+            Found::Away(_) => Ok(None),
+        }
+    }
+
+    /// Whether an id stands for a session of this server and principal.
+    pub(crate) fn knows(&self, id: &str, entry: &Entry, principal: &Principal) -> bool {
+        self.open(id, entry, principal).is_some()
+    }
+
+    /// Ends a session for good. False if there is none with this id.
+    pub(crate) fn end(&self, id: &str, entry: &Entry, principal: &Principal) -> bool {
+        let Some(passport) = self.open(id, entry, principal) else { return false };
+        let front = passport.front;
+        let mut tables = self.lock();
+        tables.recent.remove(id);
+        tables.earlier.remove(id);
+        let home = tables.homes.remove(&front);
+        tables.ended.insert(front);
+        drop(tables);
+        match home {
+            None => entry.shared.close(front),
+            // A slot that is still being made ends when nobody takes it.
+            Some(home) => {
+                if let Some(link) = home.link.get() {
+                    link.close(front);
+                }
+            }
+        }
+        true
+    }
+
+    /// Forgets those that were not used for a while: their ids are all there is to remember.
+    pub(crate) fn sweep(&self) {
+        let mut tables = self.lock();
+        tables.earlier = std::mem::take(&mut tables.recent);
+        tables.homes.retain(|_, home| home.is_open());
+        // Room that many once needed is given back.
+        tables.homes.shrink_to(RECENT_MAX);
+    }
+
+    fn open(&self, id: &str, entry: &Entry, principal: &Principal) -> Option<Passport> {
+        let keys = self.lock().keys.clone();
+        let passport = Passport::open(&keys, &entry.name, principal, id)?;
+        (!self.lock().ended.contains(passport.front)).then_some(passport)
+    }
+
+    fn look(&self, id: &str, entry: &Entry, principal: &Principal) -> Result<Found, Refusal> {
+        if let Some(session) = self.lock().known(id, entry, principal) {
+            return Ok(Found::Here(session));
+        }
+        let passport = self.open(id, entry, principal).ok_or(Refusal::SessionGone)?;
+        let private = Lane::of_session(&entry.config, passport.client.declared()) == Lane::Private;
+        let link = if private {
+            let tables = self.lock();
+            let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
+            home.and_then(|home| home.link.get().cloned())
+        } else {
+            Some(entry.shared.clone())
+        };
+        let Some(link) = link else { return Ok(Found::Away(passport)) };
+        self.remember(id, self.session(&passport, entry, principal, link)).map(Found::Here)
+    }
+
+    /// Makes a child of its own for a session that had one before. All that want it wait for the same.
+    async fn home(&self, passport: &Passport, entry: &Entry) -> Result<Link, Refusal> {
+        let link = {
+            let mut tables = self.lock();
+            let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
+            match home {
+                Some(home) => Arc::clone(&home.link),
+                // What its child held for it is lost, and that was not to be.
+                None if entry.config.stateful => return Err(Refusal::SessionGone),
+                None => {
+                    let home = Home { warden: entry.warden.clone(), link: Arc::default() };
+                    let link = Arc::clone(&home.link);
+                    tables.homes.insert(passport.front, home);
+                    link
+                }
+            }
+        };
+        let make = || entry.private(passport.client.hello(passport.version));
+        link.get_or_try_init(make).await.cloned()
+    }
+
+    fn session(
+        &self,
+        passport: &Passport,
+        entry: &Entry,
+        principal: &Principal,
+        link: Link,
+    ) -> Arc<Session> {
+        let card = FrontCard {
+            version: passport.version,
+            principal: principal.clone(),
+            declared: passport.client.declared(),
+            client: passport.client.name().into(),
+            since: self.instant(passport.born),
+        };
+        let who = Who { front: passport.front, card: Arc::new(card) };
+        Arc::new(Session { who, link, warden: entry.warden.clone() })
+    }
+
+    fn remember(&self, id: &str, session: Arc<Session>) -> Result<Arc<Session>, Refusal> {
+        let mut tables = self.lock();
+        // It may have been ended since we looked.
+        if tables.ended.contains(session.who.front) {
+            return Err(Refusal::SessionGone);
+        }
+        tables.remember(id, Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// A time of day as one of the clock that measures. What is older than this process is just that.
+    fn instant(&self, us: u64) -> Instant {
+        let age = Duration::from_micros(now_us().saturating_sub(us));
+        let then = Instant::now().checked_sub(age);
+        then.filter(|then| *then > self.born).unwrap_or(self.born)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        // Nothing that panics is done under the lock, so its contents are sound whatever happened elsewhere.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Tables ===
+
+impl Tables {
+    fn known(&mut self, id: &str, entry: &Entry, principal: &Principal) -> Option<Arc<Session>> {
+        let recent = self.recent.get(id);
+        let is_recent = recent.is_some();
+        let session = Arc::clone(recent.or_else(|| self.earlier.get(id))?);
+        let sound = session.warden.same_channel(&entry.warden)
+            && session.who.card.principal == *principal
+            && session.link.is_open();
+        if sound && !is_recent {
+            self.remember(id, Arc::clone(&session));
+        }
+        sound.then_some(session)
+    }
+
+    fn remember(&mut self, id: &str, session: Arc<Session>) {
+        if self.recent.len() >= RECENT_MAX {
+            self.earlier = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(id.into(), session);
+    }
+}
+
+// === impl Home ===
+
+impl Home {
+    /// Whether its slot listens, or is being made.
+    fn is_open(&self) -> bool {
+        match self.link.get() {
+            Some(link) => link.is_open(),
+            None => Arc::strong_count(&self.link) > 1,
+        }
+    }
+
+    fn serves(&self, entry: &Entry) -> bool {
+        self.warden.same_channel(&entry.warden) && self.is_open()
+    }
+}
+
+// === impl Beginning ===
+
+impl Beginning<'_> {
+    /// The handshake is done: the id of the session from now on.
+    pub(crate) fn done(mut self) -> String {
+        self.begun = true;
+        // What it knows of its server is of now: it may have waited for the child to come.
+        self.passport.born = now_us();
+        let mut tables = self.sessions.lock();
+        if self.private {
+            let home = Home {
+                warden: self.entry.warden.clone(),
+                link: Arc::new(OnceCell::new_with(Some(self.session.link.clone()))),
+            };
+            tables.homes.insert(self.passport.front, home);
+        }
+        let keys = tables.keys.clone();
+        drop(tables);
+        let principal = &self.session.who.card.principal;
+        self.passport.seal(&keys, &self.entry.name, principal, random())
+    }
+
+    pub(crate) fn is_private(&self) -> bool {
+        self.private
+    }
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if self.private && !self.begun {
+            self.session.link.close(self.session.who.front);
+        }
+    }
+}
+
+/// A name for a session that is not sealed. Nobody can guess it.
+pub(crate) fn new_session_id() -> SessionId {
+    SessionId(random())
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Whoever holds what is made of it is taken for the one it was given to.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
 }

@@ -34,8 +34,6 @@ pub(crate) struct Settings {
     pub(crate) starts: Arc<Semaphore>,
     /// Where to keep what outlives us.
     pub(crate) state: Option<Arc<Path>>,
-    /// A number no earlier process of ours has used.
-    pub(crate) stream_base: u64,
     /// Finish calls and end.
     pub(crate) stop: CancellationToken,
     /// End now.
@@ -135,7 +133,6 @@ fn plan(
         gauge: Gauge::new(),
         idle_stop: config.idle_stop.0,
         state: settings.state.clone(),
-        stream_base: settings.stream_base,
     }
 }
 
@@ -275,7 +272,6 @@ mod tests {
             environment: Vec::new(),
             starts: Arc::new(Semaphore::new(1)),
             state: None,
-            stream_base: 0,
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
             drain: Duration::from_secs(10),

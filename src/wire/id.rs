@@ -37,11 +37,13 @@ pub enum Numbered {
     Own(u64),
 }
 
-/// A front: what stands for one caller on a switchboard.
+/// A front: what stands for one session on a switchboard. It is the same wherever and whenever that session is met again, so
+/// half of it is a random number of the process that began the session, and half counts the sessions it has begun.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct FrontId(pub u64);
+pub struct FrontId(pub u128);
 
-/// The secret name of a session: 128 random bits, shown as hexadecimal digits.
+/// The secret name of a session that lives as long as its stream: 128 random bits, shown as hexadecimal digits. Others have
+/// sealed names, see [`passport`](crate::bridge::passport).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u8; 16]);
 
@@ -209,6 +211,43 @@ impl fmt::Display for SessionId {
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionId(…)")
+    }
+}
+
+// === impl FrontId ===
+
+impl FrontId {
+    pub fn new(epoch: u64, serial: u64) -> Self {
+        Self(u128::from(epoch) << 64 | u128::from(serial))
+    }
+
+    /// The process that began the session.
+    pub fn epoch(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    /// How many sessions it had begun before.
+    pub fn serial(self) -> u64 {
+        u64::try_from(self.0 & u128::from(u64::MAX)).expect("the upper half is cut off")
+    }
+}
+
+// === impl StreamId ===
+
+impl StreamId {
+    /// The stream of a call, or the standing stream whose reader has this number, on a switchboard that counts from `base`.
+    pub fn new(base: u64, call: CallId, standing: bool) -> Self {
+        Self((base & !1).wrapping_add(call.0 << 1 | u64::from(standing)))
+    }
+
+    /// Whether it was opened to stand, and not by a call.
+    pub fn stands(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// The number it was made from, if that was on the switchboard that counts from `base`.
+    pub fn call(self, base: u64) -> CallId {
+        CallId(self.0.wrapping_sub(base & !1) >> 1)
     }
 }
 

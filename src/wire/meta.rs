@@ -110,6 +110,10 @@ impl<'a> Implementation<'a> {
     pub fn of(raw: Option<&'a RawValue>) -> Self {
         view(raw.map(RawValue::get))
     }
+
+    pub fn read(text: &'a str) -> Self {
+        view(Some(text))
+    }
 }
 
 // === impl Members ===

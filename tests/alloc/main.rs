@@ -6,11 +6,12 @@
 use std::alloc::System;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use stdiod::bridge::front::{FrontCard, Principal};
+use stdiod::bridge::front::{FrontCard, Principal, Who};
 use stdiod::bridge::greeting::{Greeting, Heard};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
@@ -35,6 +36,7 @@ const SMALL: usize = 1024;
 /// A switchboard with a child, a client, and what the client was told.
 struct Bench {
     board: Switchboard<Letters>,
+    who: Who,
     turn: Turn,
     letters: Letters,
     calls: u64,
@@ -105,22 +107,23 @@ impl Outlet for Letters {
 impl Bench {
     fn new() -> Self {
         let limits = Limits::new(ServerName::new("s").unwrap());
-        let mut board = Switchboard::new(Tenancy::Shared, limits, 0);
+        let mut board = Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
         let mut turn = Turn::new(Instant::now());
         let hello = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
         let Heard::Ready(abilities) = Greeting::hear(&skim(hello), true) else {
             panic!("the child was not understood")
         };
         board.ready(abilities, &mut turn);
-        let card = FrontCard {
+        let card = Arc::new(FrontCard {
             version: Version::NEWEST,
             principal: Principal::anonymous(),
             declared: AskSet::default(),
             client: "test".into(),
-        };
-        board.order(Order::Open { front: FRONT, card }, &mut turn);
+            since: turn.now,
+        });
         turn.to_child.clear();
-        Self { board, turn, letters: Letters::default(), calls: 0 }
+        let who = Who { front: FRONT, card };
+        Self { board, who, turn, letters: Letters::default(), calls: 0 }
     }
 
     /// The cost of a call whose arguments and result are this payload. The least of several, because the harness has a thread
@@ -142,7 +145,7 @@ impl Bench {
         let before = COUNTING.stats();
         let request = Frame::skim(request).unwrap();
         let reach = Reach::Own { outlet: self.letters.clone(), streams: true };
-        let (call, caller) = (CallId(self.calls), Caller::Front(FRONT));
+        let (call, caller) = (CallId(self.calls), Caller::Front(self.who.clone()));
         self.board.order(Order::Call { call, caller, request, reach }, &mut self.turn);
         self.turn.to_child.clear();
         self.board.line(&Frame::skim(answer).unwrap(), &mut self.turn);

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod demo;
+mod key;
 mod man;
 mod run;
 mod schema;
@@ -28,6 +29,7 @@ pub(super) fn run(cli: Cli) -> Result<(), Fatal> {
             serve::serve(load(&run::sources(&args)?)?)
         }
         Command::Check(args) => check::check(config, &args),
+        Command::Key(args) => key::key(config, &args),
         Command::Schema(args) => schema::schema(&args),
         Command::DemoServer(args) => demo::demo(args),
         Command::Completions(args) => completions::completions(&args),

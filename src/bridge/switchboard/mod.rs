@@ -7,12 +7,15 @@
 //! rise; no table outgrows its bound.
 //!
 //! - `orders`: what clients want          - `lines`: what the child says
+//! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `recalling`: answering for a child that rests
 
 mod asking;
+mod fronts;
+mod limits;
 mod lines;
 mod notices;
 mod orders;
@@ -26,15 +29,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::limits::Limits;
 use super::ask::Ask;
 use super::call::Call;
 pub use super::call::{Caller, Reach};
-use super::front::{Front, FrontCard, Level, Principal, Vanish};
+use super::front::{Changed, Front, Level, Parties, Vanish, Who};
 use super::greeting::{Abilities, Greeting};
 use super::outlet::Outlet;
-use super::policy::ToolPolicy;
 use super::queue::Queue;
-use super::stream_log::Bounds;
 use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::turn::Turn;
@@ -42,7 +44,7 @@ use crate::wire::frame::Frame;
 pub use recalling::Need;
 use recalling::Recall;
 
-use crate::wire::id::{CallId, EventId, FrontId, ServerName, StreamId};
+use crate::wire::id::{CallId, EventId, FrontId, StreamId};
 
 /// Who is behind the fronts of a switchboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,37 +55,9 @@ pub enum Tenancy {
     Private,
 }
 
-/// What a switchboard is allowed.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    pub server: ServerName,
-    /// Calls at the child at once; 0 is no limit.
-    pub concurrency: usize,
-    pub request_timeout: Duration,
-    pub request_timeout_max: Duration,
-    pub start_wait: Duration,
-    pub push_wait: Duration,
-    pub commit_after: Duration,
-    /// How long a call goes on whose client has gone and cannot be answered any more.
-    pub orphan_ttl: Duration,
-    /// Calls one session has open at once.
-    pub calls_per_front: usize,
-    /// Bytes of requests that wait for the child.
-    pub waiting_bytes_max: usize,
-    /// Questions of the child open at once.
-    pub asks_max: usize,
-    /// Resources subscribed to at once, by all sessions together.
-    pub subscriptions_max: usize,
-    pub subscriptions_per_front: usize,
-    pub log: Bounds,
-    pub tools: ToolPolicy,
-}
-
 /// What a client wants.
 #[derive(Debug)]
 pub enum Order<R> {
-    /// A session begins.
-    Open { front: FrontId, card: FrontCard },
     /// A request. `call` has never been used on this switchboard before.
     Call { call: CallId, caller: Caller, request: Frame, reach: Reach<R> },
     /// A notification.
@@ -91,9 +65,9 @@ pub enum Order<R> {
     /// The response to an ask.
     Answer { front: FrontId, answer: Frame },
     /// A standing stream.
-    Listen { call: CallId, front: FrontId, outlet: R, vanish: Vanish },
+    Listen { call: CallId, who: Who, outlet: R, vanish: Vanish },
     /// A lost stream is taken up again.
-    Attach { call: CallId, front: FrontId, after: EventId, outlet: R },
+    Attach { call: CallId, who: Who, after: EventId, outlet: R },
     /// The reader of a call's answer or of a standing stream has gone, after all of it (`finished`) or before.
     Goodbye { call: CallId, finished: bool },
     /// A session ends.
@@ -118,8 +92,8 @@ pub struct Switchboard<R> {
     asks: BTreeMap<u64, Ask>,
     asks_made: u64,
     topics: Topics,
-    /// How many live fronts each principal has; log messages reach a shared child's clients only if they are one party.
-    principals: HashMap<Principal, usize>,
+    /// Who has used this child; log messages reach its clients only if they are one party.
+    parties: Parties,
     child_level: Option<Level>,
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
@@ -128,12 +102,19 @@ pub struct Switchboard<R> {
     absence: Absence,
     /// The last fronts that were closed without being open.
     closed_early: VecDeque<FrontId>,
+    /// Fronts that were found empty-handed, the longest ago first.
+    resting: VecDeque<FrontId>,
+    /// When each kind of list was last found changed, or new to us.
+    changed: Changed,
     /// Fronts whose only stream broke in this turn; they are closed at its end.
     ended: Vec<FrontId>,
     timers: Timers,
     sweeping: bool,
-    /// Makes stream ids differ from those of an earlier process.
+    /// Makes stream ids differ from those of other switchboards, earlier ones included.
     stream_base: u64,
+    /// The highest number of a call so far.
+    calls_seen: u64,
+    born: Instant,
 }
 
 /// Somebody at the end of a stream.
@@ -165,31 +146,6 @@ enum Child {
     },
 }
 
-// === impl Limits ===
-
-impl Limits {
-    /// The defaults of the configuration, for one server.
-    pub fn new(server: ServerName) -> Self {
-        Self {
-            server,
-            concurrency: 0,
-            request_timeout: Duration::from_secs(600),
-            request_timeout_max: Duration::from_secs(3600),
-            start_wait: Duration::from_secs(20),
-            push_wait: Duration::from_secs(5),
-            commit_after: Duration::from_secs(5),
-            orphan_ttl: Duration::from_secs(300),
-            calls_per_front: 1024,
-            waiting_bytes_max: 64 << 20,
-            asks_max: 1024,
-            subscriptions_max: 4096,
-            subscriptions_per_front: 256,
-            log: Bounds::default(),
-            tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
-        }
-    }
-}
-
 // === impl Switchboard ===
 
 impl<R: Outlet> Switchboard<R> {
@@ -199,8 +155,8 @@ impl<R: Outlet> Switchboard<R> {
     /// Closings that are remembered for orders they overtook.
     const CLOSED_EARLY_MAX: usize = 64;
 
-    /// A switchboard without a child. `stream_base` is a number that no earlier process has used, such as the time.
-    pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64) -> Self {
+    /// A switchboard without a child. `stream_base` is a number that no other switchboard has.
+    pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64, now: Instant) -> Self {
         Self {
             tenancy,
             limits,
@@ -214,16 +170,20 @@ impl<R: Outlet> Switchboard<R> {
             asks: BTreeMap::new(),
             asks_made: 0,
             topics: Topics::default(),
-            principals: HashMap::new(),
+            parties: Parties::default(),
             child_level: None,
             own_requests: 0,
             readers: HashMap::new(),
             absence: Absence::Starting,
             closed_early: VecDeque::new(),
+            resting: VecDeque::new(),
+            changed: Changed::default(),
             ended: Vec::new(),
             timers: Timers::default(),
             sweeping: false,
             stream_base,
+            calls_seen: 0,
+            born: now,
         }
     }
 
@@ -252,7 +212,6 @@ impl<R: Outlet> Switchboard<R> {
             && self.flying == 0
             && self.asks.is_empty()
             && self.topics.len() == 0
-            && self.principals.is_empty()
             && self.readers.is_empty()
             && self.ended.is_empty()
     }
@@ -329,8 +288,8 @@ impl<R: Outlet> Switchboard<R> {
                 self.child_level = None;
                 self.raise_level(turn);
             }
-            self.announce_all(lists, turn);
         }
+        self.announce_all(lists, before, turn);
         self.welcome(turn);
         self.pump(turn);
         self.give_time(self.limits.request_timeout, turn.now);
@@ -360,13 +319,19 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    fn stream_of(&self, call: CallId) -> StreamId {
-        StreamId(self.stream_base.wrapping_add(call.0))
+    fn stream_of(&mut self, call: CallId, standing: bool) -> StreamId {
+        self.calls_seen = self.calls_seen.max(call.0);
+        StreamId::new(self.stream_base, call, standing)
+    }
+
+    /// Whether this stream was begun by another switchboard: before a restart, or on another host with the same key.
+    fn is_foreign(&self, stream: StreamId) -> bool {
+        stream.call(self.stream_base).0 > self.calls_seen
     }
 
     /// The call whose answer is this stream, if it is one's.
     fn call_of(&self, stream: StreamId) -> CallId {
-        CallId(stream.0.wrapping_sub(self.stream_base))
+        stream.call(self.stream_base)
     }
 
     fn sweep_later(&mut self, now: Instant) {
@@ -379,12 +344,17 @@ impl<R: Outlet> Switchboard<R> {
     fn sweep(&mut self, now: Instant) {
         self.sweeping = false;
         let mut left = false;
-        for front in self.fronts.values_mut() {
+        let mut emptied = Vec::new();
+        for (id, front) in &mut self.fronts {
             let Some(log) = &mut front.log else { continue };
             left |= log.sweep(now, &self.limits.log);
             if log.is_empty() {
                 front.log = None;
+                emptied.push(*id);
             }
+        }
+        for front in emptied {
+            self.rest(front);
         }
         if left {
             self.sweep_later(now);

@@ -88,7 +88,7 @@ impl<R: Outlet> Switchboard<R> {
         let level = params.level.and_then(|raw| raw::string(raw.get()));
         // An unknown level is shown: it is better heard than lost.
         let level = level.and_then(|name| Level::parse(&name)).unwrap_or(Level::Emergency);
-        if !self.is_one_party() {
+        if !self.parties.are_one() {
             return turn.dropped(Dropped::Unheard);
         }
         if let Some((call, front)) = self.only_call() {
@@ -109,18 +109,6 @@ impl<R: Outlet> Switchboard<R> {
         for front in audience {
             self.tell_front(front, frame.text(), Weight::Droppable, turn);
         }
-    }
-
-    /// Whether all who use this child are one party, so that a log line meant for one may be seen by another.
-    fn is_one_party(&self) -> bool {
-        let mut seen = self.principals.keys();
-        let first = seen.next();
-        seen.next().is_none()
-            && self
-                .calls
-                .values()
-                .filter_map(super::Call::implicit)
-                .all(|principal| first.is_none_or(|first| first == principal))
     }
 
     fn wants(&self, front: FrontId, level: Level) -> bool {
@@ -159,7 +147,18 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Tells every session once that a list has changed, or remembers to.
     fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
-        let mut fronts: Vec<FrontId> = self.fronts.keys().copied().collect();
+        let fronts = self.fronts.keys().copied().collect();
+        self.announce_to(fronts, method, text, turn);
+    }
+
+    fn announce_to(
+        &mut self,
+        mut fronts: Vec<FrontId>,
+        method: Method,
+        text: &Bytes,
+        turn: &mut Turn,
+    ) {
+        self.changed.note(method, turn.now);
         fronts.sort_unstable();
         for id in fronts {
             if !self.tell_front(id, text, Weight::Needed, turn)
@@ -170,15 +169,25 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// After a restart every list may have changed.
-    pub(super) fn announce_all(&mut self, lists: Lists, turn: &mut Turn) {
+    /// A child that has just come may have other lists than the one `before`, be that one of ours or of an earlier process.
+    /// Whoever is still waiting for its handshake, or came to the first of ours, knows no list.
+    pub(super) fn announce_all(&mut self, lists: Lists, before: bool, turn: &mut Turn) {
+        let is_new =
+            |id: CallId| self.calls.get(&id).is_some_and(|call| call.method == Method::Initialize);
+        let fronts: Vec<FrontId> = self
+            .fronts
+            .iter()
+            .filter(|(_, front)| before || front.card.since < self.born)
+            .filter(|(_, front)| !front.calls.iter().any(|(_, call)| is_new(*call)))
+            .map(|(id, _)| *id)
+            .collect();
         for (announced, method) in [
             (lists.tools, Method::ToolsListChanged),
             (lists.resources, Method::ResourcesListChanged),
             (lists.prompts, Method::PromptsListChanged),
         ] {
             if announced {
-                self.announce(method, &bare_notice(method), turn);
+                self.announce_to(fronts.clone(), method, &bare_notice(method), turn);
             }
         }
     }

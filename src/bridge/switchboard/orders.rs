@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Child, Order, Switchboard, Tenancy};
 use crate::bridge::call::{Call, Caller, Path, Reach, Stage};
-use crate::bridge::front::{Front, FrontCard, Level};
+use crate::bridge::front::Level;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::outlet::{Event, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
@@ -22,30 +22,21 @@ impl<R: Outlet> Switchboard<R> {
     /// Takes what a client wants.
     pub fn order(&mut self, order: Order<R>, turn: &mut Turn) {
         match order {
-            Order::Open { front, card } => self.open(front, card),
             Order::Call { call, caller, request, reach } => {
                 self.call(call, caller, request, reach, turn);
             }
             Order::Notify { front, note } => self.notified(front, &note, turn),
             Order::Answer { front, answer } => self.answered(front, &answer, turn),
-            Order::Listen { call, front, outlet, vanish } => {
-                self.listen(call, front, outlet, vanish, turn);
+            Order::Listen { call, who, outlet, vanish } => {
+                self.listen(call, &who, outlet, vanish, turn);
             }
-            Order::Attach { call, front, after, outlet } => {
-                self.attach(call, front, after, outlet, turn);
+            Order::Attach { call, who, after, outlet } => {
+                self.attach(call, &who, after, outlet, turn);
             }
             Order::Goodbye { call, finished } => self.goodbye(call, finished, turn),
             Order::Close { front } => self.close(front, turn),
         }
         self.bury(turn);
-    }
-
-    fn open(&mut self, id: FrontId, card: FrontCard) {
-        if self.fronts.contains_key(&id) || self.closed_early.contains(&id) {
-            return;
-        }
-        *self.principals.entry(card.principal.clone()).or_default() += 1;
-        self.fronts.insert(id, Front::new(card));
     }
 
     fn call(
@@ -57,17 +48,21 @@ impl<R: Outlet> Switchboard<R> {
         turn: &mut Turn,
     ) {
         let Some(client_id) = request.id() else { return };
-        let front = match &caller {
-            Caller::Front(front) => Some(*front),
-            Caller::Implicit(_) => None,
-        };
-        let why = match front.map(|front| self.fronts.get(&front)) {
-            Some(None) => Some(Refusal::SessionGone),
-            Some(Some(front)) if front.calls.len() >= self.limits.calls_per_front => {
-                Some(self.busy("this session has too many calls open"))
+        let calls_max = self.limits.calls_per_front;
+        let (front, why) = match &caller {
+            Caller::Implicit(card) => {
+                self.parties.add(&card.principal);
+                (None, None)
             }
-            Some(Some(front)) => front.call_of(&client_id).map(|_| Refusal::DuplicateId),
-            None => None,
+            Caller::Front(who) => match self.enter(who) {
+                Err(why) => (None, Some(why)),
+                Ok(front) if front.calls.len() >= calls_max => {
+                    (Some(who.front), Some(self.busy("this session has too many calls open")))
+                }
+                Ok(front) => {
+                    (Some(who.front), front.call_of(&client_id).map(|_| Refusal::DuplicateId))
+                }
+            },
         };
         let bytes = request.text().len();
         let full = self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max);
@@ -88,7 +83,7 @@ impl<R: Outlet> Switchboard<R> {
                 outlet: Some(outlet),
                 streams,
                 open: false,
-                stream: self.stream_of(id),
+                stream: self.stream_of(id, false),
                 reader: id,
             },
         };
@@ -261,12 +256,7 @@ impl<R: Outlet> Switchboard<R> {
         let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
-        let card = match &call.caller {
-            Caller::Implicit(card) => Some(card),
-            Caller::Front(front) => self.fronts.get(front).map(|front| &front.card),
-        };
-        let Some(card) = card else { return self.refuse(id, Refusal::SessionGone, turn) };
-        let text = abilities.answer(&call.client_id, card.version);
+        let text = abilities.answer(&call.client_id, call.card().version);
         self.settle(id, &text, Outcome::Result, turn);
     }
 
@@ -296,7 +286,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn notified(&mut self, front: FrontId, note: &Frame, turn: &mut Turn) {
-        if !self.fronts.contains_key(&front) {
+        if !self.fronts.contains_key(&front) && note.method().as_note() != NoteRoute::Initialized {
             return turn.dropped(Dropped::Unwanted);
         }
         match note.method().as_note() {

@@ -51,11 +51,11 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Says whether the child is not there for no other reason than that nobody needs it. A private child has one client, whose
     /// handshake is its own, so that it is never answered for.
-    pub fn rest(&mut self, resting: bool) {
+    pub fn child_rests(&mut self, resting: bool) {
         self.recall.resting = resting && self.tenancy == Tenancy::Shared;
     }
 
-    pub fn is_resting(&self) -> bool {
+    pub fn is_child_resting(&self) -> bool {
         self.recall.resting && matches!(self.child, Child::Absent { hopeless: None, .. })
     }
 
@@ -74,14 +74,13 @@ impl<R: Outlet> Switchboard<R> {
         match order {
             Order::Call { request, .. } => self.need_of(request),
             // Whoever subscribed and listens again wants to be told.
-            Order::Listen { front, .. } | Order::Attach { front, .. }
-                if self.topics.held_by(*front) > 0 =>
+            Order::Listen { who, .. } | Order::Attach { who, .. }
+                if self.topics.held_by(who.front) > 0 =>
             {
                 Need::Child
             }
             Order::Listen { .. }
             | Order::Attach { .. }
-            | Order::Open { .. }
             | Order::Notify { .. }
             | Order::Answer { .. }
             | Order::Goodbye { .. }
@@ -116,12 +115,13 @@ impl<R: Outlet> Switchboard<R> {
 
     /// What the child can do, or could when it was there.
     pub fn known_abilities(&self) -> Option<&Abilities> {
-        self.abilities().or_else(|| self.recall.memory.greeting().filter(|_| self.is_resting()))
+        self.abilities()
+            .or_else(|| self.recall.memory.greeting().filter(|_| self.is_child_resting()))
     }
 
     /// Follows a request that takes no child while that rests. Any other goes on waiting.
     pub(super) fn answer_for_child(&mut self, id: CallId, turn: &mut Turn) {
-        if !self.is_resting() || self.recall.memory.greeting().is_none() {
+        if !self.is_child_resting() || self.recall.memory.greeting().is_none() {
             return;
         }
         let Some(call) = self.calls.get_mut(&id) else { return };

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Absence, Child, Reader, Switchboard};
-use crate::bridge::call::{Call, Caller, Path, Stage};
+use crate::bridge::call::{Call, Path, Stage};
+use crate::bridge::front::Parties;
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Numbered, UpstreamId};
-use crate::wire::version::Version;
 
 /// A longer request is not kept to be repeated.
 const REPEATED_MAX: usize = 64 << 10;
@@ -48,6 +48,9 @@ impl<R: Outlet> Switchboard<R> {
                 }
             }
         }
+        if let Some(front) = front {
+            self.rest(front);
+        }
         self.release_asks(turn);
     }
 
@@ -71,7 +74,11 @@ impl<R: Outlet> Switchboard<R> {
         };
         let refusal = Event::Refuse { why, id: Some(call.client_id.clone()) };
         let _ = outlet.offer(refusal, Weight::Needed);
+        let front = call.front();
         self.forget(id, text.len(), Outcome::Refused, turn);
+        if let Some(front) = front {
+            self.rest(front);
+        }
         self.release_asks(turn);
     }
 
@@ -125,6 +132,14 @@ impl<R: Outlet> Switchboard<R> {
             self.child = Child::Absent { hopeless: None, before: true };
         }
         self.child_level = None;
+        // The next child has said nothing yet that could be meant for one who has gone.
+        self.parties = Parties::default();
+        for front in self.fronts.values() {
+            self.parties.add(&front.card.principal);
+        }
+        for call in self.calls.values() {
+            self.parties.add(&call.card().principal);
+        }
         self.topics.lost();
         self.lose_asks(turn);
 
@@ -208,21 +223,19 @@ impl<R: Outlet> Switchboard<R> {
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
         }
-        self.note(&mut call, bytes, outcome, turn);
+        Self::note(&mut call, bytes, outcome, turn);
         Some(call)
     }
 
     /// Writes down the end of a call, whose name is needed nowhere else.
-    fn note(&self, call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
-        let card = match &call.caller {
-            Caller::Implicit(card) => Some(card),
-            Caller::Front(front) => self.fronts.get(front).map(|front| &front.card),
-        };
+    fn note(call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
+        let name = std::mem::take(&mut call.name);
+        let card = call.card();
         turn.notes.push(Note::Settled(Box::new(Settled {
             method: call.method,
-            name: std::mem::take(&mut call.name),
-            client: card.map_or_else(|| "".into(), |card| Arc::clone(&card.client)),
-            version: card.map_or(Version::ASSUMED, |card| card.version),
+            name,
+            client: Arc::clone(&card.client),
+            version: card.version,
             outcome,
             recalled: call.recalled,
             took: turn.now.duration_since(call.started),

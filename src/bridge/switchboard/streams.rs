@@ -3,7 +3,7 @@
 use super::telling::begin_stream;
 use super::{Reader, Switchboard};
 use crate::bridge::call::Path;
-use crate::bridge::front::{Front, Standing, Vanish};
+use crate::bridge::front::{Front, Standing, Vanish, Who};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::stream_log::Replay;
@@ -16,19 +16,22 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn listen(
         &mut self,
         call: CallId,
-        id: FrontId,
+        who: &Who,
         outlet: R,
         vanish: Vanish,
         turn: &mut Turn,
     ) {
-        let stream = self.stream_of(call);
-        let Some(front) = self.fronts.get_mut(&id) else {
-            let _ =
-                outlet.offer(Event::Refuse { why: Refusal::SessionGone, id: None }, Weight::Needed);
-            return;
+        let (id, stream) = (who.front, self.stream_of(call, true));
+        let bounds = self.limits.log;
+        let front = match self.enter(who) {
+            Ok(front) => front,
+            Err(why) => {
+                let _ = outlet.offer(Event::Refuse { why, id: None }, Weight::Needed);
+                return;
+            }
         };
-        let resumable = Some(&mut *front).filter(|_| vanish == Vanish::Detach);
-        let (first, prime) = begin_stream(resumable, stream, &self.limits.log);
+        let resumable = Some(front).filter(|_| vanish == Vanish::Detach);
+        let (first, prime) = begin_stream(resumable, stream, &bounds);
         if outlet.offer(Event::Stream { first, prime }, Weight::Needed) != Offer::Taken {
             self.abandon(id, stream, turn.now);
             if vanish == Vanish::EndSession {
@@ -63,19 +66,25 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn attach(
         &mut self,
         call: CallId,
-        id: FrontId,
+        who: &Who,
         after: EventId,
         outlet: R,
         turn: &mut Turn,
     ) {
+        // What stood before a restart stands again. What was said between is not known here, so all lists count as changed.
+        if after.stream.stands() && self.is_foreign(after.stream) {
+            return self.listen(call, who, outlet, Vanish::Detach, turn);
+        }
+        let id = who.front;
         let say_no = |outlet: &R, why| {
             let _ = outlet.offer(Event::Refuse { why, id: None }, Weight::Needed);
         };
-        let original = self.call_of(after.stream);
-        let Some(front) = self.fronts.get_mut(&id) else {
+        if self.closed_early.contains(&id) {
             return say_no(&outlet, Refusal::SessionGone);
-        };
-        let Some(replay) = front.log.as_mut().and_then(|log| log.replay(after)) else {
+        }
+        let original = self.call_of(after.stream);
+        let log = self.fronts.get_mut(&id).and_then(|front| front.log.as_mut());
+        let Some(replay) = log.and_then(|log| log.replay(after)) else {
             return say_no(&outlet, Refusal::EventGone);
         };
         let stream = after.stream;
@@ -128,6 +137,7 @@ impl<R: Outlet> Switchboard<R> {
             Some(log) if finished && log.is_complete(stream) => log.forget(stream),
             Some(_) | None => self.abandon(front_id, stream, turn.now),
         }
+        self.rest(front_id);
     }
 
     /// Closes the fronts whose only stream broke in this turn.
@@ -138,40 +148,6 @@ impl<R: Outlet> Switchboard<R> {
                 turn.notes.push(Note::FrontGone(front));
             }
         }
-    }
-
-    pub(super) fn close(&mut self, id: FrontId, turn: &mut Turn) {
-        let Some(front) = self.fronts.get(&id) else {
-            // Closings travel faster than orders: this may be the end of a session that has not begun here.
-            if self.closed_early.len() == Self::CLOSED_EARLY_MAX {
-                self.closed_early.pop_front();
-            }
-            return self.closed_early.push_back(id);
-        };
-        let calls: Vec<CallId> = front.calls.iter().map(|(_, call)| *call).collect();
-        for call in calls {
-            self.end(call, turn);
-        }
-        self.client_left(id, turn);
-        for uri in self.topics.forget(id) {
-            self.unsubscribe(&uri, turn);
-        }
-        let Some(front) = self.fronts.remove(&id) else { return };
-        // Sessions without streams, which are the most, have no readers to look for.
-        if front.log.is_some() || !front.standing.is_empty() {
-            self.readers.retain(|_, reader| reader.front != id);
-        }
-        if let Some(count) = self.principals.get_mut(&front.card.principal) {
-            *count -= 1;
-            if *count == 0 {
-                self.principals.remove(&front.card.principal);
-            }
-        }
-        if front.level.is_some() {
-            self.raise_level(turn);
-        }
-        // Not before: the places of its flying calls are not for those of its own that waited.
-        self.pump(turn);
     }
 }
 

@@ -35,7 +35,7 @@ fn t17_without_a_call_to_ask_on_a_question_goes_on_the_standing_stream() {
     let asked = listen.letters.messages();
     assert_eq!(asked[0]["method"], "roots/list");
     let text = request(&json!(1), "tools/call", &json!({"name": "x"}));
-    let post = pair.request(Caller::Front(a), false, &text);
+    let post = pair.request(pair.caller(a), false, &text);
     pair.asks(ELICIT);
     assert_eq!(listen.letters.methods(), ["roots/list", ELICIT]);
     assert!(post.letters.is_empty());
@@ -85,9 +85,9 @@ fn t23_a_shared_childs_question_is_refused_and_no_client_sees_it() {
 fn what_a_client_did_not_declare_it_is_not_asked() {
     let mut pair = Pair::with(Tenancy::Private, |_| {});
     let declared = AskSet::declared(r#"{"roots":{}}"#);
-    let card = FrontCard { declared, ..card(Version::V2025_11_25, &Principal::anonymous()) };
-    pair.order(Order::Open { front: FrontId(1), card });
-    let listen = pair.listen(FrontId(1), Vanish::Detach);
+    let card = card(Version::V2025_11_25, &Principal::anonymous(), pair.now);
+    let front = pair.enters(FrontCard { declared, ..card });
+    let listen = pair.listen(front, Vanish::Detach);
     pair.asks(ELICIT);
     assert_eq!(pair.child.one()["error"]["code"], -32601);
     pair.asks("roots/list");
@@ -206,7 +206,7 @@ fn a_question_put_elsewhere_ends_with_its_call_too() {
     let (mut pair, a) = Pair::private();
     let listen = pair.listen(a, Vanish::Detach);
     let text = request(&json!(1), "tools/call", &json!({"name": "x"}));
-    pair.request(Caller::Front(a), false, &text);
+    pair.request(pair.caller(a), false, &text);
     let sent = pair.child.one();
     pair.asks(ELICIT);
     pair.says(&result(&sent, &json!({})));

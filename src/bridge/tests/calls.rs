@@ -135,17 +135,17 @@ fn t48_a_second_call_with_an_id_in_flight_is_refused_and_the_first_completes() {
 #[test]
 fn a_closing_that_overtakes_its_opening_leaves_nothing() {
     let mut pair = Pair::shared();
-    let front = FrontId(77);
+    let front = pair.session(Version::V2025_11_25);
     pair.order(Order::Close { front });
-    let card = card(Version::V2025_11_25, &Principal::anonymous());
-    pair.order(Order::Open { front, card });
+    let post = pair.tool(front, 1);
+    assert!(matches!(post.letters.refusal(), Some(Refusal::SessionGone)));
     assert_eq!(pair.board.fronts(), 0);
 }
 
 #[test]
 fn t32_a_caller_without_a_session_is_served_and_keeps_nothing() {
     let mut pair = Pair::shared();
-    let caller = Caller::Implicit(card(Version::V2025_03_26, &Principal::anonymous()));
+    let caller = Caller::Implicit(card(Version::V2025_03_26, &Principal::anonymous(), pair.now));
     let list = pair.request(caller.clone(), true, &request(&json!(1), "tools/list", &json!({})));
     let sent = pair.child.one();
     pair.says(&child::log("info", "working"));
@@ -168,7 +168,7 @@ fn t32_who_accepts_no_event_stream_never_gets_one() {
     let a = pair.session(Version::V2025_11_25);
     let params = json!({"name": "x", "_meta": {"progressToken": 1}});
     let text = request(&json!(1), "tools/call", &params);
-    let post = pair.request(Caller::Front(a), false, &text);
+    let post = pair.request(pair.caller(a), false, &text);
     let sent = pair.child.one();
     pair.says(&progress(&sent, 1));
     pair.says(&child::log("error", "x"));
@@ -188,7 +188,7 @@ fn t39_what_the_bridge_does_not_know_arrives_unchanged() {
     let post = pair.post();
     let reach = Reach::Own { outlet: post.letters.clone(), streams: true };
     let order =
-        Order::Call { call: post.call, caller: Caller::Front(a), request: frame(text), reach };
+        Order::Call { call: post.call, caller: pair.caller(a), request: frame(text), reach };
     pair.board.order(order, &mut turn);
     sent.append(&mut turn.to_child);
     assert_eq!(
@@ -280,7 +280,7 @@ fn params_that_say_a_thing_twice_never_reach_the_child() {
         r#"{"name":"ls","_meta":{},"_meta":{"progressToken":8}}"#,
     ] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
-        let post = pair.request(Caller::Front(a), true, &text);
+        let post = pair.request(pair.caller(a), true, &text);
         assert_eq!(post.letters.code(), Some(-32602), "{params}");
     }
     assert!(pair.child.heard().is_empty());
@@ -329,7 +329,7 @@ fn a_goodbye_that_overtook_its_call_counts() {
     pair.drop_reader(&post);
     let text = request(&json!(1), "tools/call", &json!({"name": "x"}));
     let reach = Reach::Own { outlet: post.letters.clone(), streams: true };
-    let (call, caller, request) = (post.call, Caller::Front(a), frame(&text));
+    let (call, caller, request) = (post.call, pair.caller(a), frame(&text));
     pair.order(Order::Call { call, caller, request, reach });
     assert!(post.letters.is_closed());
     pair.wait(secs(300));

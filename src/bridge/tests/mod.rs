@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::child::Child;
 use self::letters::Letters;
-use super::front::{FrontCard, Principal, Vanish};
+use super::front::{FrontCard, Principal, Vanish, Who};
 use super::greeting::{Greeting, Heard};
 use super::lane::AskSet;
 use super::refusal::Refusal;
@@ -40,7 +40,8 @@ struct Pair {
     now: Instant,
     notes: Vec<Note>,
     last_call: u64,
-    last_front: u64,
+    /// Of the sessions, whose numbers begin at one.
+    cards: Vec<Arc<FrontCard>>,
 }
 
 /// One request and its answer, or one stream.
@@ -64,6 +65,7 @@ impl Pair {
     fn private() -> (Self, FrontId) {
         let mut pair = Self::with(Tenancy::Private, |_| {});
         let front = pair.session(Version::V2025_11_25);
+        pair.call(front, 0, "initialize", &json!({}));
         pair.note(front, "notifications/initialized", &json!({}));
         pair.child.heard();
         (pair, front)
@@ -80,13 +82,14 @@ impl Pair {
     fn starting(tenancy: Tenancy, change: impl Fn(&mut Limits)) -> Self {
         let mut limits = Limits::new(ServerName::new("git").unwrap());
         change(&mut limits);
+        let now = Instant::now();
         Self {
-            board: Switchboard::new(tenancy, limits, BASE),
+            board: Switchboard::new(tenancy, limits, BASE, now),
             child: Child::default(),
-            now: Instant::now(),
+            now,
             notes: Vec::new(),
             last_call: 0,
-            last_front: 0,
+            cards: Vec::new(),
         }
     }
 
@@ -133,10 +136,24 @@ impl Pair {
     }
 
     fn session_of(&mut self, version: Version, principal: &Principal) -> FrontId {
-        self.last_front += 1;
-        let front = FrontId(self.last_front);
-        self.order(Order::Open { front, card: card(version, principal) });
-        front
+        let card = card(version, principal, self.now);
+        self.enters(card)
+    }
+
+    /// A session that is met here.
+    fn enters(&mut self, card: FrontCard) -> FrontId {
+        self.cards.push(Arc::new(card));
+        FrontId(self.cards.len() as u128)
+    }
+
+    fn who(&self, front: FrontId) -> Who {
+        let unknown = || Arc::new(card(Version::V2025_11_25, &Principal::anonymous(), self.now));
+        let place = usize::try_from(front.0).unwrap() - 1;
+        Who { front, card: self.cards.get(place).cloned().unwrap_or_else(unknown) }
+    }
+
+    fn caller(&self, front: FrontId) -> Caller {
+        Caller::Front(self.who(front))
     }
 
     fn post(&mut self) -> Post {
@@ -146,7 +163,7 @@ impl Pair {
 
     /// A request whose answer may become a stream.
     fn call(&mut self, front: FrontId, id: impl Into<Value>, method: &str, params: &Value) -> Post {
-        self.request(Caller::Front(front), true, &request(&id.into(), method, params))
+        self.request(self.caller(front), true, &request(&id.into(), method, params))
     }
 
     /// `tools/call` of a tool named `x`.
@@ -172,7 +189,7 @@ impl Pair {
     fn call_standing(&mut self, front: FrontId, id: u32, method: &str) -> CallId {
         let call = self.post().call;
         let request = frame(&request(&id.into(), method, &json!({})));
-        let (caller, reach) = (Caller::Front(front), Reach::Standing);
+        let (caller, reach) = (self.caller(front), Reach::Standing);
         self.order(Order::Call { call, caller, request, reach });
         call
     }
@@ -187,21 +204,22 @@ impl Pair {
     }
 
     fn answer(&mut self, front: FrontId, id: &Value) {
-        let answer = json!({"jsonrpc": "2.0", "id": id, "result": {"by": front.0}});
+        let answer =
+            json!({"jsonrpc": "2.0", "id": id, "result": {"by": u64::try_from(front.0).unwrap()}});
         self.order(Order::Answer { front, answer: frame(&answer.to_string()) });
     }
 
     fn listen(&mut self, front: FrontId, vanish: Vanish) -> Post {
         let post = self.post();
-        let outlet = post.letters.clone();
-        self.order(Order::Listen { call: post.call, front, outlet, vanish });
+        let (who, outlet) = (self.who(front), post.letters.clone());
+        self.order(Order::Listen { call: post.call, who, outlet, vanish });
         post
     }
 
     fn attach(&mut self, front: FrontId, after: EventId) -> Post {
         let post = self.post();
-        let outlet = post.letters.clone();
-        self.order(Order::Attach { call: post.call, front, after, outlet });
+        let (who, outlet) = (self.who(front), post.letters.clone());
+        self.order(Order::Attach { call: post.call, who, after, outlet });
         post
     }
 
@@ -260,13 +278,13 @@ impl Pair {
         let why: Arc<str> = "it was put to rest".into();
         self.turn(|board, turn| {
             board.gone(&why, turn);
-            board.rest(true);
+            board.child_rests(true);
         });
     }
 
     /// A child is on its way.
     fn wakes(&mut self) {
-        self.turn(|board, _| board.rest(false));
+        self.turn(|board, _| board.child_rests(false));
     }
 
     fn is_given_up(&mut self) {
@@ -297,12 +315,13 @@ impl Pair {
     }
 }
 
-fn card(version: Version, principal: &Principal) -> FrontCard {
+fn card(version: Version, principal: &Principal, since: Instant) -> FrontCard {
     FrontCard {
         version,
         principal: principal.clone(),
         declared: AskSet::declared(r#"{"sampling":{},"elicitation":{},"roots":{}}"#),
         client: "pretend".into(),
+        since,
     }
 }
 

@@ -31,7 +31,7 @@ fn need(pair: &Pair, method: &str, params: &Value) -> Need {
     let request = frame(&request(&json!(1), method, params));
     let outlet = Letters::new();
     let reach = Reach::Own { outlet, streams: true };
-    let caller = Caller::Front(FrontId(1));
+    let caller = pair.caller(FrontId(1));
     pair.board.need(&Order::Call { call: CallId(999), caller, request, reach })
 }
 
@@ -205,7 +205,7 @@ fn who_was_answered_from_memory_is_told_of_changes_when_the_first_child_is_there
     let (old, _) = resting(|_| {});
     let mut pair = Pair::starting(Tenancy::Shared, |_| {});
     pair.board.remember(old.board.memory().clone());
-    pair.board.rest(true);
+    pair.board.child_rests(true);
     let a = pair.session(Version::V2025_11_25);
     let listen = pair.listen(a, Vanish::Detach);
     assert!(pair.call(a, 1, "tools/list", &json!({})).letters.answer().is_some());
@@ -231,7 +231,8 @@ fn only_a_subscriber_who_listens_keeps_a_child_or_wakes_it() {
     assert!(!pair.board.is_in_use(), "one listens, and another subscribed");
     let listen = |pair: &Pair, front| {
         let (call, outlet) = (CallId(99), Letters::new());
-        pair.board.need(&Order::Listen { call, front, outlet, vanish: Vanish::Detach })
+        let who = pair.who(front);
+        pair.board.need(&Order::Listen { call, who, outlet, vanish: Vanish::Detach })
     };
     assert_eq!((listen(&pair, a), listen(&pair, b)), (Need::Child, Need::Nothing));
     pair.listen(a, Vanish::Detach);

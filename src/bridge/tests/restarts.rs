@@ -108,7 +108,7 @@ fn calls_wait_for_a_child_no_longer_than_start_wait() {
     let mut pair = Pair::starting(Tenancy::Shared, |_| {});
     let a = pair.session(Version::V2025_11_25);
     let text = request(&json!(1), "tools/call", &json!({"name": "x"}));
-    let post = pair.request(Caller::Front(a), false, &text);
+    let post = pair.request(pair.caller(a), false, &text);
     pair.wait(Duration::from_millis(19_999));
     assert!(post.letters.is_empty());
     pair.wait(Duration::from_millis(1));
@@ -170,7 +170,7 @@ fn subscriptions_under_way_when_the_child_dies_wait_for_the_next_or_are_refused(
         let mut pair = Pair::shared();
         let a = pair.session(Version::V2025_11_25);
         let text = request(&json!(1), "resources/subscribe", &json!({"uri": "a:/"}));
-        let post = pair.request(Caller::Front(a), false, &text);
+        let post = pair.request(pair.caller(a), false, &text);
         pair.dies();
         pair.child.on("resources/subscribe", |request| vec![result(request, &json!({}))]);
         pair.child.react();

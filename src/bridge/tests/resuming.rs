@@ -66,8 +66,11 @@ fn t11_another_session_cannot_take_up_a_stream() {
     pair.wait(secs(5));
     let thief = pair.attach(b, first);
     assert!(matches!(thief.letters.refusal(), Some(Refusal::EventGone)));
-    let unknown = EventId { stream: StreamId(1), seq: 0 };
+    let unknown = EventId { stream: StreamId(2), seq: 0 };
     assert!(pair.attach(a, unknown).letters.refusal().is_some());
+    let standing = EventId { stream: StreamId(3), seq: 0 };
+    let again = pair.attach(a, standing);
+    assert!(again.letters.stream().is_some(), "what stood before a restart stands again");
     let future = EventId { seq: 99, ..first };
     assert!(pair.attach(a, future).letters.refusal().is_some());
 }
@@ -116,7 +119,8 @@ fn a_replay_that_does_not_fit_is_cut_and_goes_on_where_it_ended() {
         let back = pair.post();
         back.letters.holds(8);
         let (call, after, outlet) = (back.call, seen, back.letters.clone());
-        pair.order(Order::Attach { call, front: a, after, outlet });
+        let who = pair.who(a);
+        pair.order(Order::Attach { call, who, after, outlet });
         let ids = back.letters.ids();
         let seqs: Vec<u64> = ids.iter().map(|id| id.seq).collect();
         let expected: Vec<u64> = (seen.seq + 1..=20.min(seen.seq + 7)).collect();

@@ -48,7 +48,7 @@ fn t14_only_the_newest_revision_primes_and_only_the_oldest_has_no_ids() {
             assert!(first.is_none_or(|first| first.seq == 0));
         }
     }
-    let caller = Caller::Implicit(card(Version::V2025_11_25, &Principal::anonymous()));
+    let caller = Caller::Implicit(card(Version::V2025_11_25, &Principal::anonymous(), pair.now));
     let post = pair.request(caller, true, &request(&json!(1), "tools/list", &json!({})));
     pair.wait(secs(5));
     assert_eq!(post.letters.stream(), Some((None, false)), "nobody can come back for it");
@@ -208,7 +208,8 @@ fn a_stream_whose_reader_left_before_it_was_known_is_not_standing() {
         let post = pair.post();
         pair.drop_reader(&post);
         let outlet = post.letters.clone();
-        pair.order(Order::Listen { call: post.call, front, outlet, vanish });
+        let who = pair.who(front);
+        pair.order(Order::Listen { call: post.call, who, outlet, vanish });
         assert!(pair.board.is_idle() && post.letters.is_closed());
     }
     assert_eq!(pair.fronts_gone(), [FrontId(2)]);

@@ -4,22 +4,22 @@
 //! message. When the stream ends the session is over.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::super::body::{Body, Events};
 use super::super::render::Refused;
-use super::super::{Visit, guard};
-use super::streamable::{client_name, new_session_id};
-use crate::bridge::front::{FrontCard, Vanish};
+use super::super::{House, Visit, guard};
+use crate::bridge::front::{FrontCard, Vanish, Who};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
-use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX};
-use crate::link::sessions::{Doorstep, NewSession, Session, Sessions};
+use crate::link::sessions::new_session_id;
+use crate::link::stream_sessions::{Place, StreamSession};
 use crate::wire::frame::{self, Frame, Kind};
 use crate::wire::id::SessionId;
 use crate::wire::meta::Params;
@@ -28,13 +28,13 @@ use crate::wire::version::Version;
 
 /// Ends the session when its stream ends.
 struct EndOfSession {
-    sessions: Arc<Sessions>,
+    house: Arc<House>,
     id: SessionId,
 }
 
 impl Drop for EndOfSession {
     fn drop(&mut self) {
-        self.sessions.close(self.id);
+        self.house.stream_sessions.close(self.id);
     }
 }
 
@@ -49,17 +49,12 @@ pub(in crate::http) fn stream<B>(
     }
     let house = &visit.house;
     let (post, replies) = replies::channel(EVENTS_MAX);
-    let new = NewSession {
-        server: visit.entry.name.clone(),
-        front: house.sessions.new_front(),
-        version: Version::V2024_11_05,
-        principal: visit.principal.clone(),
-        link: None,
-        doorstep: Doorstep::new(post),
-    };
-    let session = house.sessions.open(new_session_id(), new);
-    let end = EndOfSession { sessions: Arc::clone(&house.sessions), id: session.id };
-    let uri = format!("{prefix}/messages?sessionId={}", session.id);
+    let (server, principal) = (visit.entry.name.clone(), visit.principal.clone());
+    let session = StreamSession::new(server, principal, house.sessions.new_front(), post);
+    let id = new_session_id();
+    house.stream_sessions.open(id, session);
+    let end = EndOfSession { house: Arc::clone(house), id };
+    let uri = format!("{prefix}/messages?sessionId={id}");
     let events = Events::new(replies, house.config.keep_alive.0);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
@@ -76,9 +71,8 @@ pub(in crate::http) async fn message(
     let text = guard::body(&visit.house.config, request.into_body()).await?;
     let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
     let id = id.ok_or(Refusal::SessionMissing)?;
-    let found = SessionId::parse(&id)
-        .and_then(|id| visit.house.sessions.find(id, &visit.entry.name, &visit.principal));
-    let session = found.ok_or(Refusal::SessionGone)?;
+    let id = SessionId::parse(&id).ok_or(Refusal::SessionGone)?;
+    let session = visit.stream_session(id).ok_or(Refusal::SessionGone)?;
     if !guard::is_json(&visit.headers) {
         return Err(Refusal::ContentType.into());
     }
@@ -89,8 +83,9 @@ pub(in crate::http) async fn message(
         }
     };
     for frame in frames {
-        let link = visit.link(&session, &frame).await?;
-        send(&link, &session, frame).await?;
+        // Its first message decides which child it uses, and hands over its stream.
+        let place = session.place.get_or_try_init(|| visit.begin(id, &session, &frame)).await?;
+        send(place, frame).await?;
     }
     let mut response = Response::new(Body::whole("Accepted".into()));
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -100,55 +95,56 @@ pub(in crate::http) async fn message(
 // === impl Visit ===
 
 impl Visit {
-    /// The session's link. Its first message decides which child that leads to, and hands over its stream.
-    async fn link(&self, session: &Session, first: &Frame) -> Result<Link, Refusal> {
-        let begin = || self.begin(session, first);
-        session.link.get_or_try_init(begin).await.cloned()
+    fn stream_session(&self, id: SessionId) -> Option<Arc<StreamSession>> {
+        self.house.stream_sessions.find(id, &self.entry.name, &self.principal)
     }
 
-    async fn begin(&self, session: &Session, first: &Frame) -> Result<Link, Refusal> {
+    async fn begin(
+        &self,
+        id: SessionId,
+        session: &StreamSession,
+        first: &Frame,
+    ) -> Result<Place, Refusal> {
         let params = Params::of(first.payload().filter(|_| first.method() == Rpc::Initialize));
         let hello = Hello::of_client(&params);
         let declared = AskSet::declared(&hello.capabilities);
+        let said = params.protocol_version.is_some();
         let card = FrontCard {
-            version: if params.protocol_version.is_some() {
-                hello.version
-            } else {
-                session.version
-            },
+            version: if said { hello.version } else { Version::V2024_11_05 },
             principal: self.principal.clone(),
             declared,
-            client: client_name(&params).into(),
+            client: hello.client_name().into(),
+            since: Instant::now(),
         };
-        let config = &self.entry.config;
-        let link = match Lane::of_session(config.mode, &config.private_for, declared) {
+        let link = match Lane::of_session(&self.entry.config, declared) {
             Lane::Shared => self.entry.shared.clone(),
             Lane::Private => self.entry.private(hello).await?,
         };
         let front = session.front;
+        let who = Who { front, card: Arc::new(card) };
         // This stream says no goodbye: its end ends the session.
         let call = link.admit()?.call();
-        let outlet = session.doorstep.take().ok_or(Refusal::SessionGone)?;
-        link.send(Order::Open { front, card }).await?;
-        link.send(Order::Listen { call, front, outlet, vanish: Vanish::EndSession }).await?;
+        let outlet = session.take_stream().ok_or(Refusal::SessionGone)?;
+        let vanish = Vanish::EndSession;
+        link.send(Order::Listen { call, who: who.clone(), outlet, vanish }).await?;
         // The stream may have ended meanwhile, when there was no link yet to close it on.
-        let sessions = &self.house.sessions;
-        if sessions.find(session.id, &self.entry.name, &self.principal).is_none() {
+        if self.stream_session(id).is_none() {
             link.close(front);
             return Err(Refusal::SessionGone);
         }
-        Ok(link)
+        Ok(Place { link, who })
     }
 }
 
-async fn send(link: &Link, session: &Session, frame: Frame) -> Result<(), Refusal> {
-    let front = session.front;
+async fn send(place: &Place, frame: Frame) -> Result<(), Refusal> {
+    let Place { link, who } = place;
+    let front = who.front;
     let order = match frame.kind() {
         Kind::Notification => Order::Notify { front, note: frame },
         Kind::Result | Kind::Error => Order::Answer { front, answer: frame },
         Kind::Request => {
             let call = link.admit()?.call();
-            let caller = Caller::Front(front);
+            let caller = Caller::Front(who.clone());
             Order::Call { call, caller, request: frame, reach: Reach::Standing }
         }
     };

@@ -51,7 +51,7 @@ impl Slot {
             Recall::open(self.plan.state.as_deref(), &self.plan.name, recipe).await;
         self.recall = Some(recall);
         self.board.remember(memory);
-        self.board.rest(self.life.is_resting());
+        self.board.child_rests(self.life.is_resting());
     }
 
     /// Wakes the child if an order needs it. To be asked before the order is given.
@@ -60,14 +60,14 @@ impl Slot {
             return;
         }
         let need = self.board.need(order);
-        if need == Need::Memory && self.board.is_resting() && self.has_changed() {
+        if need == Need::Memory && self.board.is_child_resting() && self.has_changed() {
             tracing::info!(server = %self.plan.name, "it has changed since it last ran: what it said then is forgotten");
             self.board.forget_child();
             return self.attend(order);
         }
         match need {
             Need::Nothing => {}
-            Need::Memory if self.board.is_resting() => {}
+            Need::Memory if self.board.is_child_resting() => {}
             Need::Memory => self.wake(),
             Need::Child => {
                 self.idle.used = self.turn.now;

@@ -61,8 +61,6 @@ pub(super) struct Plan {
     pub(super) idle_stop: Option<Duration>,
     /// Where to keep what it said last.
     pub(super) state: Option<Arc<Path>>,
-    /// A number no earlier process has used.
-    pub(super) stream_base: u64,
 }
 
 /// What a warden wants of a slot.
@@ -148,7 +146,7 @@ impl Slot {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
         Self {
-            board: Switchboard::new(plan.tenancy, plan.limits.clone(), plan.stream_base),
+            board: Switchboard::new(plan.tenancy, plan.limits.clone(), stream_base(), now),
             life: Lifecycle::new(plan.pace),
             occupant: None,
             permit: None,
@@ -254,7 +252,7 @@ impl Slot {
         }
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
-            self.claimed |= matches!(order, Order::Open { .. });
+            self.claimed |= matches!(order, Order::Call { .. } | Order::Listen { .. });
             self.attend(&order);
             self.board.order(order, &mut self.turn);
         }
@@ -292,6 +290,11 @@ impl Slot {
     fn pid(&self) -> Option<u32> {
         self.occupant.as_ref().and_then(|occupant| occupant.process.pid())
     }
+}
+
+/// Clients keep the ids of streams of other slots and of earlier processes; none may mean one of ours.
+fn stream_base() -> u64 {
+    getrandom::u64().unwrap_or_default()
 }
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.

@@ -28,7 +28,7 @@ impl Slot {
                 }
             }
         }
-        self.board.rest(self.life.is_resting() && !self.leaving);
+        self.board.child_rests(self.life.is_resting() && !self.leaving);
     }
 
     fn act(&mut self, act: Act) -> Option<Happened> {

@@ -7,11 +7,12 @@ use std::alloc::System;
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use stdiod::bridge::front::{FrontCard, Principal};
+use stdiod::bridge::front::{FrontCard, Principal, Who};
 use stdiod::bridge::greeting::{Greeting, Heard, Hello};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
@@ -118,7 +119,8 @@ fn steps() {
 /// From the body of a POST to the line for the child, and from the child's line to the event for the client.
 fn switchboard() {
     let limits = Limits::new(ServerName::new("echo").expect("a good name"));
-    let mut board: Switchboard<Letters> = Switchboard::new(Tenancy::Shared, limits, 0);
+    let mut board: Switchboard<Letters> =
+        Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
     let mut turn = Turn::new(Instant::now());
     let hello = Bytes::from_static(
         br#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}}"#,
@@ -129,14 +131,14 @@ fn switchboard() {
         panic!("the child was not understood")
     };
     board.ready(abilities, &mut turn);
-    let front = FrontId(1);
-    let card = FrontCard {
+    let card = Arc::new(FrontCard {
         version: Version::NEWEST,
         principal: Principal::anonymous(),
         declared: AskSet::default(),
         client: "bench".into(),
-    };
-    board.order(Order::Open { front, card }, &mut turn);
+        since: turn.now,
+    });
+    let who = Who { front: FrontId(1), card };
     turn.to_child.clear();
 
     let letters = Letters::default();
@@ -148,7 +150,7 @@ fn switchboard() {
             next += 1;
             let request = Frame::skim(calls[n].clone()).expect("a good call");
             let reach = Reach::Own { outlet: letters.clone(), streams: true };
-            let (call, caller) = (CallId(next), Caller::Front(front));
+            let (call, caller) = (CallId(next), Caller::Front(who.clone()));
             board.order(Order::Call { call, caller, request, reach }, &mut turn);
             turn.to_child.last().map_or(0, Bytes::len)
         });

@@ -139,7 +139,7 @@ impl Letters {
 
     fn read(&self, text: &Bytes, is_answer: bool) {
         let value: Value = serde_json::from_slice(text).expect("clients are told JSON");
-        let me = self.0.front.map_or(0, |front| front.0);
+        let me = self.0.front.map_or(0, super::number);
         for part in ["params", "result"] {
             let of = value[part]["of"].as_u64();
             assert!(of.is_none_or(|of| of == me), "{me} is told what concerns another: {value}");

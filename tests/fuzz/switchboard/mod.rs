@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stdiod::bridge::front::{FrontCard, Principal, Vanish};
+use stdiod::bridge::front::{FrontCard, Principal, Vanish, Who};
 use stdiod::bridge::greeting::{Greeting, Heard};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::refusal::Refusal;
@@ -49,7 +49,7 @@ struct World {
     is_ready: bool,
     now: Instant,
     mail: Rc<Mail>,
-    fronts: Vec<(FrontId, Version, usize)>,
+    fronts: Vec<Who>,
     /// Everyone who was ever given an outlet and has not said goodbye.
     readers: Vec<Letters>,
     all: Vec<Letters>,
@@ -57,6 +57,11 @@ struct World {
     settled: usize,
     /// Calls the switchboard took, and never fewer than it settled.
     taken: usize,
+}
+
+/// Fronts are numbered as they come.
+fn number(front: FrontId) -> u64 {
+    u64::try_from(front.0).expect("they are few")
 }
 
 /// Runs one sequence.
@@ -76,18 +81,20 @@ impl World {
     fn new(kind: u8) -> Self {
         let tenancy = if kind & 1 == 0 { Tenancy::Shared } else { Tenancy::Private };
         let mut limits = Limits::new(ServerName::new("s").expect("a sound name"));
+        limits.resting_max = usize::from(kind >> 3 & 1);
         limits.concurrency = usize::from(kind >> 1 & 3);
         limits.asks_max = 3;
         limits.subscriptions_max = 2;
         limits.log.events_max = 6;
         limits.log.bytes_max = 900;
         limits.log.streams_max = 3;
+        let now = Instant::now();
         Self {
-            board: Switchboard::new(tenancy, limits, 99 << 32),
+            board: Switchboard::new(tenancy, limits, 99 << 32, now),
             tenancy,
             child: Child::default(),
             is_ready: false,
-            now: Instant::now(),
+            now,
             mail: Rc::default(),
             fronts: Vec::new(),
             readers: Vec::new(),
@@ -109,7 +116,7 @@ impl World {
                 Note::Settled(_) => self.settled += 1,
                 Note::FrontGone(gone) => {
                     let before = self.fronts.len();
-                    self.fronts.retain(|(front, ..)| *front != gone);
+                    self.fronts.retain(|who| who.front != gone);
                     assert_eq!(self.fronts.len() + 1, before, "a session ends once");
                 }
                 Note::Dropped(_) => {}
@@ -167,21 +174,21 @@ impl World {
             return;
         }
         self.last += 1;
-        let (front, party) = (FrontId(self.last), a / 4 % 2);
+        let front = FrontId(self.last.into());
         let version = Version::ALL[a % 4];
         let card = FrontCard {
             version,
-            principal: Principal::new(if party == 0 { "p" } else { "q" }),
+            principal: Principal::new(if (a / 4).is_multiple_of(2) { "p" } else { "q" }),
             declared: AskSet::declared(r#"{"sampling":{},"elicitation":{}}"#),
             client: "pretend".into(),
+            since: self.now,
         };
-        self.order(Order::Open { front, card });
-        self.fronts.push((front, version, party));
+        self.fronts.push(Who { front, card: Arc::new(card) });
     }
 
-    fn front(&self, a: usize) -> Option<(FrontId, Version)> {
+    fn front(&self, a: usize) -> Option<Who> {
         let place = a.checked_rem(self.fronts.len())?;
-        Some((self.fronts[place].0, self.fronts[place].1))
+        Some(self.fronts[place].clone())
     }
 
     fn letters(&mut self, front: Option<FrontId>, id: Option<&str>) -> Letters {
@@ -217,9 +224,10 @@ impl World {
     }
 
     fn calls(&mut self, a: usize, b: usize, c: u8) {
-        let Some((front, version)) = self.front(a) else { return };
-        let (request, id) = Self::request(front.0, b, c);
-        let caller = Caller::Front(front);
+        let Some(who) = self.front(a) else { return };
+        let (request, id) = Self::request(number(who.front), b, c);
+        let (front, version) = (who.front, who.card.version);
+        let caller = Caller::Front(who);
         if version == Version::V2024_11_05 && c & 128 == 128 {
             self.last += 1;
             let call = CallId(self.last);
@@ -243,6 +251,7 @@ impl World {
             principal: Principal::new("p"),
             declared: AskSet::default(),
             client: "pretend".into(),
+            since: self.now,
         });
         let reach = Reach::Own { outlet, streams: c & 2 == 0 };
         self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
@@ -250,7 +259,7 @@ impl World {
 
     /// A call is taken, or turned away at once.
     fn takes(&mut self, order: Order<Letters>, letters: Option<&Letters>) {
-        let is_known = self.board.is_resting() && self.board.need(&order) == Need::Memory;
+        let is_known = self.board.is_child_resting() && self.board.need(&order) == Need::Memory;
         let waiting = self.board.calls();
         self.order(order);
         assert!(!is_known || self.board.calls() <= waiting, "what is known waits for nobody");
@@ -261,14 +270,14 @@ impl World {
     }
 
     fn notes(&mut self, a: usize, b: usize) {
-        let front = self.front(a).map_or(FrontId(0), |(front, _)| front);
+        let front = self.front(a).map_or(FrontId(0), |who| who.front);
         let method = ["notifications/initialized", "notifications/roots/list_changed", "vendor/x"];
         let text = format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, method[b % 3]);
         self.order(Order::Notify { front, note: Frame::skim(text.into()).expect("a sound note") });
     }
 
     fn cancels(&mut self, a: usize, b: usize) {
-        let Some((front, _)) = self.front(a) else { return };
+        let Some(Who { front, .. }) = self.front(a) else { return };
         let text = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{}}}}}"#,
             IDS[b % 4]
@@ -278,7 +287,7 @@ impl World {
 
     /// A client answers what it was asked, what another was asked, or nothing at all.
     fn replies(&mut self, a: usize, b: usize) {
-        let Some((front, _)) = self.front(a) else { return };
+        let Some(Who { front, .. }) = self.front(a) else { return };
         let mut ids: Vec<String> = self.all.iter().flat_map(Letters::asked).collect();
         ids.push("\"ask-1\"".into());
         let id = &ids[b % ids.len()];
@@ -287,27 +296,27 @@ impl World {
     }
 
     fn listens(&mut self, a: usize) {
-        let Some((front, version)) = self.front(a) else { return };
-        let outlet = self.letters(Some(front), None);
-        let vanish = if version == Version::V2024_11_05 && a > 127 {
+        let Some(who) = self.front(a) else { return };
+        let outlet = self.letters(Some(who.front), None);
+        let vanish = if who.card.version == Version::V2024_11_05 && a > 127 {
             Vanish::EndSession
         } else {
             Vanish::Detach
         };
-        self.order(Order::Listen { call: outlet.call(), front, outlet, vanish });
+        self.order(Order::Listen { call: outlet.call(), who, outlet, vanish });
     }
 
     fn attaches(&mut self, a: usize, b: usize, c: u8) {
-        let Some((front, _)) = self.front(a) else { return };
+        let Some(who) = self.front(a) else { return };
         let seen = self.all.get(b).and_then(Letters::last).or_else(|| self.mail.some_event(b));
         let nothing = EventId { stream: StreamId(b as u64), seq: 0 };
         let mut after = seen.unwrap_or(nothing);
         after.seq += u64::from(c) / 250;
-        let outlet = self.letters(Some(front), None);
+        let outlet = self.letters(Some(who.front), None);
         if c.is_multiple_of(8) {
             outlet.holds(b % 5);
         }
-        self.order(Order::Attach { call: outlet.call(), front, after, outlet });
+        self.order(Order::Attach { call: outlet.call(), who, after, outlet });
     }
 
     fn leaves(&mut self, a: usize) {
@@ -327,9 +336,9 @@ impl World {
     }
 
     fn closes(&mut self, a: usize) {
-        let Some((front, _)) = self.front(a) else { return };
+        let Some(Who { front, .. }) = self.front(a) else { return };
         self.order(Order::Close { front });
-        self.fronts.retain(|(other, ..)| *other != front);
+        self.fronts.retain(|who| who.front != front);
     }
 
     fn slows(&mut self, a: usize, b: usize) {
@@ -380,8 +389,10 @@ impl World {
             4 => notice("notifications/stdiod/close_stream", json!({"requestId": number})),
             _ => notice("notifications/vendor", json!({"progressToken": b})),
         });
-        let parties = self.fronts.iter().map(|(_, _, party)| *party);
-        let one = parties.clone().max() == parties.min();
+        let party = |who: &Who| who.card.principal.clone();
+        let mut parties = self.fronts.iter().map(party);
+        let first = parties.next();
+        let one = parties.all(|other| first.as_ref() == Some(&other));
         assert!(one || self.mail.logs() == logs, "a log line crosses between parties");
     }
 
@@ -398,14 +409,14 @@ impl World {
     /// Nobody needs the child, as far as this is known here: calls that wait go on waiting for the next.
     fn rests(&mut self) {
         self.dies(false);
-        self.board.rest(true);
+        self.board.child_rests(true);
     }
 
     fn is_born(&mut self) {
         if self.is_ready {
             return;
         }
-        self.board.rest(false);
+        self.board.child_rests(false);
         let capabilities = r#"{"tools":{"listChanged":true},"resources":{},"logging":{}}"#;
         let answer = format!(
             r#"{{"jsonrpc":"2.0","id":1,"result":{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}}}"#
@@ -438,7 +449,7 @@ impl World {
     fn holds(&self) {
         assert_eq!(self.settled + self.board.calls(), self.taken, "settled once, or not yet");
         assert!(self.board.asks() <= 3, "questions are bounded");
-        assert_eq!(self.board.fronts(), self.fronts.len());
+        assert!(self.board.fronts() <= self.fronts.len());
         for letters in self.all.iter().filter(|letters| letters.waits_for_answer()) {
             assert!(letters.is_held() || letters.is_over(), "a call was forgotten");
         }

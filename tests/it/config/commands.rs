@@ -75,6 +75,7 @@ era = "auto"                                     # default
 start = "eager"                                  # default
 idle_stop = "never"                              # default
 push = "on"                                      # default
+stateful = false                                 # default
 start_timeout = "1m"                             # default
 start_wait = "20s"                               # default
 request_timeout = "10m"                          # default

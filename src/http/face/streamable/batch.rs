@@ -2,7 +2,7 @@
 
 use hyper::{Response, StatusCode};
 
-use super::{Accepts, accepted, with_session};
+use super::{Accepts, accepted};
 use crate::bridge::outlet::Event;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Order, Reach};
@@ -24,10 +24,10 @@ impl Visit {
         parts: Vec<Result<Frame, Malformed>>,
     ) -> Result<Response<Body>, Refusal> {
         let accepts = self.forms()?;
-        let session = self.session()?;
+        let session = self.session().await?;
         let said = self.said_version()?;
         // What was agreed on counts more than what a header says later.
-        let agreed = session.as_ref().map(|session| session.version);
+        let agreed = session.as_ref().map(|session| session.who.card.version);
         if !agreed.or(said).unwrap_or(Version::ASSUMED).batches() {
             return Err(Refusal::BatchNotAllowed);
         }
@@ -70,7 +70,7 @@ impl Visit {
             return Ok(accepted());
         }
         let answer = self.gather(replies, accepts).await?;
-        Ok(with_session(answer, session.map(|session| session.id)))
+        Ok(self.with_session(answer, session.is_some()))
     }
 
     /// The answers to a batch: an array if nothing else comes before the last of them, else a stream.

@@ -5,10 +5,11 @@ mod batch;
 mod opening;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::bridge::front::{FrontCard, Vanish};
@@ -24,12 +25,11 @@ use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
 use crate::link::sessions::Session;
 use crate::wire::frame::{self, Frame, Kind};
-use crate::wire::id::{EventId, RawId, SessionId};
+use crate::wire::id::{EventId, RawId};
 use crate::wire::method::{Method as Rpc, RequestRoute};
 use crate::wire::version::Version;
 
 use self::accepts::Accepts;
-pub(super) use self::opening::{client_name, new_session_id};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -76,7 +76,7 @@ impl Visit {
         if request && frame.method().as_request() == RequestRoute::Initialize {
             return self.initialize(frame, accepts).await;
         }
-        let session = self.session()?;
+        let session = if request { self.session().await? } else { self.present()? };
         // A client that tries the newer era first must hear that the method is unknown, and nothing about versions.
         if frame.method() != Rpc::Discover {
             self.said_version()?;
@@ -87,9 +87,9 @@ impl Visit {
         }
         let id = frame.id();
         let (link, caller) = self.caller(session.as_deref())?;
-        let replies = ask(&link, caller, frame, accepts.events).await?;
+        let replies = ask(link, caller, frame, accepts.events).await?;
         let answer = self.answer(replies, accepts, id).await?;
-        Ok(with_session(answer, session.map(|session| session.id)))
+        Ok(self.with_session(answer, session.is_some()))
     }
 
     async fn get(&self) -> Result<Response<Body>, Refused> {
@@ -97,13 +97,13 @@ impl Visit {
             return Err(Refusal::NotAcceptable.into());
         }
         // Without a session there is nothing to listen to. Clients that try this first take a 405 calmly.
-        let Some(session) = self.session()? else {
+        let Some(session) = self.session().await? else {
             return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
         };
         self.said_version()?;
-        let link = session.link.get().ok_or(Refusal::SessionGone)?;
+        let (who, link) = (session.who.clone(), &session.link);
         let farewell = link.admit()?;
-        let (call, front) = (farewell.call(), session.front);
+        let call = farewell.call();
         let after = match self.header(LAST_EVENT) {
             None => None,
             Some(text) => Some(EventId::parse(text).ok_or(Refusal::EventGone)?),
@@ -113,8 +113,8 @@ impl Visit {
         let (outlet, mut replies) = replies::channel(room);
         replies.promise(farewell);
         let order = match after {
-            Some(after) => Order::Attach { call, front, after, outlet },
-            None => Order::Listen { call, front, outlet, vanish: Vanish::Detach },
+            Some(after) => Order::Attach { call, who, after, outlet },
+            None => Order::Listen { call, who, outlet, vanish: Vanish::Detach },
         };
         link.send(order).await?;
         match replies.next().await {
@@ -123,15 +123,17 @@ impl Visit {
                 let events = self.events(replies).begin(&event);
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
                 let events = if resumed { events } else { events.until(&self.house.stopping) };
-                Ok(with_session(events.into_response(), Some(session.id)))
+                Ok(self.with_session(events.into_response(), true))
             }
             None => Err(Refusal::Interrupted.into()),
         }
     }
 
     fn delete(&self) -> Result<Response<Body>, Refused> {
-        let session = self.session()?.ok_or(Refusal::SessionMissing)?;
-        self.house.sessions.close(session.id);
+        let id = self.session_id().ok_or(Refusal::SessionMissing)?;
+        if !self.house.sessions.end(id, &self.entry, &self.principal) {
+            return Err(Refusal::SessionGone.into());
+        }
         Ok(Response::new(Body::empty()))
     }
 
@@ -168,21 +170,36 @@ impl Visit {
         Events::new(replies, self.house.config.keep_alive.0)
     }
 
+    /// The id of the session this request names.
+    fn session_id(&self) -> Option<&str> {
+        self.header(SESSION).filter(|_| self.entry.config.push == Push::On)
+    }
+
     /// The session this request names.
-    fn session(&self) -> Result<Option<Arc<Session>>, Refusal> {
-        let Some(text) = self.header(SESSION).filter(|_| self.entry.config.push == Push::On) else {
-            return Ok(None);
-        };
-        let id = SessionId::parse(text).ok_or(Refusal::SessionGone)?;
-        let found = self.house.sessions.find(id, &self.entry.name, &self.principal);
-        found.map(Some).ok_or(Refusal::SessionGone)
+    async fn session(&self) -> Result<Option<Arc<Session>>, Refusal> {
+        let Some(id) = self.session_id() else { return Ok(None) };
+        self.house.sessions.find(id, &self.entry, &self.principal).await.map(Some)
+    }
+
+    /// The same, if it need not be brought back to life.
+    fn present(&self) -> Result<Option<Arc<Session>>, Refusal> {
+        let Some(id) = self.session_id() else { return Ok(None) };
+        self.house.sessions.present(id, &self.entry, &self.principal)
+    }
+
+    /// Repeats the session's id, as clients are used to.
+    fn with_session(&self, mut response: Response<Body>, has_one: bool) -> Response<Body> {
+        if let Some(id) = self.headers.get(SESSION).filter(|_| has_one) {
+            response.headers_mut().insert(SESSION, id.clone());
+        }
+        response
     }
 
     /// Where to send a request, and on whose behalf.
-    fn caller(&self, session: Option<&Session>) -> Result<(Link, Caller), Refusal> {
+    fn caller<'a>(&'a self, session: Option<&'a Session>) -> Result<(&'a Link, Caller), Refusal> {
         if let Some(session) = session {
-            let link = session.link.get().ok_or(Refusal::SessionGone)?;
-            return Ok((link.clone(), Caller::Front(session.front)));
+            let caller = Caller::Front(session.who.clone());
+            return Ok((&session.link, caller));
         }
         if !self.house.config.lenient_sessions && self.entry.config.push == Push::On {
             return Err(Refusal::SessionMissing);
@@ -192,21 +209,21 @@ impl Visit {
             principal: self.principal.clone(),
             declared: AskSet::default(),
             client: self.header(header::USER_AGENT).unwrap_or_default().into(),
+            since: Instant::now(),
         };
-        Ok((self.entry.shared.clone(), Caller::Implicit(card)))
+        Ok((&self.entry.shared, Caller::Implicit(card)))
     }
 
     /// Hands on a notification or a response. Nobody is answered for these, and what cannot be delivered is nobody's error.
     async fn pass_on(&self, session: Option<&Session>, frame: Frame) {
         let Some(session) = session else { return };
-        let Some(link) = session.link.get() else { return };
-        let front = session.front;
+        let front = session.who.front;
         let order = if frame.kind() == Kind::Notification {
             Order::Notify { front, note: frame }
         } else {
             Order::Answer { front, answer: frame }
         };
-        if let Err(why) = link.send(order).await {
+        if let Err(why) = session.link.send(order).await {
             tracing::debug!(server = %self.entry.name, ?why, "a notification was not delivered");
         }
     }
@@ -250,12 +267,5 @@ async fn ask(
 fn accepted() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
-    response
-}
-
-fn with_session(mut response: Response<Body>, id: Option<SessionId>) -> Response<Body> {
-    if let Some(value) = id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
-        response.headers_mut().insert(SESSION, value);
-    }
     response
 }

@@ -1,0 +1,83 @@
+//! How sessions come and go. A session need not be opened: whoever acts for one says who it is, and a front is made for it if
+//! there is none. A front of a shared child that holds nothing is forgotten soon: its session is met again when it acts again.
+
+use std::sync::Arc;
+
+use super::{Switchboard, Tenancy};
+use crate::bridge::front::{Front, Who};
+use crate::bridge::outlet::Outlet;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::turn::Turn;
+use crate::wire::id::{CallId, FrontId};
+
+impl<R: Outlet> Switchboard<R> {
+    /// The front of a session, made if there is none.
+    pub(super) fn enter(&mut self, who: &Who) -> Result<&mut Front<R>, Refusal> {
+        let Who { front: id, card } = who;
+        if !self.fronts.contains_key(id) {
+            if self.closed_early.contains(id) {
+                return Err(Refusal::SessionGone);
+            }
+            self.parties.add(&card.principal);
+            let mut front = Front::new(Arc::clone(card));
+            front.unheard = self.changed.since(card.since);
+            self.fronts.insert(*id, front);
+        }
+        Ok(self.fronts.get_mut(id).expect("it is there or was just made"))
+    }
+
+    /// Looks whether a front holds nothing any more; then it is forgotten, though not at once.
+    pub(super) fn rest(&mut self, id: FrontId) {
+        // The child of one session keeps its front: it may ask something at any time.
+        if self.tenancy == Tenancy::Private {
+            return;
+        }
+        let Some(front) = self.fronts.get_mut(&id) else { return };
+        if front.resting || !front.is_empty_handed() {
+            return;
+        }
+        front.resting = true;
+        self.resting.push_back(id);
+        if self.resting.len() > self.limits.resting_max
+            && let Some(oldest) = self.resting.pop_front()
+        {
+            self.forget_front(oldest);
+        }
+    }
+
+    /// Forgets a front unless it has taken up something meanwhile.
+    fn forget_front(&mut self, id: FrontId) {
+        let Some(front) = self.fronts.get_mut(&id) else { return };
+        front.resting = false;
+        if front.is_empty_handed() && self.topics.held_by(id) == 0 {
+            self.fronts.remove(&id);
+        }
+    }
+
+    pub(super) fn close(&mut self, id: FrontId, turn: &mut Turn) {
+        // Closings travel faster than orders: what its client wanted before may come after.
+        if self.closed_early.len() == Self::CLOSED_EARLY_MAX {
+            self.closed_early.pop_front();
+        }
+        self.closed_early.push_back(id);
+        let Some(front) = self.fronts.get(&id) else { return };
+        let calls: Vec<CallId> = front.calls.iter().map(|(_, call)| *call).collect();
+        for call in calls {
+            self.end(call, turn);
+        }
+        self.client_left(id, turn);
+        for uri in self.topics.forget(id) {
+            self.unsubscribe(&uri, turn);
+        }
+        let Some(front) = self.fronts.remove(&id) else { return };
+        // Sessions without streams, which are the most, have no readers to look for.
+        if front.log.is_some() || !front.standing.is_empty() {
+            self.readers.retain(|_, reader| reader.front != id);
+        }
+        if front.level.is_some() {
+            self.raise_level(turn);
+        }
+        // Not before: the places of its flying calls are not for those of its own that waited.
+        self.pump(turn);
+    }
+}
