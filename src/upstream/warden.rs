@@ -125,6 +125,7 @@ fn plan(
         limits,
         pace,
         line_max: config.max_message.bytes(),
+        stateful: config.stateful,
         payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),

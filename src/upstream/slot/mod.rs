@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) pace: Pace,
     pub(super) line_max: usize,
+    /// What the child holds for its session must not be lost unnoticed: they end together.
+    pub(super) stateful: bool,
     /// Log what is said, word for word.
     pub(super) payloads: bool,
     /// Start at once rather than with the first call.
@@ -204,7 +206,7 @@ impl Slot {
         let now = Instant::now();
         match command {
             Some(Command::Rest) => {
-                if self.board.calls() == 0 {
+                if self.board.calls() == 0 && !self.ends_with_child() {
                     tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest, to make room for another");
                     self.happened(Happened::Unwanted);
                 }
@@ -259,6 +261,11 @@ impl Slot {
         if resting {
             self.happened(Happened::Wanted);
         }
+    }
+
+    /// Whether its session is over when its child is.
+    fn ends_with_child(&self) -> bool {
+        self.plan.stateful && self.plan.tenancy == Tenancy::Private
     }
 
     fn is_over(&self) -> bool {

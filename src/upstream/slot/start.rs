@@ -100,7 +100,7 @@ impl Slot {
         let Some(mut occupant) = self.occupant.take() else { return };
         occupant.stderr.drain(&self.plan.name, self.turn.now, &mut self.tail);
         (self.permit, self.starting) = (None, None);
-        self.greeted = false;
+        let greeted = std::mem::take(&mut self.greeted);
         let exit = occupant.exit.take().unwrap_or_else(|| "it ended".into());
         let after = occupant.born.elapsed().as_millis();
         let asked_to = matches!(self.life.state(), State::Draining { then: Then::Stop, .. });
@@ -114,6 +114,9 @@ impl Slot {
             None => exit,
         };
         self.happened(Happened::Exited(why));
+        if greeted && self.ends_with_child() {
+            self.stopping.get_or_insert(self.turn.now);
+        }
         self.tell_when_again();
     }
 

@@ -5,6 +5,7 @@ mod doors;
 mod forms;
 mod hardship;
 mod refusals;
+mod restarts;
 mod scenario;
 mod sessions;
 mod sse;
