@@ -19,7 +19,7 @@ use crate::config::picture::line;
 use crate::http::{House, Listener};
 use crate::link::directory::Directory;
 use crate::link::sessions::{Bounds, Sessions};
-use crate::upstream::{self, Settings};
+use crate::upstream::{self, HostRoom, Nursery, Settings};
 
 /// How long calls may go on once the daemon has been told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -68,7 +68,9 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
     let stop = CancellationToken::new();
     let hurry = CancellationToken::new();
     let mut wardens = JoinSet::new();
-    let directory = open_servers(model, &stop, &hurry, &mut wardens);
+    let nursery = Nursery::open(model.max_children)
+        .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;
+    let directory = open_servers(model, &nursery, &stop, &hurry, &mut wardens);
     let sessions = Arc::new(Sessions::new(Bounds::default()));
     let (_publish, directory) = watch::channel(Arc::new(directory));
     let house = Arc::new(House {
@@ -128,6 +130,7 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
             down.await;
         }
     }
+    nursery.end().await;
     tracing::info!("stopped");
     systemd::status("stopped");
     Ok(())
@@ -167,6 +170,7 @@ async fn bind(model: &Model) -> Result<Vec<Listener>, Fatal> {
 
 fn open_servers(
     model: &Model,
+    nursery: &Nursery,
     stop: &CancellationToken,
     hurry: &CancellationToken,
     wardens: &mut JoinSet<()>,
@@ -178,6 +182,8 @@ fn open_servers(
         payloads: model.log.payloads,
         environment: std::env::vars_os().collect(),
         starts: Arc::new(Semaphore::new(starts_at_once())),
+        host: HostRoom::new(model.max_children),
+        nursery: nursery.clone(),
         stream_base: u64::try_from(since_epoch.as_millis()).unwrap_or(0) << 16,
         stop: stop.clone(),
         hurry: hurry.clone(),

@@ -13,9 +13,12 @@ use super::units::{Size, Span};
 use crate::wire::id::ServerName;
 
 /// Everything stdiod is told: the whole configuration after all layers are merged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
+    /// The ceiling of child processes of all servers together. When it is reached, unused private children of any server make
+    /// room, and else a server that wants a child waits for one to end.
+    pub max_children: usize,
     /// How the daemon listens and what it accepts.
     pub http: Http,
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
@@ -232,6 +235,20 @@ pub struct ProcessLimits {
 
 fn everything() -> Vec<String> {
     vec!["*".to_owned()]
+}
+
+// === impl Model ===
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            max_children: 256,
+            http: Http::default(),
+            auth: None,
+            log: Log::default(),
+            servers: BTreeMap::new(),
+        }
+    }
 }
 
 // === impl Http ===

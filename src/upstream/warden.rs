@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::environment;
+use super::nursery::Nursery;
+use super::places::HostRoom;
 use super::process::Recipe;
 use super::slot::{self, Command, Gauge, Plan};
 use crate::bridge::greeting::Hello;
@@ -31,6 +33,9 @@ pub(crate) struct Settings {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// Permits to be busy starting, for all servers together.
     pub(crate) starts: Arc<Semaphore>,
+    /// Room for processes, for all servers together.
+    pub(crate) host: Arc<HostRoom>,
+    pub(crate) nursery: Nursery,
     /// A number no earlier process of ours has used.
     pub(crate) stream_base: u64,
     /// Finish calls and end.
@@ -127,6 +132,8 @@ fn plan(
         payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
+        host: Arc::clone(&settings.host),
+        nursery: settings.nursery.clone(),
         starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
         gauge: Gauge::new(),
@@ -140,10 +147,12 @@ impl Warden {
     async fn run(mut self) {
         let stop = self.settings.stop.clone();
         let squeezed = Arc::clone(&self.plan.squeezed);
+        let host = Arc::clone(&self.plan.host);
         loop {
             tokio::select! { biased;
                 () = stop.cancelled() => return self.drain().await,
                 () = squeezed.notified() => self.make_room(),
+                () = host.squeezed.notified() => self.make_room_for_others(),
                 order = self.orders.recv() => match order {
                     Some(order) => self.on_order(order),
                     None => return self.drain().await,
@@ -210,19 +219,7 @@ impl Warden {
         if self.slots.iter().any(soon) {
             return;
         }
-        let resting = self
-            .slots
-            .iter()
-            .filter(|slot| {
-                slot.gauge.running.load(Ordering::Relaxed)
-                    && slot.gauge.calls.load(Ordering::Relaxed) == 0
-                    && slot.gauge.leaving().is_none()
-            })
-            .min_by_key(|slot| {
-                let streams = slot.gauge.streams.load(Ordering::Relaxed);
-                (!slot.private, streams, slot.gauge.used())
-            });
-        if let Some(slot) = resting {
+        if let Some(slot) = self.resting(|_| true) {
             // A slot with a full queue is far from resting.
             slot.commands.try_send(Command::Rest).ok();
         } else if self.crowded.is_none_or(|since| since.elapsed() >= CROWDED_AGAIN) {
@@ -232,6 +229,31 @@ impl Warden {
                 "all its children are in use (max_children); a client has to wait for one"
             );
         }
+    }
+
+    /// Puts an unused private child to rest when the host is full, unless another server has just done so. The shared child
+    /// stays: its server would be without any.
+    fn make_room_for_others(&mut self) {
+        let host = &self.plan.host;
+        let private = self.resting(|slot| slot.private);
+        if let Some(slot) = private.filter(|_| host.claim()) {
+            // A slot with a full queue is far from resting.
+            slot.commands.try_send(Command::Rest).ok();
+        }
+    }
+
+    /// The slot whose child would be missed least, of those where nobody would miss it now.
+    fn resting(&self, may: impl Fn(&Held) -> bool) -> Option<&Held> {
+        let rests = |slot: &&Held| {
+            may(slot)
+                && slot.gauge.running.load(Ordering::Relaxed)
+                && slot.gauge.calls.load(Ordering::Relaxed) == 0
+                && slot.gauge.leaving().is_none()
+        };
+        self.slots.iter().filter(rests).min_by_key(|slot| {
+            let streams = slot.gauge.streams.load(Ordering::Relaxed);
+            (!slot.private, streams, slot.gauge.used())
+        })
     }
 
     async fn drain(mut self) {
@@ -269,6 +291,8 @@ mod tests {
             payloads: false,
             environment: Vec::new(),
             starts: Arc::new(Semaphore::new(1)),
+            host: HostRoom::new(100),
+            nursery: Nursery::open(1).unwrap(),
             stream_base: 0,
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
