@@ -124,7 +124,7 @@ impl Keeper {
             }
         };
         let Some(stdin) = process.stdin.take() else { return };
-        tracing::debug!(pid = process.id(), "the keeper is there");
+        let pid = process.id();
         self.running = Some(Running { process, stdin, since: Instant::now() });
         let mut words = String::new();
         for (child, kin) in children {
@@ -133,6 +133,7 @@ impl Keeper {
             words.extend(seen.map(|word| word.to_string()));
         }
         self.write(&words).await;
+        tracing::debug!(pid, "the keeper is there and knows");
     }
 
     pub(super) async fn tell(&mut self, word: Word) {
