@@ -73,7 +73,7 @@ fn end_all(mark: &Mark, known: &BTreeMap<u64, Kin>) -> Result<usize, String> {
     let mut pause = PAUSE_MIN;
     loop {
         let members = match Census::take(mark) {
-            Ok(census) => census.of_all(known.values()),
+            Ok(census) => census.of_all(known),
             Err(error) => return Err(error.to_string()),
         };
         if members.is_empty() {

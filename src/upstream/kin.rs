@@ -222,9 +222,9 @@ impl Census {
     }
 
     /// The living of all these families, and whoever else carries the mark of their daemon.
-    pub(crate) fn of_all<'a>(&self, kin: impl Iterator<Item = &'a Kin> + Clone) -> BTreeSet<Being> {
+    pub(crate) fn of_all(&self, known: &BTreeMap<u64, Kin>) -> BTreeSet<Being> {
         self.members(|pid, entry| {
-            entry.mark.is_some() || kin.clone().any(|kin| kin.claims(pid, &entry.stat, self))
+            entry.mark.is_some() || known.values().any(|kin| kin.claims(pid, &entry.stat, self))
         })
     }
 
@@ -336,7 +336,10 @@ mod tests {
         // The same pid, but of an earlier process.
         kin.seen.insert(Being { pid: 18, born: 99 });
         assert_eq!(pids(census.of(3, &kin)), [11, 12, 13, 14, 17, 2_000_010]);
-        assert_eq!(pids(census.of_all([&kin].into_iter())), [11, 12, 13, 14, 16, 17, 2_000_010]);
+        assert_eq!(
+            pids(census.of_all(&BTreeMap::from([(3, kin.clone())]))),
+            [11, 12, 13, 14, 16, 17, 2_000_010]
+        );
         kin.leader.born = 99;
         assert_eq!(pids(census.of(3, &kin)), [13, 14, 17], "the group is another's by now");
     }

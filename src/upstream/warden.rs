@@ -284,6 +284,7 @@ impl Warden {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::places::Places;
 
     fn warden(slots: Vec<Held>) -> Warden {
         let settings = Settings {
@@ -343,5 +344,21 @@ mod tests {
         warden.slots.truncate(1);
         warden.make_room();
         assert!(matches!(told_shared.try_recv(), Ok(Command::Rest)));
+    }
+    #[tokio::test]
+    async fn on_a_full_host_private_children_make_room_for_other_servers_and_shared_ones_do_not() {
+        let ((shared, mut told_shared), (private, mut told_private)) = (held(false), held(true));
+        let mut warden = warden(vec![shared, private]);
+        warden.make_room_for_others();
+        assert!(told_private.try_recv().is_err(), "there is room");
+        let host = HostRoom::new(1);
+        let _held = Places::take(&Arc::new(Semaphore::new(1)), &host).await;
+        warden.plan.host = Arc::clone(&host);
+        warden.make_room_for_others();
+        assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));
+        warden.slots.truncate(1);
+        warden.plan.host = HostRoom::new(0);
+        warden.make_room_for_others();
+        assert!(told_shared.try_recv().is_err());
     }
 }
