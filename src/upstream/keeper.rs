@@ -99,6 +99,10 @@ impl Keeper {
         Self { mark, running: None, next: Instant::now(), pause: PAUSE }
     }
 
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.running.as_ref()?.process.id()?.try_into().ok()
+    }
+
     /// Waits until one is to be started. Cancel-safe.
     pub(super) async fn wanted(&mut self) {
         if let Some(running) = &mut self.running {
@@ -172,7 +176,7 @@ pub(crate) fn recall(known: &mut BTreeMap<u64, Kin>, word: Word) {
         }
         Word::Seen { child, being } => {
             if let Some(kin) = known.get_mut(&child) {
-                kin.seen.insert(being);
+                kin.saw(being);
             }
         }
         Word::Gone { child } => {

@@ -21,10 +21,13 @@ use std::fs;
 use std::io::{self, Read as _};
 
 use memchr::memmem;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 /// The variable that marks a child and what it starts. It does not begin as our own variables do, which are configuration.
 pub(crate) const VARIABLE: &str = "_STDIOD_CHILD";
+
+/// So many descendants are remembered before it is asked which of them are still there.
+const SEEN_MANY: usize = 256;
 
 /// One process, never to be mistaken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,10 +77,8 @@ struct Stat {
 // === impl Being ===
 
 impl Being {
-    /// The process that has this pid now, unless it has ended.
-    pub(crate) fn at(pid: i32) -> Option<Self> {
-        let stat = Stat::of(pid).filter(|stat| !stat.dead)?;
-        Some(Self { pid, born: stat.born })
+    fn is_there(self) -> bool {
+        Stat::of(self.pid).is_some_and(|stat| !stat.dead && stat.born == self.born)
     }
 
     /// A child of ours that nobody has waited for: it is there even if it has ended already.
@@ -89,7 +90,7 @@ impl Being {
     pub(crate) fn signal(self, signal: Signal) -> io::Result<()> {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
         let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty());
-        if Self::at(self.pid) != Some(self) {
+        if !self.is_there() {
             return Ok(());
         }
         let sent = match handle {
@@ -151,12 +152,14 @@ impl Kin {
     /// family.
     pub(crate) fn look(&mut self) -> Vec<Being> {
         let mut new = Vec::new();
-        self.seen.retain(|being| Being::at(being.pid) == Some(*being));
-        let known = self.seen.iter().copied();
-        let mut open: Vec<Being> = known.chain([self.leader]).collect();
+        self.seen.retain(|being| being.is_there());
+        let known = self.seen.iter().copied().chain([self.leader]);
+        let mut open: Vec<Being> = known.filter(|being| being.is_there()).collect();
         while let Some(parent) = open.pop() {
             for pid in children(parent.pid) {
-                let Some(being) = Being::at(pid) else { continue };
+                let stat = Stat::of(pid).filter(|stat| !stat.dead && stat.parent == parent.pid);
+                let Some(stat) = stat else { continue };
+                let being = Being { pid, born: stat.born };
                 if self.seen.insert(being) {
                     new.push(being);
                     open.push(being);
@@ -164,6 +167,14 @@ impl Kin {
             }
         }
         new
+    }
+
+    /// Remembers a descendant. Who has ended is forgotten when there are many.
+    pub(crate) fn saw(&mut self, being: Being) {
+        if self.seen.len() >= SEEN_MANY {
+            self.seen.retain(|being| being.is_there());
+        }
+        self.seen.insert(being);
     }
 
     fn claims(&self, pid: i32, stat: &Stat, census: &Census) -> bool {
@@ -178,6 +189,18 @@ impl Kin {
             .get(&self.leader.pid)
             .is_some_and(|entry| entry.stat.born != self.leader.born);
         (stat.group == leader || stat.session == leader) && !usurped
+    }
+}
+
+/// Takes in the ends of processes that became our children because their parents had ended, which the first process of a
+/// container has to do. Those of `ours` are waited for by others.
+pub(crate) fn reap(ours: &BTreeSet<i32>) {
+    for pid in children(rustix::process::getpid().as_raw_nonzero().get()) {
+        let is_dead = Stat::of(pid).is_some_and(|stat| stat.dead);
+        if is_dead && !ours.contains(&pid) {
+            // If somebody was quicker there is nothing to do.
+            rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::NOHANG).ok();
+        }
     }
 }
 
@@ -349,6 +372,8 @@ mod tests {
         let census = Census::take(&Mark::random()).unwrap();
         let own = rustix::process::getpid().as_raw_nonzero().get();
         assert!(census.entries.contains_key(&own));
-        assert_eq!(Being::at(own).unwrap().born, census.entries[&own].stat.born);
+        let being = Being::just_started(own).unwrap();
+        assert_eq!(being.born, census.entries[&own].stat.born);
+        assert!(being.is_there() && !Being { born: being.born + 1, ..being }.is_there());
     }
 }

@@ -26,7 +26,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 
 use super::keeper::{Keeper, Word};
-use super::kin::{Being, Census, Kin, Mark};
+use super::kin::{self, Being, Census, Kin, Mark};
 use super::places::Places;
 use super::process::{self, Pipes, Process, Recipe, SpawnError};
 
@@ -269,6 +269,7 @@ impl Room {
         for child in &children {
             self.look(*child).await;
         }
+        self.reap();
         self.look_at = (!children.is_empty()).then(|| Instant::now() + LOOK_AGAIN);
     }
 
@@ -295,9 +296,18 @@ impl Room {
             self.wards.remove(&child);
             self.keeper.tell(Word::Gone { child }).await;
         }
+        self.reap();
         let more = self.wards.values().any(|ward| ward.left.is_some());
         self.round_at = more.then(|| now + self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+
+    /// The first process of a container inherits what others leave.
+    fn reap(&self) {
+        if rustix::process::getpid().is_init() {
+            let leaders = self.wards.values().map(|ward| ward.kin.leader.pid);
+            kin::reap(&leaders.chain(self.keeper.pid()).collect());
+        }
     }
 
     async fn close(mut self) {
