@@ -6,11 +6,12 @@
 //! - the **session** the child was started in, and its group. Both are inherited, and left by `setsid`.
 //! - the **mark**, a variable in the environment, random for each daemon and numbered by child. It is inherited across
 //!   sessions and by orphans, and lost by those that start with a cleaned environment.
-//! - **descent**: the parent is one of the family, or was when the process was seen last. It needs no help from the
+//! - **descent**: the parent is one of the family, or was when the tree was looked at last. It needs no help from the
 //!   process, and is lost when the parent ends before anybody looked.
 //!
-//! A process has to shake off all three at once, between two looks, to be missed. A control group would miss nothing, but
-//! needs one that is delegated to us, and where a service manager gives us that it empties the group itself.
+//! A process has to shake off all three, between two looks, to be missed. A control group would miss nothing, but has to be
+//! delegated to us, and a service manager that does so empties it itself. As a subreaper we would be given all orphans, but not
+//! told whose they were.
 //!
 //! Pids are used again, so a process is known by its pid and the time of its birth, and is signalled through a descriptor that
 //! was opened before the two were compared.
