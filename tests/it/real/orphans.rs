@@ -75,6 +75,33 @@ fn children(daemon: &Daemon) -> Vec<Pid> {
     pids.collect()
 }
 
+/// All processes that carry the mark of this daemon, also those nobody told of.
+fn marked(child: Pid) -> Vec<Pid> {
+    let environment = |pid: &str| std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mark = |environment: &[u8]| {
+        let mut variables = environment.split(|byte| *byte == 0);
+        let value = variables.find_map(|pair| pair.strip_prefix(b"_STDIOD_CHILD="))?;
+        Some(value.split(|byte| *byte == b'-').next()?.to_vec())
+    };
+    let ours = mark(&environment(&child.as_raw_nonzero().to_string()));
+    assert!(ours.is_some(), "a child is marked");
+    let listed = std::fs::read_dir("/proc").unwrap();
+    let names = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let found = names.filter(|name| {
+        name.bytes().all(|byte| byte.is_ascii_digit()) && mark(&environment(name)) == ours
+    });
+    found.filter_map(|name| Pid::from_raw(name.parse().unwrap())).collect()
+}
+
+/// The children and all they started, once they have told of so many.
+fn families(daemon: &Daemon, count: usize) -> Vec<Pid> {
+    let mut all = grandchildren(daemon, count);
+    let children = children(daemon);
+    all.extend(marked(children[0]));
+    all.extend(children);
+    all
+}
+
 fn alive(pids: &[Pid]) -> Vec<Pid> {
     pids.iter().copied().filter(|pid| lives(*pid)).collect()
 }
@@ -134,8 +161,7 @@ fn a_killed_daemon_leaves_nothing() {
     for _ in 0..rounds() {
         let mut daemon = Daemon::start(&config);
         daemon.ready("/readyz");
-        let mut all = grandchildren(&daemon, count);
-        all.extend(children(&daemon));
+        let mut all = families(&daemon, count);
         all.push(keeper(&daemon));
         assert_eq!(alive(&all), all);
         let done = AtomicBool::new(false);
@@ -160,8 +186,8 @@ fn a_killed_daemon_leaves_nothing_that_was_seen_to_descend_from_it() {
     let flags = "--fork-grandchild-setsid --bare-grandchild --stubborn-grandchild";
     let config = format!("{DEBUG}{}", Demo::new("demo").flags(flags).toml());
     let mut daemon = Daemon::start(&config);
-    let mut all = grandchildren(&daemon, 1);
-    all.extend(children(&daemon));
+    daemon.ready("/readyz");
+    let all = families(&daemon, 1);
     daemon.logged("a descendant was seen");
     daemon.signal(Signal::KILL);
     daemon.ended(LIMIT);
@@ -175,8 +201,7 @@ fn t43_a_stopped_daemon_leaves_nothing() {
     for _ in 0..rounds() {
         let mut daemon = Daemon::start(&config);
         daemon.ready("/readyz");
-        let mut all = grandchildren(&daemon, count);
-        all.extend(children(&daemon));
+        let mut all = families(&daemon, count);
         all.push(keeper(&daemon));
         let begun = Instant::now();
         daemon.signal(Signal::TERM);
@@ -193,8 +218,7 @@ fn t43_those_outside_the_group_are_asked_before_they_are_killed() {
     let keys = "stop_grace = \"400ms\"";
     let mut daemon = Daemon::start(&Demo::new("demo").flags(flags).keys(keys).toml());
     daemon.ready("/readyz");
-    let mut all = grandchildren(&daemon, 1);
-    all.extend(children(&daemon));
+    let all = families(&daemon, 1);
     let begun = Instant::now();
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended(LIMIT).code(), Some(0));
@@ -209,8 +233,7 @@ fn a_child_that_ends_by_itself_leaves_nothing() {
     for _ in 0..rounds() {
         let daemon = Daemon::start(&config);
         daemon.ready("/readyz");
-        let mut all = grandchildren(&daemon, count);
-        all.extend(children(&daemon));
+        let all = families(&daemon, count);
         for server in ["plain", "far", "deaf", "bare", "worst", "shell"] {
             let path = format!("/servers/{server}/mcp");
             let mut client = daemon.client(&path, "2025-11-25", &json!({}));
@@ -231,8 +254,7 @@ fn a_keeper_that_is_killed_is_replaced_and_its_successor_knows_all() {
     let (config, count) = households();
     let mut daemon = Daemon::start(&format!("{DEBUG}{config}"));
     daemon.ready("/readyz");
-    let mut all = grandchildren(&daemon, count);
-    all.extend(children(&daemon));
+    let mut all = families(&daemon, count);
     let first = keeper(&daemon);
     kill_process(first, Signal::KILL).unwrap();
     let second = eventually("another keeper", || Some(keeper(&daemon)).filter(|pid| *pid != first));
