@@ -41,8 +41,8 @@ fn keep(mark: &Mark) -> ExitCode {
     let known = listen();
     match end_all(mark, &known) {
         Ok(0) => {}
-        Ok(ended) => say(&format!("stdiod vanished; {ended} processes of its servers were ended")),
-        Err(left) => say(&format!("stdiod vanished; processes it left could not be ended: {left}")),
+        Ok(ended) => say(&format!("stdiod vanished; {ended} of what it left had to be ended")),
+        Err(left) => say(&format!("stdiod vanished; some of what it left does not end: {left}")),
     }
     ExitCode::SUCCESS
 }

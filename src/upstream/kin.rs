@@ -82,9 +82,10 @@ impl Being {
         Stat::of(self.pid).is_some_and(|stat| !stat.dead && stat.born == self.born)
     }
 
-    /// A child of ours that nobody has waited for: it is there even if it has ended already.
-    pub(crate) fn just_started(pid: i32) -> Option<Self> {
-        Stat::of(pid).map(|stat| Self { pid, born: stat.born })
+    /// A child of ours that nobody has waited for: it is there even if it has ended already. Where `/proc` cannot be read, its
+    /// pid is all there is, and only its group can be ended.
+    pub(crate) fn just_started(pid: i32) -> Self {
+        Self { pid, born: Stat::of(pid).map_or(0, |stat| stat.born) }
     }
 
     /// Sends a signal to it and to no successor. One that has ended needs none.
@@ -373,7 +374,7 @@ mod tests {
         let census = Census::take(&Mark::random()).unwrap();
         let own = rustix::process::getpid().as_raw_nonzero().get();
         assert!(census.entries.contains_key(&own));
-        let being = Being::just_started(own).unwrap();
+        let being = Being::just_started(own);
         assert_eq!(being.born, census.entries[&own].stat.born);
         assert!(being.is_there() && !Being { born: being.born + 1, ..being }.is_there());
     }

@@ -241,12 +241,15 @@ impl Room {
             recipe.start(&self.mark.of(number))?
         };
         self.last = number;
-        if let Some(leader) = process.id().and_then(|id| Being::just_started(id.try_into().ok()?)) {
+        if let Some(leader) =
+            process.id().and_then(|id| id.try_into().ok()).map(Being::just_started)
+        {
             let ward =
                 Ward { kin: Kin::new(leader), order: None, asked: BTreeSet::new(), left: None };
             self.wards.insert(number, ward);
             self.keeper.tell(Word::Born { child: number, leader }).await;
-            self.look_at = Some(Instant::now() + LOOK_FIRST);
+            let soon = Instant::now() + LOOK_FIRST;
+            self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
         }
         Ok((Process::new(process, number, self.handle.clone(), places), pipes))
     }
