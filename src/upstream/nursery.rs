@@ -262,8 +262,8 @@ impl Room {
     async fn look(&mut self, child: u64) {
         let Some(ward) = self.wards.get_mut(&child) else { return };
         for being in ward.kin.look() {
-            tracing::debug!(child, pid = being.pid, "a descendant was seen");
             self.keeper.tell(Word::Seen { child, being }).await;
+            tracing::debug!(child, pid = being.pid, "a descendant was seen");
         }
     }
 
