@@ -1,9 +1,11 @@
 //! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number.
 
 mod calls;
+mod crowd;
 mod doors;
 mod forms;
 mod hardship;
+mod orphans;
 mod refusals;
 mod restarts;
 mod scenario;
