@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod fatal;
 mod greeting_card;
+mod keeper;
 mod keys;
 mod run;
 mod state;
@@ -18,6 +19,9 @@ use cli::Cli;
 
 /// Runs the program and says how it ended: 0 well, 1 failed while running, 2 usage or configuration.
 pub fn main() -> ExitCode {
+    if let Some(ended) = keeper::called() {
+        return ended;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -22,7 +22,7 @@ use crate::link::directory::Directory;
 use crate::link::ended::Ended;
 use crate::link::sessions::{MOMENT, Sessions};
 use crate::link::stream_sessions::StreamSessions;
-use crate::upstream::{self, Settings};
+use crate::upstream::{self, HostRoom, Nursery, Settings};
 
 /// How long calls may go on once the daemon has been told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -69,7 +69,9 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
     let hurry = CancellationToken::new();
     let mut wardens = JoinSet::new();
     let state = state::directory(model);
-    let directory = open_servers(model, state.clone(), &stop, &hurry, &mut wardens);
+    let nursery = Nursery::open(model.max_children)
+        .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;
+    let directory = open_servers(model, state.clone(), &nursery, &stop, &hurry, &mut wardens);
     let keys = keys::load(model, state.as_deref());
     let sessions = Arc::new(Sessions::new(keys, ended(state.as_deref())));
     let (_publish, directory) = watch::channel(Arc::new(directory));
@@ -134,6 +136,7 @@ async fn live(loaded: Loaded) -> Result<(), Fatal> {
             down.await;
         }
     }
+    nursery.end().await;
     tracing::info!("stopped");
     systemd::status("stopped");
     Ok(())
@@ -186,6 +189,7 @@ async fn bind(model: &Model) -> Result<Vec<Listener>, Fatal> {
 fn open_servers(
     model: &Model,
     state: Option<Arc<Path>>,
+    nursery: &Nursery,
     stop: &CancellationToken,
     hurry: &CancellationToken,
     wardens: &mut JoinSet<()>,
@@ -196,6 +200,8 @@ fn open_servers(
         environment: std::env::vars_os().collect(),
         starts: Arc::new(Semaphore::new(starts_at_once())),
         state,
+        host: HostRoom::new(model.max_children),
+        nursery: nursery.clone(),
         stop: stop.clone(),
         hurry: hurry.clone(),
         drain: DRAIN,

@@ -11,7 +11,8 @@
 //!                                   starting
 //! ```
 //!
-//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to the whole group.
+//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to it and all it
+//! started.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

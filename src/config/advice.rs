@@ -265,6 +265,6 @@ mod tests {
         check(&["servers", "a"], "max_body", "belongs under `[http]`");
         check(&["http"], "port", "listen = ");
         check(&[], "listen", "belongs under `[http]`");
-        check(&[], "max_children", "belongs under `[servers.NAME]`");
+        check(&[], "stop_grace", "belongs under `[servers.NAME]`");
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> BTreeMap<ServerName, PathBuf> {
     let mut rules = Rules { model, merged, sources, findings };
+    rules.host();
     rules.http();
     rules.log();
     rules.listeners();
@@ -42,6 +43,16 @@ pub(super) fn check(
 // === impl Rules ===
 
 impl Rules<'_> {
+    fn host(&mut self) {
+        if self.model.max_children == 0 {
+            self.error(
+                &KeyPath::from(["max_children"]),
+                "no server could ever run",
+                &["the built-in value is 256"],
+            );
+        }
+    }
+
     fn http(&mut self) {
         let http = &self.model.http;
         let path = KeyPath::from(["http"]);

@@ -15,7 +15,13 @@ const COMMENT_COLUMN: usize = 48;
 
 pub(super) fn print(merged: &Merged) -> String {
     let mut page = Page { merged, out: String::new() };
-    for section in file_shape().fields() {
+    let (sections, single): (Vec<_>, Vec<_>) =
+        file_shape().fields().iter().partition(|field| field.shape.is_section());
+    // In TOML, what belongs to no section stands before the first.
+    for field in single {
+        page.value(&toml_key(&field.name), &KeyPath::root().key(&field.name), &field.shape);
+    }
+    for section in sections {
         let path = KeyPath::root().key(&section.name);
         // `[defaults]` is already laid under every server.
         if section.name == "defaults" {

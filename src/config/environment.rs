@@ -61,9 +61,12 @@ fn stray(name: &str, rest: &str, first: &str, place: Place) -> Problem {
             section.name.to_ascii_uppercase()
         ));
     }
-    match nearest(first, sections.iter().map(|field| field.name.as_str())) {
-        Some(near) => {
-            problem.hint(format!("did you mean {PREFIX}{}__…?", near.to_ascii_uppercase()))
+    let near = nearest(first, sections.iter().map(|field| field.name.as_str()));
+    match near.and_then(|near| sections.iter().find(|field| field.name == near)) {
+        Some(field) => {
+            let rest = if field.shape.is_section() { "__…" } else { "" };
+            let name = field.name.to_ascii_uppercase();
+            problem.hint(format!("did you mean {PREFIX}{name}{rest}?"))
         }
         None => problem,
     }
@@ -190,6 +193,7 @@ mod tests {
             r#"{"http":{"listen":["[::1]:1","localhost:2"]}}"#,
         );
         check("STDIOD_HTTP__LISTEN", r#"["[::1]:1"]"#, r#"{"http":{"listen":["[::1]:1"]}}"#);
+        check("STDIOD_MAX_CHILDREN", "7", r#"{"max_children":7}"#);
         check("STDIOD_HTTP__MAX_CONNECTIONS", "7", r#"{"http":{"max_connections":7}}"#);
         check("STDIOD_HTTP__LENIENT_SESSIONS", "off", r#"{"http":{"lenient_sessions":false}}"#);
         check(

@@ -13,13 +13,16 @@ use super::units::{Size, Span, SpanOrNever};
 use crate::wire::id::ServerName;
 
 /// Everything stdiod is told: the whole configuration after all layers are merged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
     /// Where the daemon keeps what outlives it: the key of its sessions, which of them were ended, what servers said last. Without
     /// it: `$STATE_DIRECTORY`, as systemd sets it, else `$XDG_STATE_HOME/stdiod`, else `~/.local/state/stdiod`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
+    /// The ceiling of child processes of all servers together. When it is reached, unused private children of any server make
+    /// room, and else a server that wants a child waits for one to end.
+    pub max_children: usize,
     /// How the daemon listens and what it accepts.
     pub http: Http,
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
@@ -255,6 +258,22 @@ pub struct ProcessLimits {
 
 fn everything() -> Vec<String> {
     vec!["*".to_owned()]
+}
+
+// === impl Model ===
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            state_dir: None,
+            sessions: Sessions::default(),
+            max_children: 256,
+            http: Http::default(),
+            auth: None,
+            log: Log::default(),
+            servers: BTreeMap::new(),
+        }
+    }
 }
 
 // === impl Http ===

@@ -11,18 +11,22 @@ const INTRODUCTION: &str = include_str!("reference.md");
 
 pub fn page() -> String {
     let mut page = String::from(INTRODUCTION);
-    for section in file_shape().fields() {
+    let (sections, single): (Vec<_>, Vec<_>) =
+        file_shape().fields().iter().partition(|field| field.shape.is_section());
+    heading(&mut page, "Before the first section", "Keys that belong to no section.");
+    table(&mut page, single);
+    for section in sections {
         match (&section.shape, section.name.as_str()) {
             (_, "defaults") => {
-                heading(&mut page, "[defaults]", &section.doc);
+                heading(&mut page, "`[defaults]`", &section.doc);
                 page.push_str("\nThe keys are those of a server, below.\n");
             }
             (Shape::Map { of, .. }, name) => {
-                heading(&mut page, &format!("[{name}.NAME]"), &section.doc);
+                heading(&mut page, &format!("`[{name}.NAME]`"), &section.doc);
                 table(&mut page, of.fields());
             }
             (shape, name) => {
-                heading(&mut page, &format!("[{name}]"), &section.doc);
+                heading(&mut page, &format!("`[{name}]`"), &section.doc);
                 table(&mut page, shape.fields());
             }
         }
@@ -31,10 +35,10 @@ pub fn page() -> String {
 }
 
 fn heading(page: &mut String, title: &str, doc: &str) {
-    write!(page, "\n## `{title}`\n\n{doc}\n").expect("a string takes any text");
+    write!(page, "\n## {title}\n\n{doc}\n").expect("a string takes any text");
 }
 
-fn table(page: &mut String, fields: &[Field]) {
+fn table<'a>(page: &mut String, fields: impl IntoIterator<Item = &'a Field>) {
     page.push_str("\n| Key | Built-in value | What it is |\n| --- | --- | --- |\n");
     for field in fields {
         rows(page, "", field);

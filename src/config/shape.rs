@@ -65,6 +65,11 @@ struct Reader<'a> {
 // === impl Shape ===
 
 impl Shape {
+    /// Whether it is written under a header of its own.
+    pub(super) fn is_section(&self) -> bool {
+        matches!(self, Self::Table(_) | Self::Map { .. })
+    }
+
     pub(super) fn fields(&self) -> &[Field] {
         match self {
             Self::Table(fields) => fields,

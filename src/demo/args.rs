@@ -86,6 +86,12 @@ pub struct DemoArgs {
     /// Start that process in a session, and so in a group, of its own.
     #[arg(long, hide = true)]
     pub fork_grandchild_setsid: bool,
+    /// Have such a process ignore SIGTERM, even if you do not.
+    #[arg(long, hide = true)]
+    pub stubborn_grandchild: bool,
+    /// Start such a process with an empty environment.
+    #[arg(long, hide = true)]
+    pub bare_grandchild: bool,
     /// Be that process: do nothing for ten minutes.
     #[arg(long, hide = true)]
     pub linger: bool,

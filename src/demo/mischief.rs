@@ -69,8 +69,11 @@ fn grandchild(args: &DemoArgs, own_session: bool) -> io::Result<()> {
     if own_session {
         command.arg("--own-session");
     }
-    if args.ignore_sigterm {
+    if args.ignore_sigterm || args.stubborn_grandchild {
         command.arg("--ignore-sigterm");
+    }
+    if args.bare_grandchild {
+        command.env_clear();
     }
     let child = command.spawn()?;
     eprintln!("grandchild pid {}", child.id());

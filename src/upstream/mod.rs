@@ -5,17 +5,26 @@
 //! A slot outlives the processes that occupy it; sessions stay on it while a dead child is replaced.
 //!
 //! A **warden** owns the slots of one server: the shared one, which lives as long as the server, and the private ones, which
-//! live as long as their session. It hands out permits to run a process, so a server never has more than `max_children`;
-//! when they are all taken, the private child that has been idle longest is put to rest.
+//! live as long as their session. It hands out places to run a process, so a server never has more than `max_children`, and
+//! all together never more than the host's; when they are all taken, the private child that has been idle longest is put to rest.
+//!
+//! The **nursery** is the one thread that starts processes, and sees to it that nothing is left of those that have ended.
+//! The **keeper** is a process that does the same for us.
 //!
 //! **Recall** keeps what a shared child said last in the state directory, so that it can be answered for while it rests.
 
 mod environment;
+pub(crate) mod keeper;
+pub(crate) mod kin;
+pub(crate) mod nursery;
 mod outbox;
+mod places;
 mod process;
 mod recall;
 mod slot;
 mod stderr;
 mod warden;
 
+pub(crate) use nursery::Nursery;
+pub(crate) use places::HostRoom;
 pub(crate) use warden::{Settings, open};

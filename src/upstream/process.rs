@@ -1,15 +1,23 @@
-//! One process: started in a group of its own, with little of our environment, and made to leave as a group.
+//! One process: started in a session of its own, with little of our environment, and made to leave with all it started.
+//!
+//! The kernel kills it when the thread that started it ends, and so with the daemon, however that ends. What it started in turn
+//! is ended by the nursery, or by the keeper if we are gone.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
+use rustix::io::FdFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
+use super::kin::{self, Mark};
+use super::nursery::{Nursery, Request};
+use super::places::Places;
 use crate::config::model::ProcessLimits;
 
 /// How to make a process.
@@ -22,11 +30,18 @@ pub(super) struct Recipe {
     pub(super) limits: ProcessLimits,
 }
 
-/// A running process and its group. Dropping it kills the group.
+/// A running process. Dropping it kills it and all it started.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    /// By which the nursery knows it.
+    number: u64,
     group: Option<Pid>,
+    nursery: Nursery,
+    /// Kept until nothing is left of it.
+    places: Option<Places>,
+    /// It has been killed, so nobody it leaves is asked first.
+    killed: bool,
 }
 
 /// Our ends of its pipes.
@@ -48,12 +63,15 @@ pub(super) enum SpawnError {
     NotAllowed(OsString, std::io::Error),
     #[error("the process could not be started: {0}")]
     Other(std::io::Error),
+    #[error("the process could not be started: stdiod is stopping, or far too busy")]
+    NoNursery,
 }
 
 // === impl Recipe ===
 
 impl Recipe {
-    pub(super) fn spawn(&self) -> Result<(Process, Pipes), SpawnError> {
+    /// Starts a process with this mark. To be called on a thread that lives as long as the process may.
+    pub(super) fn start(&self, mark: &str) -> Result<(Child, Pipes), SpawnError> {
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the one place where children are started"
@@ -63,23 +81,23 @@ impl Recipe {
             .args(&self.args)
             .env_clear()
             .envs(&self.environment)
+            .env(kin::VARIABLE, mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
+        die_with_us(&mut command);
         let mut child = command.spawn().map_err(|error| self.explain(error))?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        self.limit(group);
+        self.limit(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let pipes = Pipes {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
         };
-        Ok((Process { child, group }, pipes))
+        Ok((child, pipes))
     }
 
     /// The program's file. A plain name is looked up on the child's own `PATH`, not on ours.
@@ -128,9 +146,64 @@ impl Recipe {
     }
 }
 
+/// Puts the process in a session of its own, and has the kernel kill it when the calling thread ends.
+#[expect(unsafe_code, reason = "between fork and exec there is no safe way to do anything")]
+fn die_with_us(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        rustix::process::setsid()?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Who became an orphan before the signal was set would never get it.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(rustix::io::Errno::SRCH.into());
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes four system calls, allocates nothing, takes no lock and touches no memory of other threads.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Marks all descriptors but the first three to be closed in every process we start. All we open ourselves is; what we were
+/// started with may not be, and is no business of a child's.
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that is known by its number alone cannot be borrowed safely"
+)]
+pub(super) fn seal_descriptors() {
+    let Ok(listed) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> =
+        listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // SAFETY: one flag is set and nothing else is done. If the descriptor has been closed since, that fails; if it is
+        // another by now, it is one of ours, and has the flag already.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        rustix::io::fcntl_setfd(descriptor, FdFlags::CLOEXEC).ok();
+    }
+}
+
+/// Starts our own program as the keeper, in a session of its own and with nothing of our environment. It outlives us.
+pub(super) fn start_keeper(mark: &Mark) -> std::io::Result<Child> {
+    #[expect(clippy::disallowed_methods, reason = "the keeper is started like a child")]
+    // The link leads to the program that runs, even if another was installed in its place.
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("stdiod")
+        .args(["keeper", &mark.to_string()])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    command.spawn()
+}
+
 // === impl Process ===
 
 impl Process {
+    pub(super) fn new(child: Child, number: u64, nursery: Nursery, places: Places) -> Self {
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Self { child, number, group, nursery, places: Some(places), killed: false }
+    }
+
     pub(super) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
@@ -143,22 +216,32 @@ impl Process {
         }
     }
 
-    /// Ends what the process left of its group. To be called once it has exited; afterwards the group's number may be another's,
-    /// so it is forgotten.
-    pub(super) fn bury(&mut self) {
-        self.kill();
-        self.group = None;
+    /// Closes its stdin, once it has been seen whom it leaves behind should it end by that.
+    pub(super) fn farewell(&self, stdin: ChildStdin) {
+        self.nursery.tell(Request::Farewell { child: self.number, stdin });
     }
 
     pub(super) fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.signal_group(Signal::TERM);
+        self.nursery.tell(Request::Signal { child: self.number, signal: Signal::TERM });
     }
 
-    pub(super) fn kill(&self) {
-        self.signal(Signal::KILL);
+    pub(super) fn kill(&mut self) {
+        self.killed = true;
+        self.signal_group(Signal::KILL);
+        self.nursery.tell(Request::Signal { child: self.number, signal: Signal::KILL });
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Has what the process left behind ended. To be called once it has exited; afterwards the group's number may be another's, so
+    /// it is forgotten. Its place becomes free when nothing is left.
+    pub(super) fn bury(&mut self) {
+        self.group = None;
+        if let Some(places) = self.places.take() {
+            self.nursery.tell(Request::Bury { child: self.number, places, killed: self.killed });
+        }
+    }
+
+    fn signal_group(&self, signal: Signal) {
         if let Some(group) = self.group {
             // A group without members is what we want.
             let _ = rustix::process::kill_process_group(group, signal);
@@ -168,7 +251,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        self.killed |= self.group.is_some();
+        self.signal_group(Signal::KILL);
+        self.bury();
     }
 }
 
@@ -207,47 +292,59 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_has_only_the_environment_it_is_given_and_a_group_of_its_own() {
-        let (mut process, mut pipes) =
-            recipe("sh", &["-c", "env; echo $$; ps -o pgid= -p $$"]).spawn().unwrap();
+    async fn a_child_has_only_the_environment_it_is_given_and_a_session_of_its_own() {
+        let (mut child, mut pipes) =
+            recipe("sh", &["-c", "env; ps -o sid= -p $$; echo $$; ps -o pgid= -p $$"])
+                .start("m")
+                .unwrap();
         let mut said = String::new();
         pipes.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
-        assert_eq!(&*process.exited().await, "it exited with status 0");
+        assert_eq!(explain_exit(child.wait().await.unwrap()), "it exited with status 0");
         assert!(said.contains("PATH=/usr/bin:/bin") && !said.contains("HOME="), "{said}");
-        let numbers: Vec<&str> = said.lines().rev().take(2).map(str::trim).collect();
-        assert_eq!(numbers[0], numbers[1], "the child leads its group");
+        assert!(said.contains("_STDIOD_CHILD=m\n"), "{said}");
+        let numbers: Vec<&str> = said.lines().rev().take(3).map(str::trim).collect();
+        assert_eq!(numbers, [numbers[1]; 3], "the child leads its group and its session");
     }
 
     #[tokio::test]
-    async fn the_whole_group_is_ended() {
-        let (mut process, mut pipes) =
-            recipe("sh", &["-c", "sleep 1000 & echo up; wait"]).spawn().unwrap();
-        let mut stdout = pipes.stdout.take().unwrap();
-        let mut up = [0; 3];
-        stdout.read_exact(&mut up).await.unwrap();
-        process.kill();
-        assert_eq!(&*process.exited().await, "it was killed by SIGKILL (9)");
-        let mut rest = Vec::new();
-        stdout.read_to_end(&mut rest).await.unwrap();
-        assert!(rest.is_empty(), "the grandchild held this pipe and is gone too");
+    async fn a_child_sees_its_three_pipes_and_nothing_else_of_ours() {
+        let _held = std::fs::File::open("/proc/self/stat").unwrap();
+        let _socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        seal_descriptors();
+        // `ls` opens the directory itself, as the lowest free number.
+        let (_child, mut pipes) = recipe("ls", &["/proc/self/fd"]).start("m").unwrap();
+        let mut said = String::new();
+        pipes.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+    }
+
+    #[tokio::test]
+    async fn a_child_ends_with_the_thread_that_started_it() {
+        let handle = tokio::runtime::Handle::current();
+        let thread = std::thread::spawn(move || {
+            let _inside = handle.enter();
+            recipe("sleep", &["1000"]).start("m").unwrap().0
+        });
+        let mut child = tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+        assert_eq!(explain_exit(child.wait().await.unwrap()), "it was killed by SIGKILL (9)");
     }
 
     #[tokio::test]
     async fn a_program_that_cannot_run_is_explained() {
-        let missing = recipe("no-such-program-here", &[]).spawn().unwrap_err();
+        let missing = recipe("no-such-program-here", &[]).start("m").unwrap_err();
         assert!(matches!(missing, SpawnError::NotFound(_)), "{missing}");
-        let denied = recipe("/etc/passwd", &[]).spawn().unwrap_err();
+        let denied = recipe("/etc/passwd", &[]).start("m").unwrap_err();
         assert!(matches!(denied, SpawnError::NotAllowed(..)), "{denied}");
         let mut nowhere = recipe("sh", &[]);
         nowhere.cwd = Some("/no/such/place".into());
-        assert!(matches!(nowhere.spawn().unwrap_err(), SpawnError::NoDirectory(_)));
+        assert!(matches!(nowhere.start("m").unwrap_err(), SpawnError::NoDirectory(_)));
     }
 
     #[tokio::test]
     async fn limits_are_set() {
         let mut recipe = recipe("sh", &["-c", "sleep 0.2; ulimit -n"]);
         recipe.limits.open_files = Some(77);
-        let (_process, mut pipes) = recipe.spawn().unwrap();
+        let (_child, mut pipes) = recipe.start("m").unwrap();
         let mut said = String::new();
         pipes.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
         assert_eq!(said.trim(), "77");

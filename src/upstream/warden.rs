@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::environment;
+use super::nursery::Nursery;
+use super::places::HostRoom;
 use super::process::Recipe;
 use super::slot::{self, Command, Gauge, Plan};
 use crate::bridge::greeting::Hello;
@@ -34,6 +36,9 @@ pub(crate) struct Settings {
     pub(crate) starts: Arc<Semaphore>,
     /// Where to keep what outlives us.
     pub(crate) state: Option<Arc<Path>>,
+    /// Room for processes, for all servers together.
+    pub(crate) host: Arc<HostRoom>,
+    pub(crate) nursery: Nursery,
     /// Finish calls and end.
     pub(crate) stop: CancellationToken,
     /// End now.
@@ -125,9 +130,12 @@ fn plan(
         limits,
         pace,
         line_max: config.max_message.bytes(),
+        stateful: config.stateful,
         payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
+        host: Arc::clone(&settings.host),
+        nursery: settings.nursery.clone(),
         starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
         gauge: Gauge::new(),
@@ -142,10 +150,12 @@ impl Warden {
     async fn run(mut self) {
         let stop = self.settings.stop.clone();
         let squeezed = Arc::clone(&self.plan.squeezed);
+        let host = Arc::clone(&self.plan.host);
         loop {
             tokio::select! { biased;
                 () = stop.cancelled() => return self.drain().await,
                 () = squeezed.notified() => self.make_room(),
+                () = host.squeezed.notified() => self.make_room_for_others(),
                 order = self.orders.recv() => match order {
                     Some(order) => self.on_order(order),
                     None => return self.drain().await,
@@ -212,19 +222,7 @@ impl Warden {
         if self.slots.iter().any(soon) {
             return;
         }
-        let resting = self
-            .slots
-            .iter()
-            .filter(|slot| {
-                slot.gauge.running.load(Ordering::Relaxed)
-                    && slot.gauge.calls.load(Ordering::Relaxed) == 0
-                    && slot.gauge.leaving().is_none()
-            })
-            .min_by_key(|slot| {
-                let streams = slot.gauge.streams.load(Ordering::Relaxed);
-                (!slot.private, streams, slot.gauge.used())
-            });
-        if let Some(slot) = resting {
+        if let Some(slot) = self.resting(|_| true) {
             // A slot with a full queue is far from resting.
             slot.commands.try_send(Command::Rest).ok();
         } else if self.crowded.is_none_or(|since| since.elapsed() >= CROWDED_AGAIN) {
@@ -234,6 +232,31 @@ impl Warden {
                 "all its children are in use (max_children); a client has to wait for one"
             );
         }
+    }
+
+    /// Puts an unused private child to rest when the host is full, unless another server has just done so. The shared child
+    /// stays: its server would be without any.
+    fn make_room_for_others(&mut self) {
+        let host = &self.plan.host;
+        let private = self.resting(|slot| slot.private);
+        if let Some(slot) = private.filter(|_| host.claim()) {
+            // A slot with a full queue is far from resting.
+            slot.commands.try_send(Command::Rest).ok();
+        }
+    }
+
+    /// The slot whose child would be missed least, of those where nobody would miss it now.
+    fn resting(&self, may: impl Fn(&Held) -> bool) -> Option<&Held> {
+        let rests = |slot: &&Held| {
+            may(slot)
+                && slot.gauge.running.load(Ordering::Relaxed)
+                && slot.gauge.calls.load(Ordering::Relaxed) == 0
+                && slot.gauge.leaving().is_none()
+        };
+        self.slots.iter().filter(rests).min_by_key(|slot| {
+            let streams = slot.gauge.streams.load(Ordering::Relaxed);
+            (!slot.private, streams, slot.gauge.used())
+        })
     }
 
     async fn drain(mut self) {
@@ -264,6 +287,7 @@ impl Warden {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::places::Places;
 
     fn warden(slots: Vec<Held>) -> Warden {
         let settings = Settings {
@@ -272,6 +296,8 @@ mod tests {
             environment: Vec::new(),
             starts: Arc::new(Semaphore::new(1)),
             state: None,
+            host: HostRoom::new(100),
+            nursery: Nursery::open(1).unwrap(),
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
             drain: Duration::from_secs(10),
@@ -321,5 +347,21 @@ mod tests {
         warden.slots.truncate(1);
         warden.make_room();
         assert!(matches!(told_shared.try_recv(), Ok(Command::Rest)));
+    }
+    #[tokio::test]
+    async fn on_a_full_host_private_children_make_room_for_other_servers_and_shared_ones_do_not() {
+        let ((shared, mut told_shared), (private, mut told_private)) = (held(false), held(true));
+        let mut warden = warden(vec![shared, private]);
+        warden.make_room_for_others();
+        assert!(told_private.try_recv().is_err(), "there is room");
+        let host = HostRoom::new(1);
+        let _held = Places::take(&Arc::new(Semaphore::new(1)), &host).await;
+        warden.plan.host = Arc::clone(&host);
+        warden.make_room_for_others();
+        assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));
+        warden.slots.truncate(1);
+        warden.plan.host = HostRoom::new(0);
+        warden.make_room_for_others();
+        assert!(told_shared.try_recv().is_err());
     }
 }

@@ -130,6 +130,8 @@ pub enum Absence {
     Starting,
     /// A place among the processes of its server.
     NoPlace,
+    /// A place among the processes of all servers.
+    HostFull,
 }
 
 /// What is known of the child.

@@ -114,6 +114,9 @@ impl<R: Outlet> Switchboard<R> {
                 Absence::NoPlace => format!(
                     "all its children are in use (max_children), and none became free in {limit} s (start_wait)"
                 ),
+                Absence::HostFull => format!(
+                    "the children of all servers together are as many as this host may have (the top-level max_children), and none became free in {limit} s (start_wait)"
+                ),
             };
             let refusal = self.no_child(&why.into());
             return self.refuse(id, refusal, turn);

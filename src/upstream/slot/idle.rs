@@ -121,7 +121,9 @@ impl Slot {
 
     /// When an unused child is put to rest.
     pub(super) fn rests_at(&self) -> Option<Instant> {
-        if !matches!(self.life.state(), State::Ready { .. }) || self.board.calls() > 0 {
+        let is_ready = matches!(self.life.state(), State::Ready { .. });
+        // What a stateful session holds at its child would be lost.
+        if !is_ready || self.board.calls() > 0 || self.ends_with_child() {
             return None;
         }
         let told_to = self.plan.idle_stop.filter(|_| !self.idle.busy);

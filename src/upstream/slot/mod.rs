@@ -24,12 +24,14 @@ pub(super) use ledger::Gauge;
 use ledger::Ledger;
 use occupant::{Occupant, Seen};
 
-use super::process::Recipe;
+use super::nursery::{Made, Nursery};
+use super::places::{HostRoom, Places};
+use super::process::{Recipe, SpawnError};
 use super::recall::Recall;
 use super::stderr::Tail;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::{Happened, Lifecycle, Pace, State};
-use crate::bridge::switchboard::{Limits, Order, Switchboard, Tenancy};
+use crate::bridge::switchboard::{Absence, Limits, Order, Switchboard, Tenancy};
 use crate::bridge::turn::Turn;
 use crate::link::directory::ChildReport;
 use crate::link::handle::Inbox;
@@ -46,15 +48,20 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) pace: Pace,
     pub(super) line_max: usize,
+    /// What the child holds for its session must not be lost unnoticed: they end together.
+    pub(super) stateful: bool,
     /// Log what is said, word for word.
     pub(super) payloads: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
-    /// Permits to run a process of this server.
+    /// Places for processes of this server.
     pub(super) permits: Arc<Semaphore>,
+    /// The places all servers share.
+    pub(super) host: Arc<HostRoom>,
+    pub(super) nursery: Nursery,
     /// Permits to be busy starting, shared by all servers: programs that start together slow each other down.
     pub(super) starts: Arc<Semaphore>,
-    /// Told when a permit is wanted and none is free.
+    /// Told when a place of this server is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
     /// How long it may be unused before it is put to rest.
@@ -115,7 +122,8 @@ struct Slot {
     board: Switchboard<Post>,
     life: Lifecycle,
     occupant: Option<Occupant>,
-    permit: Option<OwnedSemaphorePermit>,
+    /// The process that the nursery is about to make.
+    coming: Option<oneshot::Receiver<Made>>,
     /// Held until the child is ready, or has had its time.
     starting: Option<OwnedSemaphorePermit>,
     /// A process is to be started as soon as there is a permit.
@@ -149,7 +157,7 @@ impl Slot {
             board: Switchboard::new(plan.tenancy, plan.limits.clone(), stream_base(), now),
             life: Lifecycle::new(plan.pace),
             occupant: None,
-            permit: None,
+            coming: None,
             starting: None,
             wants_process: false,
             greeted: false,
@@ -199,10 +207,10 @@ impl Slot {
                 order = inbox.orders.recv(), if !self.deaf => {
                     self.on_orders(order, &mut inbox.orders);
                 }
-                permits = permits(&self.plan), if self.wants_process => {
-                    (self.permit, self.starting) = permits;
-                    self.start();
+                (places, turn) = permits(&self.plan), if self.wants_process => {
+                    self.start(places, turn);
                 }
+                made = arrival(&mut self.coming) => self.arrived(made),
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
             }
             self.turn.now = Instant::now();
@@ -217,7 +225,7 @@ impl Slot {
         let now = Instant::now();
         match command {
             Some(Command::Rest) => {
-                if self.board.calls() == 0 {
+                if self.board.calls() == 0 && !self.ends_with_child() {
                     tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest, to make room for another");
                     self.happened(Happened::Unwanted);
                 }
@@ -231,7 +239,7 @@ impl Slot {
             }
             Some(Command::Hurry) => {
                 self.stopping = Some(now);
-                if let Some(occupant) = &self.occupant {
+                if let Some(occupant) = &mut self.occupant {
                     occupant.process.kill();
                 }
             }
@@ -256,6 +264,11 @@ impl Slot {
             self.attend(&order);
             self.board.order(order, &mut self.turn);
         }
+    }
+
+    /// Whether its session is over when its child is.
+    fn ends_with_child(&self) -> bool {
+        self.plan.stateful && self.plan.tenancy == Tenancy::Private
     }
 
     fn is_over(&self) -> bool {
@@ -298,17 +311,46 @@ fn stream_base() -> u64 {
 }
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.
-async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
-    let place = loop {
-        let waiting = Arc::clone(&plan.permits).acquire_owned();
+async fn permits(plan: &Plan) -> (Places, Option<OwnedSemaphorePermit>) {
+    let places = loop {
+        let waiting = Places::take(&plan.permits, &plan.host);
         match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
-            Ok(place) => break place.ok(),
+            Ok(places) => break places,
             // Several may wait while one made room; and who was busy then may rest now.
-            Err(_) => plan.squeezed.notify_one(),
+            Err(_) => {
+                if squeeze(plan) == Some(Absence::HostFull) && plan.host.is_to_be_said() {
+                    tracing::warn!(
+                        server = %plan.name,
+                        "all servers together have {} children, as many as the top-level max_children allows; a client has to wait for one",
+                        plan.host.max()
+                    );
+                }
+            }
         }
     };
     let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
-    (place, turn)
+    (places, turn)
+}
+
+/// Asks for room where it lacks; says so if it does.
+fn squeeze(plan: &Plan) -> Option<Absence> {
+    if plan.permits.available_permits() == 0 {
+        plan.squeezed.notify_one();
+        return Some(Absence::NoPlace);
+    }
+    if plan.host.is_full() {
+        plan.host.squeezed.notify_waiters();
+        return Some(Absence::HostFull);
+    }
+    None
+}
+
+async fn arrival(coming: &mut Option<oneshot::Receiver<Made>>) -> Made {
+    let made = match coming {
+        Some(made) => made.await,
+        None => std::future::pending().await,
+    };
+    made.unwrap_or(Err(SpawnError::NoNursery))
 }
 
 async fn next(occupant: &mut Option<Occupant>) -> Seen {

@@ -96,7 +96,9 @@ impl Occupant {
     }
 
     pub(super) fn close_stdin(&mut self) {
-        self.stdin = None;
+        if let Some(stdin) = self.stdin.take() {
+            self.process.farewell(stdin);
+        }
         self.outbox.clear();
     }
 

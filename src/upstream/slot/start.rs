@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Slot;
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::occupant::Occupant;
+use super::{Slot, squeeze};
 use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::{Absence, Tenancy};
 use crate::link::directory::{About, ChildReport};
+use crate::upstream::nursery::Made;
+use crate::upstream::places::Places;
 
 impl Slot {
     /// Tells the lifecycle what happened, and does what it decides.
@@ -35,13 +39,14 @@ impl Slot {
         match act {
             Act::Spawn => {
                 self.wants_process = true;
-                if self.plan.permits.available_permits() == 0 {
-                    self.board.explain(Absence::NoPlace);
-                    self.plan.squeezed.notify_one();
+                if let Some(absence) = squeeze(&self.plan) {
+                    self.board.explain(absence);
                 }
             }
             Act::CloseStdin => {
                 self.wants_process = false;
+                // One that comes all the same is let go, and killed by that.
+                (self.coming, self.starting) = (None, None);
                 match &mut self.occupant {
                     Some(occupant) => occupant.close_stdin(),
                     None => return Some(Happened::Exited("no process was running".into())),
@@ -53,7 +58,7 @@ impl Slot {
                 }
             }
             Act::Kill => {
-                if let Some(occupant) = &self.occupant {
+                if let Some(occupant) = &mut self.occupant {
                     occupant.process.kill();
                 }
             }
@@ -71,15 +76,22 @@ impl Slot {
         None
     }
 
-    /// Starts the process that was waited for.
-    pub(super) fn start(&mut self) {
+    /// Asks for the process that a place was waited for.
+    pub(super) fn start(&mut self, places: Places, turn: Option<OwnedSemaphorePermit>) {
         self.wants_process = false;
         self.greeted = false;
+        self.starting = turn;
         self.board.explain(Absence::Starting);
         self.tail.begin();
         self.compare_with_memory();
+        self.coming = Some(self.plan.nursery.spawn(Arc::clone(&self.plan.recipe), places));
+    }
+
+    /// The process is there, or could not be made.
+    pub(super) fn arrived(&mut self, made: Made) {
+        self.coming = None;
         let now = Instant::now();
-        match self.plan.recipe.spawn() {
+        match made {
             Ok((process, pipes)) => {
                 let mut occupant = Occupant::new(process, pipes, self.plan.line_max, now);
                 occupant.tell(Greeting::open(&self.plan.hello));
@@ -88,7 +100,7 @@ impl Slot {
                 tracing::info!(server = %self.plan.name, pid = self.pid(), start = self.life.starts(), "started");
             }
             Err(error) => {
-                (self.permit, self.starting) = (None, None);
+                self.starting = None;
                 let why = error.to_string();
                 tracing::error!(server = %self.plan.name, "{why}");
                 self.happened(Happened::NotSpawned(why.into()));
@@ -101,8 +113,8 @@ impl Slot {
     pub(super) fn bury(&mut self) {
         let Some(mut occupant) = self.occupant.take() else { return };
         occupant.stderr.drain(&self.plan.name, self.turn.now, &mut self.tail);
-        (self.permit, self.starting) = (None, None);
-        self.greeted = false;
+        self.starting = None;
+        let greeted = std::mem::take(&mut self.greeted);
         let exit = occupant.exit.take().unwrap_or_else(|| "it ended".into());
         let after = occupant.born.elapsed().as_millis();
         let asked_to = matches!(self.life.state(), State::Draining { then: Then::Stop, .. });
@@ -116,6 +128,9 @@ impl Slot {
             None => exit,
         };
         self.happened(Happened::Exited(why));
+        if greeted && self.ends_with_child() {
+            self.stopping.get_or_insert(self.turn.now);
+        }
         self.tell_when_again();
     }
 

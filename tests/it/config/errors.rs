@@ -425,4 +425,5 @@ fn odd_files_are_refused_in_words() {
     check("a.toml", "[auth]\ntokens = [{ name = 'x', flie = 'x' }]", "did you mean `file`?");
     check("a.toml", "http = 1980-01-01", "expected a table, found a text");
     check("a.toml", "[http]\nmax_connections = -1", "-1 is too small");
+    check("a.toml", "max_children = 0", "no server could ever run");
 }

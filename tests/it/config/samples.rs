@@ -34,6 +34,7 @@ fn the_full_sample_shows_built_in_values() {
     desk.sources.files = vec![repository().join("config/stdiod.toml")];
     let model = desk.loaded().model;
     let built_in = Model::default();
+    assert_eq!(model.max_children, built_in.max_children);
     assert_eq!((model.http, model.auth, model.log), (built_in.http, built_in.auth, built_in.log));
     let git = &model.servers["git"];
     let expected =
@@ -72,5 +73,8 @@ fn the_schema_is_of_the_file_form() {
     assert!(schema["$defs"]["ServerDefaults"]["required"].is_null());
     assert_eq!(schema["additionalProperties"], serde_json::json!(false));
     let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(sections, ["state_dir", "http", "auth", "sessions", "log", "defaults", "servers"]);
+    assert_eq!(
+        sections,
+        ["state_dir", "max_children", "http", "auth", "sessions", "log", "defaults", "servers"]
+    );
 }

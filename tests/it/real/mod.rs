@@ -2,10 +2,13 @@
 
 mod calls;
 mod cold;
+mod crowd;
 mod doors;
 mod forms;
 mod hardship;
+mod orphans;
 mod refusals;
+mod restarts;
 mod scenario;
 mod sessions;
 mod sse;

@@ -19,9 +19,12 @@ pub(crate) struct Daemon {
     child: Child,
     log: Arc<Log>,
     address: String,
-    /// Kept as long as the daemon.
-    _desk: Desk,
+    /// Kept as long as the daemon, and as one that follows it.
+    desk: Arc<Desk>,
 }
+
+/// The kernel chooses where.
+const FREE: &[&str] = &["--listen", "127.0.0.1:0"];
 
 /// What it has written to standard error, one JSON object a line.
 #[derive(Debug, Default)]
@@ -54,7 +57,15 @@ impl Daemon {
 
     /// The same, with the files of this desk beside its configuration.
     pub(crate) fn at(desk: Desk, config: &str) -> Self {
-        Self::run(desk, config, command(), &["--listen", "127.0.0.1:0"])
+        Self::run(desk, config, command(), FREE)
+    }
+
+    /// Ends it with this signal and starts another with the same files.
+    #[track_caller]
+    pub(crate) fn follow(mut self, signal: Signal) -> Self {
+        self.signal(signal);
+        self.ended(LIMIT);
+        Self::spawn(Arc::clone(&self.desk), command(), FREE)
     }
 
     /// Serves one demo server, at `/mcp` too.
@@ -67,15 +78,20 @@ impl Daemon {
         Self::run(desk, config, command(), &[])
     }
 
-    pub(crate) fn run(desk: Desk, config: &str, mut command: Command, flags: &[&str]) -> Self {
-        let file = desk.write("stdiod.toml", config);
+    pub(crate) fn run(desk: Desk, config: &str, command: Command, flags: &[&str]) -> Self {
+        desk.write("stdiod.toml", config);
+        Self::spawn(Arc::new(desk), command, flags)
+    }
+
+    fn spawn(desk: Arc<Desk>, mut command: Command, flags: &[&str]) -> Self {
+        let file = desk.path().join("stdiod.toml");
         command.env("STATE_DIRECTORY", desk.path().join("state"));
         command.arg("serve").arg("--config").arg(file).args(flags).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (reader, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
         std::thread::spawn(move || reader.fill(stderr));
-        let mut daemon = Self { child, log, address: String::new(), _desk: desk };
+        let mut daemon = Self { child, log, address: String::new(), desk };
         let line = daemon.logged("listening on ");
         daemon.address = address(&line);
         daemon
@@ -94,6 +110,10 @@ impl Daemon {
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         Refused { code: code.code(), said }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -57,6 +57,11 @@ impl Mcp {
         self
     }
 
+    /// The same session at another daemon.
+    pub(crate) fn at(&self, daemon: &super::Daemon) -> Self {
+        Self { address: daemon.address().to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn initialize(&self, capabilities: &Value) -> Answer {
         self.send(&self.request(&initialize(&self.revision, capabilities)))
     }

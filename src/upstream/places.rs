@@ -1,0 +1,116 @@
+//! Room for processes: so many for one server, and so many for all servers together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// The room all servers share.
+#[derive(Debug)]
+pub(crate) struct HostRoom {
+    places: Arc<Semaphore>,
+    max: usize,
+    /// Told to all wardens when somebody wants a place and none is free.
+    pub(super) squeezed: Notify,
+    born: Instant,
+    /// When room was last made for somebody, and when it was last said that nobody could, in milliseconds from `born`.
+    made: AtomicU64,
+    said: AtomicU64,
+}
+
+/// What a process takes up. Dropping it makes the room free again.
+#[derive(Debug)]
+pub(super) struct Places {
+    _server: Option<OwnedSemaphorePermit>,
+    _host: Option<OwnedSemaphorePermit>,
+}
+
+/// How long the room that one child makes may take to become free before another is asked.
+const MADE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often it is said that the host is full.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
+
+// === impl HostRoom ===
+
+impl HostRoom {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+            max,
+            squeezed: Notify::new(),
+            born: Instant::now(),
+            made: AtomicU64::new(0),
+            said: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.places.available_permits() == 0
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Whether the caller is the one to make room now. Of several who could, one does.
+    pub(super) fn claim(&self) -> bool {
+        self.is_full() && self.due(&self.made, MADE_AGAIN)
+    }
+
+    /// Whether it is time to say again that the host is full.
+    pub(super) fn is_to_be_said(&self) -> bool {
+        self.due(&self.said, SAID_AGAIN)
+    }
+
+    fn due(&self, last: &AtomicU64, again: Duration) -> bool {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        // Zero is never.
+        let now = ms(self.born.elapsed()) + 1;
+        let before = last.load(Ordering::Relaxed);
+        (before == 0 || now - before.min(now) >= ms(again))
+            && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+// === impl Places ===
+
+impl Places {
+    /// Waits for a place of the server and then for one of the host.
+    pub(super) async fn take(server: &Arc<Semaphore>, host: &HostRoom) -> Self {
+        let server = Arc::clone(server).acquire_owned().await.ok();
+        let host = Arc::clone(&host.places).acquire_owned().await.ok();
+        Self { _server: server, _host: host }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_of_the_host_is_waited_for_and_comes_back() {
+        let (one, other) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(2)));
+        let host = HostRoom::new(1);
+        let held = Places::take(&one, &host).await;
+        assert!(host.is_full());
+        let mut waiting = std::pin::pin!(Places::take(&other, &host));
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, waiting.as_mut()).await.is_err());
+        drop(held);
+        waiting.await;
+        assert!(!host.is_full());
+    }
+
+    #[tokio::test]
+    async fn of_several_that_could_make_room_one_does() {
+        let host = HostRoom::new(1);
+        assert!(!host.claim(), "there is room");
+        let _held = Places::take(&Arc::new(Semaphore::new(1)), &host).await;
+        assert!(host.claim());
+        assert!(!host.claim());
+        tokio::time::sleep(MADE_AGAIN + Duration::from_millis(20)).await;
+        assert!(host.claim());
+    }
+}
