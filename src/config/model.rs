@@ -16,6 +16,8 @@ use crate::wire::id::ServerName;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
+    /// Reload by itself when one of the configuration files changes, as SIGHUP makes it do.
+    pub watch: bool,
     /// How the daemon listens and what it accepts.
     pub http: Http,
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.

@@ -11,18 +11,22 @@ const INTRODUCTION: &str = include_str!("reference.md");
 
 pub fn page() -> String {
     let mut page = String::from(INTRODUCTION);
-    for section in file_shape().fields() {
+    let is_key = |field: &&Field| !matches!(field.shape, Shape::Table(_) | Shape::Map { .. });
+    let keys: Vec<Field> = file_shape().fields().iter().filter(is_key).cloned().collect();
+    heading(&mut page, "At the top", "Keys that stand before all sections.");
+    table(&mut page, &keys);
+    for section in file_shape().fields().iter().filter(|field| !is_key(field)) {
         match (&section.shape, section.name.as_str()) {
             (_, "defaults") => {
-                heading(&mut page, "[defaults]", &section.doc);
+                heading(&mut page, "`[defaults]`", &section.doc);
                 page.push_str("\nThe keys are those of a server, below.\n");
             }
             (Shape::Map { of, .. }, name) => {
-                heading(&mut page, &format!("[{name}.NAME]"), &section.doc);
+                heading(&mut page, &format!("`[{name}.NAME]`"), &section.doc);
                 table(&mut page, of.fields());
             }
             (shape, name) => {
-                heading(&mut page, &format!("[{name}]"), &section.doc);
+                heading(&mut page, &format!("`[{name}]`"), &section.doc);
                 table(&mut page, shape.fields());
             }
         }
@@ -31,7 +35,7 @@ pub fn page() -> String {
 }
 
 fn heading(page: &mut String, title: &str, doc: &str) {
-    write!(page, "\n## `{title}`\n\n{doc}\n").expect("a string takes any text");
+    write!(page, "\n## {title}\n\n{doc}\n").expect("a string takes any text");
 }
 
 fn table(page: &mut String, fields: &[Field]) {

@@ -18,7 +18,9 @@ pub fn file_schema() -> Value {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         // A built-in value is told key by key; told again for whole sections it is noise.
         for property in properties.values_mut().filter_map(Value::as_object_mut) {
-            property.remove("default");
+            if property.get("default").is_none_or(|value| value.is_object() || value.is_null()) {
+                property.remove("default");
+            }
         }
         properties.insert(
             "defaults".to_owned(),

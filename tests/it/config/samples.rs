@@ -72,5 +72,5 @@ fn the_schema_is_of_the_file_form() {
     assert!(schema["$defs"]["ServerDefaults"]["required"].is_null());
     assert_eq!(schema["additionalProperties"], serde_json::json!(false));
     let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(sections, ["http", "auth", "log", "defaults", "servers"]);
+    assert_eq!(sections, ["watch", "http", "auth", "log", "defaults", "servers"]);
 }
