@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::environment;
 use super::process::Recipe;
-use super::slot::{self, Command, Gauge, Plan};
+use super::slot::{self, Command, Gauge, Plan, Policy};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::policy::ToolPolicy;
+use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::config::model::{Server, Start};
 use crate::link::directory::{Entry, Report, WardenOrder};
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) stream_base: u64,
     /// Finish calls and end.
     pub(crate) stop: CancellationToken,
+    /// The daemon ends, and not only this server.
+    pub(crate) ending: CancellationToken,
     /// End now.
     pub(crate) hurry: CancellationToken,
     /// How long calls may go on after `stop`.
@@ -101,6 +104,24 @@ fn plan(
         environment,
         limits: config.limits.clone(),
     };
+    Plan {
+        name: name.clone(),
+        tenancy: Tenancy::Shared,
+        hello: Hello::shared(),
+        recipe: Arc::new(recipe),
+        policy: policy(name, config, settings),
+        line_max: config.max_message.bytes(),
+        eager: false,
+        permits: Arc::new(Semaphore::new(config.max_children)),
+        starts: Arc::clone(&settings.starts),
+        squeezed: Arc::new(Notify::new()),
+        gauge: Gauge::new(),
+        stream_base: settings.stream_base,
+    }
+}
+
+/// What can change while children run.
+fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
     let limits = Limits {
         concurrency: config.concurrency,
         request_timeout: config.request_timeout.0,
@@ -109,29 +130,14 @@ fn plan(
         push_wait: config.push_wait.0,
         commit_after: settings.commit_after,
         tools: ToolPolicy::new(config.tools.clone()),
-        ..Limits::new(name.clone())
+        ..Limits::new(name)
     };
     let pace = Pace {
         start_timeout: config.start_timeout.0,
         grace: config.stop_grace.0,
         ..Pace::default()
     };
-    Plan {
-        name,
-        tenancy: Tenancy::Shared,
-        hello: Hello::shared(),
-        recipe: Arc::new(recipe),
-        limits,
-        pace,
-        line_max: config.max_message.bytes(),
-        payloads: settings.payloads,
-        eager: false,
-        permits: Arc::new(Semaphore::new(config.max_children)),
-        starts: Arc::clone(&settings.starts),
-        squeezed: Arc::new(Notify::new()),
-        gauge: Gauge::new(),
-        stream_base: settings.stream_base,
-    }
+    Policy { limits, pace, payloads: settings.payloads }
 }
 
 // === impl Warden ===
@@ -174,6 +180,13 @@ impl Warden {
                 answer.send(link).ok();
             }
             WardenOrder::Report { answer } => self.report(answer),
+            WardenOrder::Adjust(to) => {
+                self.settings.commit_after = to.commit_after;
+                self.settings.payloads = to.payloads;
+                self.plan.policy = policy(self.plan.name.clone(), &to.config, &self.settings);
+                let policy = self.plan.policy.clone();
+                self.tell_all(|| Command::Adjust(Box::new(policy.clone())));
+            }
         }
     }
 
@@ -236,21 +249,27 @@ impl Warden {
 
     async fn drain(mut self) {
         self.orders.close();
-        self.tell_all(Command::Stop);
+        let (within, name) = (self.settings.drain, self.plan.name.clone());
+        let why = if self.settings.ending.is_cancelled() {
+            Refusal::Interrupted
+        } else {
+            Refusal::Replaced { server: name, after: within }
+        };
+        self.tell_all(|| Command::Stop { within, why: why.clone() });
         loop {
             tokio::select! {
                 ended = self.tasks.join_next() => if ended.is_none() { return },
                 () = self.settings.hurry.cancelled() => break,
             }
         }
-        self.tell_all(|_| Command::Hurry);
+        self.tell_all(|| Command::Hurry);
         while self.tasks.join_next().await.is_some() {}
     }
 
     /// Gives every slot a command that must not be lost: one that is busy gets it when it looks.
-    fn tell_all(&mut self, command: impl Fn(Duration) -> Command) {
+    fn tell_all(&mut self, command: impl Fn() -> Command) {
         for slot in &self.slots {
-            let (commands, command) = (slot.commands.clone(), command(self.settings.drain));
+            let (commands, command) = (slot.commands.clone(), command());
             self.tasks.spawn(async move {
                 // A slot that has ended needs no telling.
                 commands.send(command).await.ok();
@@ -271,6 +290,7 @@ mod tests {
             starts: Arc::new(Semaphore::new(1)),
             stream_base: 0,
             stop: CancellationToken::new(),
+            ending: CancellationToken::new(),
             hurry: CancellationToken::new(),
             drain: Duration::from_secs(10),
         };
@@ -292,9 +312,9 @@ mod tests {
         let (slot, mut received) = held(false);
         slot.commands.try_send(Command::Rest).unwrap();
         let mut warden = warden(vec![slot]);
-        warden.tell_all(Command::Stop);
+        warden.tell_all(|| Command::Hurry);
         assert!(matches!(received.recv().await, Some(Command::Rest)));
-        assert!(matches!(received.recv().await, Some(Command::Stop(_))));
+        assert!(matches!(received.recv().await, Some(Command::Hurry)));
     }
 
     #[tokio::test]

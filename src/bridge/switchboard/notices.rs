@@ -155,7 +155,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Tells every session once that a list has changed, or remembers to.
-    fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
+    pub(super) fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
         let mut fronts: Vec<FrontId> = self.fronts.keys().copied().collect();
         fronts.sort_unstable();
         for id in fronts {
