@@ -5,8 +5,16 @@ mod commands;
 mod fatal;
 mod greeting_card;
 mod run;
+mod signals;
 mod systemd;
 mod telemetry;
+
+mod doors;
+mod household;
+mod wardens;
+
+mod reading;
+mod watcher;
 
 use std::process::ExitCode;
 

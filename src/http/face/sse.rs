@@ -61,6 +61,7 @@ pub(in crate::http) fn stream<B>(
     let end = EndOfSession { sessions: Arc::clone(&house.sessions), id: session.id };
     let uri = format!("{prefix}/messages?sessionId={}", session.id);
     let events = Events::new(replies, house.config.keep_alive.0);
+    let events = events.until(&visit.last_call);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
 
