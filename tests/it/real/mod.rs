@@ -5,6 +5,7 @@ mod doors;
 mod forms;
 mod hardship;
 mod refusals;
+mod reloading;
 mod scenario;
 mod sessions;
 mod sse;

@@ -20,7 +20,7 @@ pub(crate) struct Daemon {
     log: Arc<Log>,
     address: String,
     /// Kept as long as the daemon.
-    _desk: Desk,
+    desk: Desk,
 }
 
 /// What it has written to standard error, one JSON object a line.
@@ -74,7 +74,7 @@ impl Daemon {
         let log = Arc::new(Log::default());
         let (reader, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
         std::thread::spawn(move || reader.fill(stderr));
-        let mut daemon = Self { child, log, address: String::new(), _desk: desk };
+        let mut daemon = Self { child, log, address: String::new(), desk };
         let line = daemon.logged("listening on ");
         daemon.address = address(&line);
         daemon
@@ -145,7 +145,12 @@ impl Daemon {
     }
 
     pub(crate) fn status(&self) -> Value {
-        self.get("/status").json()
+        self.status_at(&self.address)
+    }
+
+    /// The same, asked at another of its addresses.
+    pub(crate) fn status_at(&self, address: &str) -> Value {
+        Request::get("/status").send(address).json()
     }
 
     /// The only child, or the shared one of a server.
@@ -164,16 +169,41 @@ impl Daemon {
     /// Waits for a line with this in it.
     #[track_caller]
     pub(crate) fn logged(&self, needle: &str) -> String {
+        self.logged_after(0, needle)
+    }
+
+    /// The same, past the first so many lines.
+    #[track_caller]
+    pub(crate) fn logged_after(&self, seen: usize, needle: &str) -> String {
         let end = Instant::now() + LIMIT;
         let mut lines = self.log.lines.lock().unwrap();
         loop {
-            if let Some(line) = lines.iter().find(|line| line.contains(needle)) {
+            if let Some(line) = lines.iter().skip(seen).find(|line| line.contains(needle)) {
                 return line.clone();
             }
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "it never logged {needle:?}:\n{}", lines.join("\n"));
             lines = self.log.more.wait_timeout(lines, left).unwrap().0;
         }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Has it read this configuration, and waits until it says what that changed, or why it changed nothing.
+    #[track_caller]
+    pub(crate) fn reload(&self, config: &str) -> String {
+        self.desk.replace("stdiod.toml", config);
+        self.hang_up()
+    }
+
+    /// The same without another configuration.
+    #[track_caller]
+    pub(crate) fn hang_up(&self) -> String {
+        let seen = self.log().len();
+        self.signal(Signal::HUP);
+        self.logged_after(seen, "reloaded: ")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -57,6 +57,11 @@ impl Mcp {
         self
     }
 
+    /// The same session at another address of the daemon.
+    pub(crate) fn at(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn initialize(&self, capabilities: &Value) -> Answer {
         self.send(&self.request(&initialize(&self.revision, capabilities)))
     }
