@@ -138,12 +138,12 @@ impl Household {
     fn refuse(&mut self, refused: &Refused) {
         refused.log();
         let why = refused.brief();
-        tracing::error!("not reloaded: {why}; everything goes on as it was");
         self.houses.send_modify(|house| {
-            let last = Some((Instant::now(), Some(why)));
+            let last = Some((Instant::now(), Some(why.clone())));
             let reloads = Reloads { last, ..house.reloads.clone() };
             *house = Arc::new(House { reloads, ..(**house).clone() });
         });
+        tracing::error!("not reloaded: {why}; everything goes on as it was");
     }
 
     /// Ends sessions that nobody has used for long, or that have lost their server.

@@ -184,7 +184,7 @@ fn listeners_come_and_go_and_leave_the_others_alone() {
     thread::scope(|scope| {
         let call = scope.spawn(|| first.post(&slow(1, 700)).json());
         eventually("the call", || {
-            let status = daemon.status_at(&two);
+            let status = Request::get("/status").send(&two).json();
             (status["servers"]["demo"]["children"][0]["in_flight"] == 1).then_some(())
         });
         let said = daemon.reload(&listening(&[&two]));

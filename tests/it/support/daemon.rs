@@ -145,12 +145,7 @@ impl Daemon {
     }
 
     pub(crate) fn status(&self) -> Value {
-        self.status_at(&self.address)
-    }
-
-    /// The same, asked at another of its addresses.
-    pub(crate) fn status_at(&self, address: &str) -> Value {
-        Request::get("/status").send(address).json()
+        self.get("/status").json()
     }
 
     /// The only child, or the shared one of a server.
