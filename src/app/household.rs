@@ -118,7 +118,7 @@ impl Household {
             ..(*held).clone()
         }));
         // Only now, so that whoever comes meanwhile finds the one or the other.
-        retiring.begin();
+        self.wardens.retire(retiring);
         let change = self.doors.change(&model).await;
         for error in &change.failed {
             let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -26,6 +26,10 @@ pub(super) struct Wardens {
     settings: Settings,
 }
 
+/// How long a server that is out of the directory still takes what is sent to it: whoever found it there a moment ago is on its
+/// way.
+const LINGER: Duration = Duration::from_millis(50);
+
 /// Servers that are out of the directory and still work.
 #[derive(Debug)]
 pub(super) struct Retiring(Vec<CancellationToken>);
@@ -86,6 +90,19 @@ impl Wardens {
         (directory, retiring)
     }
 
+    /// Lets servers finish their calls and end, now that a directory without them is published.
+    pub(super) fn retire(&mut self, retiring: Retiring) {
+        let ending = self.settings.ending.clone();
+        self.tasks.spawn(async move {
+            // When the daemon ends, so do they.
+            tokio::time::timeout(LINGER, ending.cancelled()).await.ok();
+            for stop in retiring.0 {
+                stop.cancel();
+            }
+            Ended { what: "the end of replaced servers".to_owned(), expected: true }
+        });
+    }
+
     async fn adjust(&self, entry: &Entry, server: &Server) -> Arc<Entry> {
         let Settings { commit_after, payloads, .. } = self.settings;
         entry
@@ -124,17 +141,6 @@ impl Wardens {
     /// Waits until all have ended.
     pub(super) async fn all_ended(&mut self) {
         while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-// === impl Retiring ===
-
-impl Retiring {
-    /// Lets them finish their calls and end.
-    pub(super) fn begin(self) {
-        for stop in self.0 {
-            stop.cancel();
-        }
     }
 }
 
