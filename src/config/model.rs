@@ -23,6 +23,8 @@ pub struct Model {
     /// The ceiling of child processes of all servers together. When it is reached, unused private children of any server make
     /// room, and else a server that wants a child waits for one to end.
     pub max_children: usize,
+    /// Reload by itself when one of the configuration files changes, as SIGHUP makes it do.
+    pub watch: bool,
     /// How the daemon listens and what it accepts.
     pub http: Http,
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
@@ -265,6 +267,7 @@ impl Default for Model {
             state_dir: None,
             sessions: Sessions::default(),
             max_children: 256,
+            watch: false,
             http: Http::default(),
             auth: None,
             log: Log::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +13,7 @@ use crate::config::model::Server;
 use crate::wire::id::ServerName;
 
 /// All servers by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Directory {
     pub(crate) servers: BTreeMap<ServerName, Arc<Entry>>,
 }
@@ -39,6 +40,16 @@ pub(crate) enum WardenOrder {
     Report {
         answer: oneshot::Sender<Report>,
     },
+    /// The configuration has changed in keys that the children need not know.
+    Adjust(Adjustment),
+}
+
+/// What a running server can be told anew.
+#[derive(Clone, Debug)]
+pub(crate) struct Adjustment {
+    pub(crate) config: Arc<Server>,
+    pub(crate) commit_after: Duration,
+    pub(crate) payloads: bool,
 }
 
 /// How a server is doing.
@@ -98,6 +109,15 @@ impl Entry {
             || Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() };
         self.warden.send(WardenOrder::Private { hello, answer }).await.map_err(|_| stopped())?;
         link.await.map_err(|_| stopped())
+    }
+
+    /// The same server under a configuration that its children can live with.
+    pub(crate) async fn adjusted(&self, to: Adjustment) -> Arc<Self> {
+        let config = Arc::clone(&to.config);
+        // A warden that is gone has nothing to adjust any more.
+        self.warden.send(WardenOrder::Adjust(to)).await.ok();
+        let (name, shared) = (self.name.clone(), self.shared.clone());
+        Arc::new(Self { name, config, shared, warden: self.warden.clone() })
     }
 
     /// How the server is doing; `None` once it is stopped.

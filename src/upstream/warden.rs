@@ -14,10 +14,11 @@ use super::environment;
 use super::nursery::Nursery;
 use super::places::HostRoom;
 use super::process::Recipe;
-use super::slot::{self, Command, Gauge, Plan};
+use super::slot::{self, Command, Gauge, Plan, Policy};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::policy::ToolPolicy;
+use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::config::model::{Server, Start};
 use crate::link::directory::{Entry, Report, WardenOrder};
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) nursery: Nursery,
     /// Finish calls and end.
     pub(crate) stop: CancellationToken,
+    /// The daemon ends, and not only this server.
+    pub(crate) ending: CancellationToken,
     /// End now.
     pub(crate) hurry: CancellationToken,
     /// How long calls may go on after `stop`.
@@ -107,31 +110,14 @@ fn plan(
         environment,
         limits: config.limits.clone(),
     };
-    let limits = Limits {
-        concurrency: config.concurrency,
-        request_timeout: config.request_timeout.0,
-        request_timeout_max: config.request_timeout_max.0,
-        start_wait: config.start_wait.0,
-        push_wait: config.push_wait.0,
-        commit_after: settings.commit_after,
-        tools: ToolPolicy::new(config.tools.clone()),
-        ..Limits::new(name.clone())
-    };
-    let pace = Pace {
-        start_timeout: config.start_timeout.0,
-        grace: config.stop_grace.0,
-        ..Pace::default()
-    };
     Plan {
-        name,
+        name: name.clone(),
         tenancy: Tenancy::Shared,
         hello: Hello::shared(),
         recipe: Arc::new(recipe),
-        limits,
-        pace,
+        policy: policy(name, config, settings),
         line_max: config.max_message.bytes(),
         stateful: config.stateful,
-        payloads: settings.payloads,
         eager: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
         host: Arc::clone(&settings.host),
@@ -140,6 +126,26 @@ fn plan(
         squeezed: Arc::new(Notify::new()),
         gauge: Gauge::new(),
     }
+}
+
+/// What can change while children run.
+fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
+    let limits = Limits {
+        concurrency: config.concurrency,
+        request_timeout: config.request_timeout.0,
+        request_timeout_max: config.request_timeout_max.0,
+        start_wait: config.start_wait.0,
+        push_wait: config.push_wait.0,
+        commit_after: settings.commit_after,
+        tools: ToolPolicy::new(config.tools.clone()),
+        ..Limits::new(name)
+    };
+    let pace = Pace {
+        start_timeout: config.start_timeout.0,
+        grace: config.stop_grace.0,
+        ..Pace::default()
+    };
+    Policy { limits, pace, payloads: settings.payloads }
 }
 
 // === impl Warden ===
@@ -184,6 +190,13 @@ impl Warden {
                 answer.send(link).ok();
             }
             WardenOrder::Report { answer } => self.report(answer),
+            WardenOrder::Adjust(to) => {
+                self.settings.commit_after = to.commit_after;
+                self.settings.payloads = to.payloads;
+                self.plan.policy = policy(self.plan.name.clone(), &to.config, &self.settings);
+                let policy = self.plan.policy.clone();
+                self.tell_all(|| Command::Adjust(Box::new(policy.clone())));
+            }
         }
     }
 
@@ -259,21 +272,27 @@ impl Warden {
 
     async fn drain(mut self) {
         self.orders.close();
-        self.tell_all(Command::Stop);
+        let (within, name) = (self.settings.drain, self.plan.name.clone());
+        let why = if self.settings.ending.is_cancelled() {
+            Refusal::Interrupted
+        } else {
+            Refusal::Replaced { server: name, after: within }
+        };
+        self.tell_all(|| Command::Stop { within, why: why.clone() });
         loop {
             tokio::select! {
                 ended = self.tasks.join_next() => if ended.is_none() { return },
                 () = self.settings.hurry.cancelled() => break,
             }
         }
-        self.tell_all(|_| Command::Hurry);
+        self.tell_all(|| Command::Hurry);
         while self.tasks.join_next().await.is_some() {}
     }
 
     /// Gives every slot a command that must not be lost: one that is busy gets it when it looks.
-    fn tell_all(&mut self, command: impl Fn(Duration) -> Command) {
+    fn tell_all(&mut self, command: impl Fn() -> Command) {
         for slot in &self.slots {
-            let (commands, command) = (slot.commands.clone(), command(self.settings.drain));
+            let (commands, command) = (slot.commands.clone(), command());
             self.tasks.spawn(async move {
                 // A slot that has ended needs no telling.
                 commands.send(command).await.ok();
@@ -297,6 +316,7 @@ mod tests {
             host: HostRoom::new(100),
             nursery: Nursery::open(1).unwrap(),
             stop: CancellationToken::new(),
+            ending: CancellationToken::new(),
             hurry: CancellationToken::new(),
             drain: Duration::from_secs(10),
         };
@@ -318,9 +338,9 @@ mod tests {
         let (slot, mut received) = held(false);
         slot.commands.try_send(Command::Rest).unwrap();
         let mut warden = warden(vec![slot]);
-        warden.tell_all(Command::Stop);
+        warden.tell_all(|| Command::Hurry);
         assert!(matches!(received.recv().await, Some(Command::Rest)));
-        assert!(matches!(received.recv().await, Some(Command::Stop(_))));
+        assert!(matches!(received.recv().await, Some(Command::Hurry)));
     }
 
     #[tokio::test]

@@ -40,6 +40,7 @@ use super::topics::Topics;
 use super::turn::Turn;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
+use crate::wire::method::Method;
 
 /// Who is behind the fronts of a switchboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,6 +301,22 @@ impl<R: Outlet> Switchboard<R> {
         for call in all {
             self.refuse(call, self.no_child(why), turn);
         }
+        self.bury(turn);
+    }
+
+    /// Goes on under other limits. Calls that are at the child keep the time they were given; clients are told when their tools
+    /// may be others.
+    pub fn adjust(&mut self, limits: Limits, turn: &mut Turn) {
+        let same_tools = self.limits.tools == limits.tools;
+        self.limits = limits;
+        if !same_tools && self.abilities().is_some_and(|child| child.lists.tools) {
+            self.announce(
+                Method::ToolsListChanged,
+                &notices::bare_notice(Method::ToolsListChanged),
+                turn,
+            );
+        }
+        self.pump(turn);
         self.bury(turn);
     }
 

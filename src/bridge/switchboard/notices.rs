@@ -143,7 +143,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Tells every session once that a list has changed, or remembers to.
-    fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
+    pub(super) fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
         let fronts = self.fronts.keys().copied().collect();
         self.announce_to(fronts, method, text, turn);
     }

@@ -56,6 +56,7 @@ pub(in crate::http) fn stream<B>(
     let end = EndOfSession { house: Arc::clone(house), id };
     let uri = format!("{prefix}/messages?sessionId={id}");
     let events = Events::new(replies, house.config.keep_alive.0);
+    let events = events.until(&visit.last_call);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
 

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::{IDLE_REST, START_TURN, Slot, UNCLAIMED};
 use crate::bridge::lifecycle::{Happened, State};
-use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Tenancy;
 
 impl Slot {
@@ -40,7 +39,7 @@ impl Slot {
             && !self.leaving
         {
             self.leaving = true;
-            self.board.shut(&Refusal::Interrupted, &mut self.turn);
+            self.board.shut(&self.farewell, &mut self.turn);
             self.happened(Happened::Unwanted);
         }
         if self.rests_at().is_some_and(|at| at <= now) {

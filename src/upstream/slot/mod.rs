@@ -27,6 +27,7 @@ use super::process::{Recipe, SpawnError};
 use super::stderr::Tail;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::{Happened, Lifecycle, Pace, State};
+use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Absence, Limits, Order, Switchboard, Tenancy};
 use crate::bridge::turn::Turn;
 use crate::link::directory::ChildReport;
@@ -42,13 +43,10 @@ pub(super) struct Plan {
     pub(super) tenancy: Tenancy,
     pub(super) hello: Hello,
     pub(super) recipe: Arc<Recipe>,
-    pub(super) limits: Limits,
-    pub(super) pace: Pace,
+    pub(super) policy: Policy,
     pub(super) line_max: usize,
     /// What the child holds for its session must not be lost unnoticed: they end together.
     pub(super) stateful: bool,
-    /// Log what is said, word for word.
-    pub(super) payloads: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
     /// Places for processes of this server.
@@ -63,14 +61,28 @@ pub(super) struct Plan {
     pub(super) gauge: Arc<Gauge>,
 }
 
+/// What of a plan can change while a child runs.
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    pub(super) limits: Limits,
+    pub(super) pace: Pace,
+    /// Log what is said, word for word.
+    pub(super) payloads: bool,
+}
+
 /// What a warden wants of a slot.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Stop the child if nobody needs it; the next call starts it again.
     Rest,
     Report(oneshot::Sender<ChildReport>),
-    /// Finish calls within this time, then end.
-    Stop(Duration),
+    /// Go on by this.
+    Adjust(Box<Policy>),
+    /// Take nothing new, finish calls within this time, then end. Who is not finished by then is told why.
+    Stop {
+        within: Duration,
+        why: Refusal,
+    },
     /// End now.
     Hurry,
 }
@@ -91,19 +103,22 @@ const SQUEEZE_AGAIN: Duration = Duration::from_millis(100);
 const ORDERS_A_TURN: usize = 64;
 
 /// Lives until the slot is stopped, or, if it is private, until its session has ended.
-pub(super) async fn run(plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
+pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
     loop {
         let mut slot = Slot::new(plan.clone());
-        let mut life = pin!(slot.live(&mut inbox, &mut commands));
-        let ended = std::future::poll_fn(|cx| {
-            let poll = std::panic::catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
-            match poll {
-                Ok(poll) => poll.map(Ok),
-                Err(panic) => std::task::Poll::Ready(Err(panic)),
-            }
-        })
-        .await;
+        let ended = {
+            let mut life = pin!(slot.live(&mut inbox, &mut commands));
+            std::future::poll_fn(|cx| {
+                let poll = std::panic::catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
+                match poll {
+                    Ok(poll) => poll.map(Ok),
+                    Err(panic) => std::task::Poll::Ready(Err(panic)),
+                }
+            })
+            .await
+        };
         plan.gauge.running.store(false, Ordering::Relaxed);
+        plan = slot.plan.clone();
         if ended.is_ok() || plan.tenancy == Tenancy::Private {
             return;
         }
@@ -134,10 +149,14 @@ struct Slot {
     claimed: bool,
     /// Set when the slot is to end: by then all calls have to be settled.
     stopping: Option<Instant>,
+    /// What those are told that are not.
+    farewell: Refusal,
     /// The lifecycle has been told that no child is wanted any more.
     leaving: bool,
-    /// Nobody holds a link or commands any more, so there is nothing to wait for from there.
-    deaf: bool,
+    /// Nothing more can come from there: nobody holds a link any more, or none was allowed to send.
+    no_orders: bool,
+    no_control: bool,
+    /// The warden is gone.
     orphaned: bool,
 }
 
@@ -147,8 +166,8 @@ impl Slot {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
         Self {
-            board: Switchboard::new(plan.tenancy, plan.limits.clone(), stream_base(), now),
-            life: Lifecycle::new(plan.pace),
+            board: Switchboard::new(plan.tenancy, plan.policy.limits.clone(), stream_base(), now),
+            life: Lifecycle::new(plan.policy.pace),
             occupant: None,
             coming: None,
             starting: None,
@@ -161,8 +180,10 @@ impl Slot {
             born: now,
             claimed: false,
             stopping: None,
+            farewell: Refusal::Interrupted,
             leaving: false,
-            deaf: false,
+            no_orders: false,
+            no_control: false,
             orphaned: false,
             plan,
         }
@@ -186,12 +207,19 @@ impl Slot {
             }
             // In no fixed order: a child that never stops talking must not keep its clients from being heard.
             tokio::select! {
-                command = commands.recv(), if !self.orphaned => self.on_command(command),
+                command = commands.recv(), if !self.orphaned => {
+                    if matches!(command, Some(Command::Stop { .. })) {
+                        self.close(inbox);
+                    }
+                    self.on_command(command);
+                }
                 seen = next(&mut self.occupant) => self.on_seen(seen),
-                order = inbox.control.recv(), if !self.deaf => {
+                order = inbox.control.recv(), if !self.no_control => {
+                    self.no_control = order.is_none();
                     self.on_orders(order, &mut inbox.control);
                 }
-                order = inbox.orders.recv(), if !self.deaf => {
+                order = inbox.orders.recv(), if !self.no_orders => {
+                    self.no_orders = order.is_none();
                     self.on_orders(order, &mut inbox.orders);
                 }
                 (places, turn) = permits(&self.plan), if self.wants_process => {
@@ -221,8 +249,15 @@ impl Slot {
                 // Whoever asked may have left.
                 answer.send(self.report(now)).ok();
             }
-            Some(Command::Stop(within)) => {
+            Some(Command::Adjust(policy)) => {
+                self.turn.now = now;
+                self.life.set_pace(policy.pace);
+                self.board.adjust(policy.limits.clone(), &mut self.turn);
+                self.plan.policy = *policy;
+            }
+            Some(Command::Stop { within, why }) => {
                 self.stopping.get_or_insert(now + within);
+                self.farewell = why;
             }
             Some(Command::Hurry) => {
                 self.stopping = Some(now);
@@ -238,11 +273,19 @@ impl Slot {
         }
     }
 
+    /// Takes what is on its way already; whoever comes now finds the link closed.
+    fn close(&mut self, inbox: &mut Inbox) {
+        inbox.orders.close();
+        inbox.control.close();
+        while let Ok(order) = inbox.orders.try_recv() {
+            self.on_orders(Some(order), &mut inbox.orders);
+        }
+    }
+
     fn on_orders(&mut self, first: Option<Order<Post>>, more: &mut mpsc::Receiver<Order<Post>>) {
         self.turn.now = Instant::now();
         self.plan.gauge.touch(self.turn.now);
         if first.is_none() {
-            self.deaf = true;
             self.stopping.get_or_insert(self.turn.now);
         }
         let rest = std::iter::from_fn(|| more.try_recv().ok());
@@ -281,7 +324,7 @@ impl Slot {
     /// Does what the core wants done.
     fn perform(&mut self) {
         for message in self.turn.to_child.drain(..) {
-            if self.plan.payloads {
+            if self.plan.policy.payloads {
                 self.ledger.payload("to", &message);
             }
             if let Some(occupant) = &mut self.occupant

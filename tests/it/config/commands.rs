@@ -46,6 +46,7 @@ fn check_prints_what_holds_and_where_it_comes_from() {
     let (out, _) = check(&desk, &["check", "--print", "-c", "a.toml"], 0);
     insta::assert_snapshot!(out, @r#"
 max_children = 256                               # default
+watch = false                                    # default
 
 [http]
 listen = ["127.0.0.1:8750"]                      # default

@@ -7,6 +7,7 @@ mod forms;
 mod hardship;
 mod orphans;
 mod refusals;
+mod reloading;
 mod restarts;
 mod scenario;
 mod sessions;

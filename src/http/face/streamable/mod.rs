@@ -122,7 +122,7 @@ impl Visit {
             Some(event) => {
                 let events = self.events(replies).begin(&event);
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
-                let events = if resumed { events } else { events.until(&self.house.stopping) };
+                let events = if resumed { events } else { events.until(&self.leaving) };
                 Ok(self.with_session(events.into_response(), true))
             }
             None => Err(Refusal::Interrupted.into()),
