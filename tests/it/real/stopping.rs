@@ -176,8 +176,10 @@ fn no_answer_is_cut_that_would_have_come_in_time() {
         daemon.signal(Signal::TERM);
         daemon.logged("stopping: ");
         let asked = Instant::now();
-        // A connection without a request is over; a request that came half before is answered, and both at once.
-        assert_eq!(follows_on(idle, &late), "");
+        // A connection without a request is over, or says why it soon will be; a request that came half before is answered;
+        // and all that at once.
+        let said = follows_on(idle, &late);
+        assert!(said.is_empty() || said.contains("stdiod is stopping"), "{said}");
         let said = follows_on(half, second);
         assert!(said.contains("\"error\"") && said.contains("stopp"), "{said}");
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());

@@ -122,7 +122,8 @@ impl Visit {
             Some(event) => {
                 let events = self.events(replies).begin(&event);
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
-                let events = if resumed { events } else { events.until(&self.leaving) };
+                let end = if resumed { &self.last_call } else { &self.leaving };
+                let events = events.until(end);
                 Ok(with_session(events.into_response(), Some(session.id)))
             }
             None => Err(Refusal::Interrupted.into()),
