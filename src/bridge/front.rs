@@ -22,8 +22,8 @@ pub struct FrontCard {
     pub declared: AskSet,
     /// What the client calls itself, for logs.
     pub client: Arc<str>,
-    /// When the session began. A list it knows may be as old as that.
-    pub since: Instant,
+    /// When the session began, if that was not just now: a list it knows may be as old as that.
+    pub since: Option<Instant>,
 }
 
 /// A session that acts: its front, which is made from the card if it is not there.
@@ -206,8 +206,9 @@ impl Changed {
     }
 
     /// The kinds that changed since then.
-    pub(super) fn since(&self, then: Instant) -> Changes {
+    pub(super) fn since(&self, then: Option<Instant>) -> Changes {
         let mut changes = Changes::default();
+        let Some(then) = then else { return changes };
         for (kind, at) in Changes::KINDS.into_iter().zip(&self.0) {
             if at.is_some_and(|at| at > then) {
                 changes.add(kind);

@@ -128,7 +128,7 @@ impl Sessions {
             client: if private { Introduction::full(&hello) } else { brief },
         };
         let link = if private { entry.private(hello).await? } else { entry.shared.clone() };
-        let session = self.session(&passport, entry, principal, link);
+        let session = Self::session(&passport, None, entry, principal, link);
         Ok(Beginning { sessions: self, entry, passport, session, private, begun: false })
     }
 
@@ -143,7 +143,8 @@ impl Sessions {
             Found::Here(session) => Ok(session),
             Found::Away(passport) => {
                 let link = self.home(&passport, entry).await?;
-                self.remember(id, self.session(&passport, entry, principal, link))
+                let since = Some(self.instant(passport.born));
+                self.remember(id, Self::session(&passport, since, entry, principal, link))
             }
         }
     }
@@ -217,7 +218,8 @@ impl Sessions {
             Some(entry.shared.clone())
         };
         let Some(link) = link else { return Ok(Found::Away(passport)) };
-        self.remember(id, self.session(&passport, entry, principal, link)).map(Found::Here)
+        let since = Some(self.instant(passport.born));
+        self.remember(id, Self::session(&passport, since, entry, principal, link)).map(Found::Here)
     }
 
     /// Makes a child of its own for a session that had one before. All that want it wait for the same.
@@ -242,8 +244,8 @@ impl Sessions {
     }
 
     fn session(
-        &self,
         passport: &Passport,
+        since: Option<Instant>,
         entry: &Entry,
         principal: &Principal,
         link: Link,
@@ -253,7 +255,7 @@ impl Sessions {
             principal: principal.clone(),
             declared: passport.client.declared(),
             client: passport.client.name().into(),
-            since: self.instant(passport.born),
+            since,
         };
         let who = Who { front: passport.front, card: Arc::new(card) };
         Arc::new(Session { who, link, warden: entry.warden.clone() })

@@ -97,8 +97,6 @@ impl StreamSessions {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::bridge::front::FrontCard;
     use crate::bridge::lane::AskSet;
@@ -119,7 +117,7 @@ mod tests {
             principal: me.clone(),
             declared: AskSet::default(),
             client: "c".into(),
-            since: Instant::now(),
+            since: None,
         });
         session.place.set(Place { link, who: Who { front, card } }).unwrap();
         assert!(session.take_stream().is_some() && session.take_stream().is_none());

@@ -174,7 +174,7 @@ impl<R: Outlet> Switchboard<R> {
         let fronts: Vec<FrontId> = self
             .fronts
             .iter()
-            .filter(|(_, front)| before || front.card.since < self.born)
+            .filter(|(_, front)| before || front.card.since.is_some_and(|since| since < self.born))
             .filter(|(_, front)| !front.calls.iter().any(|(_, call)| is_new(*call)))
             .map(|(id, _)| *id)
             .collect();

@@ -4,7 +4,6 @@
 //! message. When the stream ends the session is over.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
@@ -115,7 +114,7 @@ impl Visit {
             principal: self.principal.clone(),
             declared,
             client: hello.client_name().into(),
-            since: Instant::now(),
+            since: None,
         };
         let link = match Lane::of_session(&self.entry.config, declared) {
             Lane::Shared => self.entry.shared.clone(),

@@ -180,7 +180,7 @@ impl World {
             principal: Principal::new(if (a / 4).is_multiple_of(2) { "p" } else { "q" }),
             declared: AskSet::declared(r#"{"sampling":{},"elicitation":{}}"#),
             client: "pretend".into(),
-            since: self.now,
+            since: Some(self.now),
         };
         self.fronts.push(Who { front, card: Arc::new(card) });
     }
@@ -246,7 +246,7 @@ impl World {
             principal: Principal::new("p"),
             declared: AskSet::default(),
             client: "pretend".into(),
-            since: self.now,
+            since: Some(self.now),
         });
         let reach = Reach::Own { outlet, streams: c & 2 == 0 };
         self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
