@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Absence, Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Caller, Path, Stage};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
+use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
@@ -159,7 +160,8 @@ impl<R: Outlet> Switchboard<R> {
         call.state = Stage::Waiting;
         self.flying -= 1;
         let bytes = call.request.as_ref().map_or(0, |request| request.text().len());
-        self.waiting.push_first(id, bytes);
+        let party = Party::of(&call.caller);
+        self.waiting.push_first(id, party, bytes);
         true
     }
 
