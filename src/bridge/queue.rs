@@ -173,7 +173,7 @@ mod tests {
         for n in 1..100 {
             queue.remove(CallId(n));
         }
-        let turn = (101..).find(|n| {
+        let turn = (101..=400).find(|n| {
             queue.push(CallId(*n), front(2), 1);
             queue.pop() == Some(CallId(100))
         });

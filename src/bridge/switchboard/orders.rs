@@ -108,6 +108,7 @@ impl<R: Outlet> Switchboard<R> {
             deadline: turn.now + wait,
             vanished: None,
             progress: f64::NEG_INFINITY,
+            behind: None,
             caller,
         };
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {

@@ -22,6 +22,7 @@ const REPEATED_MAX: usize = 64 << 10;
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
     pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
+        self.tell_progress_last(id, turn);
         let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
         let front = call.front();
         match call.path {
@@ -54,9 +55,11 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Keeps a response where its client may come back for it.
     fn keep_answer(&mut self, by: Reader, text: &Bytes) -> Option<EventId> {
-        let log = self.fronts.get_mut(&by.front)?.log.as_mut()?;
-        let id = log.push(by.stream, text, &self.limits.log)?;
-        log.complete(by.stream);
+        let front = self.fronts.get_mut(&by.front)?;
+        let id = self.kept.keep(front, by.stream, text, &self.limits.log)?;
+        if let Some(log) = &mut front.log {
+            log.complete(by.stream);
+        }
         Some(id)
     }
 

@@ -1,6 +1,5 @@
 //! Standing streams, streams taken up again, and goodbyes.
 
-use super::telling::begin_stream;
 use super::{Reader, Switchboard};
 use crate::bridge::call::Path;
 use crate::bridge::front::{Front, Standing, Vanish};
@@ -28,7 +27,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         };
         let resumable = Some(&mut *front).filter(|_| vanish == Vanish::Detach);
-        let (first, prime) = begin_stream(resumable, stream, &self.limits.log);
+        let (first, prime) = self.kept.begin(resumable, stream, &self.limits.log);
         if outlet.offer(Event::Stream { first, prime }, Weight::Needed) != Offer::Taken {
             self.abandon(id, stream, turn.now);
             if vanish == Vanish::EndSession {
@@ -125,12 +124,14 @@ impl<R: Outlet> Switchboard<R> {
             return self.ended.push(front_id);
         }
         match &mut front.log {
-            Some(log) if finished && log.is_complete(stream) => log.forget(stream),
+            Some(log) if finished && log.is_complete(stream) => {
+                self.kept.count(log, |log| log.forget(stream));
+            }
             Some(_) | None => self.abandon(front_id, stream, turn.now),
         }
     }
 
-    /// Closes the fronts whose only stream broke in this turn.
+    /// Ends a turn: closes the fronts whose only stream broke in it, and keeps no more than there may be.
     pub(super) fn bury(&mut self, turn: &mut Turn) {
         while let Some(front) = self.ended.pop() {
             if self.fronts.contains_key(&front) {
@@ -138,6 +139,7 @@ impl<R: Outlet> Switchboard<R> {
                 turn.notes.push(Note::FrontGone(front));
             }
         }
+        self.shed(turn);
     }
 
     pub(super) fn close(&mut self, id: FrontId, turn: &mut Turn) {
@@ -157,6 +159,9 @@ impl<R: Outlet> Switchboard<R> {
             self.unsubscribe(&uri, turn);
         }
         let Some(front) = self.fronts.remove(&id) else { return };
+        if let Some(log) = &front.log {
+            self.kept.lost(log);
+        }
         // Sessions without streams, which are the most, have no readers to look for.
         if front.log.is_some() || !front.standing.is_empty() {
             self.readers.retain(|_, reader| reader.front != id);
