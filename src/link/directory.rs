@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::Link;
+use crate::bridge::front::FrontCard;
 use crate::bridge::greeting::Hello;
+use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Server;
 use crate::wire::id::ServerName;
@@ -34,11 +36,19 @@ pub(crate) enum WardenOrder {
     /// A slot for one session alone.
     Private {
         hello: Hello,
-        answer: oneshot::Sender<Link>,
+        answer: oneshot::Sender<Result<Place, Refusal>>,
     },
     Report {
         answer: oneshot::Sender<Report>,
     },
+}
+
+/// Where a session that asked for a child of its own is put.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Private(Link),
+    /// There was no room, and it is put with all others rather than turned away.
+    Shared,
 }
 
 /// How a server is doing.
@@ -51,6 +61,8 @@ pub(crate) struct Report {
 #[derive(Clone, Debug)]
 pub(crate) struct ChildReport {
     pub(crate) shared: bool,
+    /// It waits for a client of its own.
+    pub(crate) spare: bool,
     pub(crate) state: &'static str,
     pub(crate) pid: Option<u32>,
     /// Seconds in this state.
@@ -91,13 +103,32 @@ pub(crate) struct Counts {
 // === impl Entry ===
 
 impl Entry {
-    /// A slot for one session alone.
-    pub(crate) async fn private(&self, hello: Hello) -> Result<Link, Refusal> {
-        let (answer, link) = oneshot::channel();
+    /// The way to the child of a session in this lane. One that finds no room may be put on the shared child, where nothing it
+    /// declared counts.
+    pub(crate) async fn place(
+        &self,
+        lane: Lane,
+        hello: Hello,
+        card: &mut FrontCard,
+    ) -> Result<Link, Refusal> {
+        match lane {
+            Lane::Shared => Ok(self.shared.clone()),
+            Lane::Private => match self.private(hello).await? {
+                Place::Private(link) => Ok(link),
+                Place::Shared => {
+                    card.declared = AskSet::default();
+                    Ok(self.shared.clone())
+                }
+            },
+        }
+    }
+
+    async fn private(&self, hello: Hello) -> Result<Place, Refusal> {
+        let (answer, place) = oneshot::channel();
         let stopped =
             || Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() };
         self.warden.send(WardenOrder::Private { hello, answer }).await.map_err(|_| stopped())?;
-        link.await.map_err(|_| stopped())
+        place.await.map_err(|_| stopped())?
     }
 
     /// How the server is doing; `None` once it is stopped.

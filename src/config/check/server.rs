@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Rules;
 use crate::config::key::KeyPath;
 use crate::config::layers::Host;
-use crate::config::model::Server;
+use crate::config::model::{Mode, Server};
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Severity};
 use crate::config::programs::{self, NoProgram};
@@ -42,6 +42,19 @@ impl Rules<'_> {
                 "the server could never run",
                 &["to switch it off write `enabled = false`"],
             );
+        }
+        if server.spare > 0 && server.mode == Mode::Shared {
+            self.warning(
+                &path.key("spare"),
+                "nobody gets a child of its own in mode \"shared\", so none is kept ready",
+                &["leave it out, or write `mode = \"auto\"`"],
+            );
+        } else if server.spare > 0 && server.spare >= server.max_children {
+            let message = format!(
+                "{} spare children and the shared one are more than {} (max_children)",
+                server.spare, server.max_children
+            );
+            self.error(&path.key("spare"), &message, &["raise max_children, or lower spare"]);
         }
         let times = [
             ("start_timeout", server.start_timeout),
@@ -205,6 +218,14 @@ mod tests {
             assert_eq!(found, [format!("servers.a.{says}")], "{keys}");
         };
         check("max_children = 0", "max_children: the server could never run");
+        check(
+            "spare = 4\nmax_children = 4",
+            "spare: 4 spare children and the shared one are more than 4 (max_children)",
+        );
+        check(
+            "spare = 1\nmode = \"shared\"",
+            "spare: nobody gets a child of its own in mode \"shared\", so none is kept ready",
+        );
         check("start_timeout = \"0s\"", "start_timeout: every attempt would be over at once");
         check(
             "request_timeout = \"2h\"",

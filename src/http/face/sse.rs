@@ -110,7 +110,7 @@ impl Visit {
         let params = Params::of(first.payload().filter(|_| first.method() == Rpc::Initialize));
         let hello = Hello::of_client(&params);
         let declared = AskSet::declared(&hello.capabilities);
-        let card = FrontCard {
+        let mut card = FrontCard {
             version: if params.protocol_version.is_some() {
                 hello.version
             } else {
@@ -121,10 +121,8 @@ impl Visit {
             client: client_name(&params).into(),
         };
         let config = &self.entry.config;
-        let link = match Lane::of_session(config.mode, &config.private_for, declared) {
-            Lane::Shared => self.entry.shared.clone(),
-            Lane::Private => self.entry.private(hello).await?,
-        };
+        let lane = Lane::of_session(config.mode, &config.private_for, declared);
+        let link = self.entry.place(lane, hello, &mut card).await?;
         let front = session.front;
         // This stream says no goodbye: its end ends the session.
         let call = link.admit()?.call();

@@ -22,6 +22,8 @@ pub(super) struct Ledger {
 pub(in crate::upstream) struct Gauge {
     /// A process is there.
     pub(in crate::upstream) running: AtomicBool,
+    /// A process is wanted, and has no place yet.
+    pub(in crate::upstream) wants: AtomicBool,
     pub(in crate::upstream) calls: AtomicUsize,
     pub(in crate::upstream) streams: AtomicBool,
     /// Milliseconds from `born` to the last order of a client.
@@ -37,6 +39,7 @@ impl Gauge {
     pub(in crate::upstream) fn new() -> Arc<Self> {
         Arc::new(Self {
             running: AtomicBool::new(false),
+            wants: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             streams: AtomicBool::new(false),
             used: AtomicU64::new(0),
@@ -45,7 +48,7 @@ impl Gauge {
         })
     }
 
-    pub(super) fn touch(&self, now: Instant) {
+    pub(in crate::upstream) fn touch(&self, now: Instant) {
         let used = u64::try_from(now.duration_since(self.born).as_millis()).unwrap_or(u64::MAX);
         self.used.store(used, Ordering::Relaxed);
     }
@@ -63,6 +66,10 @@ impl Gauge {
     pub(in crate::upstream) fn leaving(&self) -> Option<Duration> {
         let since = self.leaving.load(Ordering::Relaxed);
         (since > 0).then(|| self.born.elapsed().saturating_sub(Duration::from_millis(since)))
+    }
+
+    pub(in crate::upstream) fn age(&self) -> Duration {
+        self.born.elapsed()
     }
 
     /// When a client last wanted something.

@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) payloads: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
+    /// Wait, started and greeted, for a session. Until one comes it takes no place another wants, and a failure ends it.
+    pub(super) spare: bool,
     /// Permits to run a process of this server.
     pub(super) permits: Arc<Semaphore>,
     /// Permits to be busy starting, shared by all servers: programs that start together slow each other down.
@@ -63,6 +65,10 @@ pub(super) struct Plan {
 pub(super) enum Command {
     /// Stop the child if nobody needs it; the next call starts it again.
     Rest,
+    /// Be the slot of a session whose client introduces itself so.
+    Adopt(Hello),
+    /// End, if the child is at rest and nobody needs it.
+    End,
     Report(oneshot::Sender<ChildReport>),
     /// Finish calls within this time, then end.
     Stop(Duration),
@@ -70,8 +76,15 @@ pub(super) enum Command {
     Hurry,
 }
 
-/// A private child nobody has used for so long is put to rest.
-const IDLE_REST: Duration = Duration::from_secs(30 * 60);
+/// A private child nobody uses is put to rest after so many times as long as it was in use, within these bounds. What was used
+/// briefly is missed briefly: clients that come, call and never come back are the ones that use up children. What has
+/// been worked with for minutes holds something that is worth keeping while its user thinks.
+const IDLE_FACTOR: u32 = 10;
+const IDLE_REST_MIN: Duration = Duration::from_secs(5 * 60);
+const IDLE_REST_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// A private slot whose child is at rest ends when nobody has used it for so long.
+const RESTING_ENDS: Duration = Duration::from_secs(60 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
@@ -99,6 +112,7 @@ pub(super) async fn run(plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiv
         })
         .await;
         plan.gauge.running.store(false, Ordering::Relaxed);
+        plan.gauge.wants.store(false, Ordering::Relaxed);
         if ended.is_ok() || plan.tenancy == Tenancy::Private {
             return;
         }
@@ -180,7 +194,7 @@ impl Slot {
             }
             // In no fixed order: a child that never stops talking must not keep its clients from being heard.
             tokio::select! {
-                command = commands.recv(), if !self.orphaned => self.on_command(command),
+                command = commands.recv(), if !self.orphaned => self.on_command(command, inbox),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
                 order = inbox.control.recv(), if !self.deaf => {
                     self.on_orders(order, &mut inbox.control);
@@ -190,7 +204,12 @@ impl Slot {
                 }
                 permits = permits(&self.plan), if self.wants_process => {
                     (self.permit, self.starting) = permits;
-                    self.start();
+                    if self.permit.is_some() {
+                        self.start();
+                    } else {
+                        self.stopping.get_or_insert(self.turn.now);
+                        self.wants_process = false;
+                    }
                 }
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
             }
@@ -202,13 +221,29 @@ impl Slot {
         }
     }
 
-    fn on_command(&mut self, command: Option<Command>) {
+    fn on_command(&mut self, command: Option<Command>, inbox: &mut Inbox) {
         let now = Instant::now();
         match command {
+            Some(Command::Rest) if self.plan.spare => {
+                self.stopping.get_or_insert(now);
+            }
             Some(Command::Rest) => {
                 if self.board.calls() == 0 {
                     tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest, to make room for another");
                     self.happened(Happened::Unwanted);
+                }
+            }
+            Some(Command::Adopt(hello)) => {
+                (self.plan.spare, self.plan.hello, self.born) = (false, hello, now);
+                self.plan.gauge.touch(now);
+                // It may have been about to leave.
+                self.stopping = None;
+                self.leaving = false;
+                self.wake();
+            }
+            Some(Command::End) => {
+                if self.may_end() && inbox.orders.is_empty() && inbox.control.is_empty() {
+                    self.stopping.get_or_insert(now);
                 }
             }
             Some(Command::Report(answer)) => {
@@ -289,6 +324,7 @@ impl Slot {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
         gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
+        gauge.wants.store(self.wants_process, Ordering::Relaxed);
         gauge.leaves(matches!(self.life.state(), State::Draining { .. }), self.turn.now);
     }
 
@@ -303,8 +339,17 @@ fn needs_child(order: &Order<Post>) -> bool {
     !matches!(request.method().as_request(), RequestRoute::Ping | RequestRoute::Modern)
 }
 
-/// Waits for leave to start: a place for the process, then a turn among those that start.
+/// Waits for leave to start: a place for the process, then a turn among those that start. A spare child does not wait for a
+/// place: whoever does has a client.
 async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    if plan.spare {
+        let place = Arc::clone(&plan.permits).try_acquire_owned().ok();
+        let turn = match &place {
+            Some(_) => Arc::clone(&plan.starts).acquire_owned().await.ok(),
+            None => None,
+        };
+        return (place, turn);
+    }
     let place = loop {
         let waiting = Arc::clone(&plan.permits).acquire_owned();
         match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {

@@ -34,7 +34,7 @@ impl Slot {
         match act {
             Act::Spawn => {
                 self.wants_process = true;
-                if self.plan.permits.available_permits() == 0 {
+                if !self.plan.spare && self.plan.permits.available_permits() == 0 {
                     self.board.explain(Absence::NoPlace);
                     self.plan.squeezed.notify_one();
                 }
@@ -132,6 +132,7 @@ impl Slot {
     pub(super) fn report(&self, now: Instant) -> ChildReport {
         ChildReport {
             shared: self.plan.tenancy == Tenancy::Shared,
+            spare: self.plan.spare,
             state: self.life.label(),
             pid: self.pid(),
             for_s: now.duration_since(self.state_since).as_secs(),

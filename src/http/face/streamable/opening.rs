@@ -48,7 +48,7 @@ impl Visit {
         let params = Params::of(frame.payload());
         let hello = Hello::of_client(&params);
         let declared = AskSet::declared(&hello.capabilities);
-        let card = FrontCard {
+        let mut card = FrontCard {
             version: hello.version,
             principal: self.principal.clone(),
             declared,
@@ -60,10 +60,8 @@ impl Visit {
             let replies = ask(&self.entry.shared, caller, frame, false).await?;
             return self.answer(replies, accepts, id).await;
         }
-        let link = match Lane::of_session(config.mode, &config.private_for, declared) {
-            Lane::Shared => self.entry.shared.clone(),
-            Lane::Private => self.entry.private(hello).await?,
-        };
+        let lane = Lane::of_session(config.mode, &config.private_for, declared);
+        let link = self.entry.place(lane, hello, &mut card).await?;
         let sessions = &self.house.sessions;
         let mut opening = Opening { link, front: sessions.new_front(), opened: false };
         let (link, front) = (&opening.link, opening.front);

@@ -1,4 +1,10 @@
 //! One server: its shared slot, its private slots, and the permits to run processes.
+//!
+//! - `room`: who gets a child of its own, and who makes room for it
+//! - `spares`: warm children for those who come next
+
+mod room;
+mod spares;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -9,6 +15,8 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::room::Role;
+use self::spares::Spares;
 use super::environment;
 use super::process::Recipe;
 use super::slot::{self, Command, Gauge, Plan};
@@ -16,7 +24,7 @@ use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::policy::ToolPolicy;
 use crate::bridge::switchboard::{Limits, Tenancy};
-use crate::config::model::{Server, Start};
+use crate::config::model::{Overflow, Server, Start};
 use crate::link::directory::{Entry, Report, WardenOrder};
 use crate::link::handle::Link;
 use crate::wire::id::ServerName;
@@ -44,12 +52,6 @@ pub(crate) struct Settings {
 /// How long a slot may take to say how it is doing.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a child that was put to rest may take before another is.
-const LEAVING_SOON: Duration = Duration::from_millis(500);
-
-/// How often it is logged that clients wait for a child.
-const CROWDED_AGAIN: Duration = Duration::from_secs(10);
-
 #[derive(Debug)]
 struct Warden {
     plan: Plan,
@@ -57,6 +59,9 @@ struct Warden {
     orders: mpsc::Receiver<WardenOrder>,
     slots: Vec<Held>,
     tasks: JoinSet<()>,
+    overflow: Overflow,
+    max_children: usize,
+    spares: Spares,
     /// When it was last said that nobody can make room.
     crowded: Option<Instant>,
 }
@@ -66,7 +71,9 @@ struct Warden {
 struct Held {
     commands: mpsc::Sender<Command>,
     gauge: Arc<Gauge>,
-    private: bool,
+    role: Role,
+    /// It was told to leave.
+    is_told: bool,
 }
 
 /// Makes a server: what the HTTP side is to know of it, and the task that has to run for it.
@@ -81,10 +88,19 @@ pub(crate) fn open(
         Arc::new(Entry { name: name.clone(), config: Arc::clone(config), shared, warden: sender });
     let environment = environment::compose(config, settings.environment.iter().cloned());
     let plan = plan(name, config, environment, &settings);
-    let mut warden =
-        Warden { plan, settings, orders, slots: Vec::new(), tasks: JoinSet::new(), crowded: None };
+    let mut warden = Warden {
+        plan,
+        settings,
+        orders,
+        slots: Vec::new(),
+        tasks: JoinSet::new(),
+        overflow: config.overflow,
+        max_children: config.max_children,
+        spares: Spares::new(config),
+        crowded: None,
+    };
     let shared = Plan { eager: config.start == Start::Eager, ..warden.plan.clone() };
-    warden.occupy(shared, inbox);
+    warden.occupy(shared, inbox, Role::Shared);
     (entry, warden.run())
 }
 
@@ -126,6 +142,7 @@ fn plan(
         line_max: config.max_message.bytes(),
         payloads: settings.payloads,
         eager: false,
+        spare: false,
         permits: Arc::new(Semaphore::new(config.max_children)),
         starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
@@ -141,6 +158,7 @@ impl Warden {
         let stop = self.settings.stop.clone();
         let squeezed = Arc::clone(&self.plan.squeezed);
         loop {
+            let look = self.replenish();
             tokio::select! { biased;
                 () = stop.cancelled() => return self.drain().await,
                 () = squeezed.notified() => self.make_room(),
@@ -152,35 +170,39 @@ impl Warden {
                     if let Err(error) = ended {
                         tracing::error!(server = %self.plan.name, "a slot was lost: {error}");
                     }
-                    self.slots.retain(|slot| !slot.commands.is_closed());
+                    self.forget_ended();
                 }
+                () = tokio::time::sleep_until(look.unwrap_or_else(Instant::now).into()), if look.is_some() => {}
             }
         }
     }
 
     fn on_order(&mut self, order: WardenOrder) {
         match order {
-            WardenOrder::Private { hello, answer } => {
-                let (link, inbox) = Link::new(self.plan.name.clone());
-                let plan = Plan {
-                    tenancy: Tenancy::Private,
-                    hello,
-                    eager: true,
-                    gauge: Gauge::new(),
-                    ..self.plan.clone()
-                };
-                self.occupy(plan, inbox);
-                // If nobody takes the link the slot ends by itself, unclaimed.
-                answer.send(link).ok();
-            }
+            // If nobody takes the link the slot ends by itself, unclaimed.
+            WardenOrder::Private { hello, answer } => drop(answer.send(self.place(hello))),
             WardenOrder::Report { answer } => self.report(answer),
         }
     }
 
-    fn occupy(&mut self, plan: Plan, inbox: crate::link::handle::Inbox) {
+    /// A slot of its own for whoever introduces itself so.
+    fn private(&mut self, hello: Hello, spare: bool) -> Link {
+        let (link, inbox) = Link::new(self.plan.name.clone());
+        let role = if spare {
+            Role::Spare { link: link.clone(), hello: hello.clone() }
+        } else {
+            Role::Private
+        };
+        let (tenancy, gauge) = (Tenancy::Private, Gauge::new());
+        gauge.wants.store(true, Ordering::Relaxed);
+        let plan = Plan { tenancy, hello, eager: true, spare, gauge, ..self.plan.clone() };
+        self.occupy(plan, inbox, role);
+        link
+    }
+
+    fn occupy(&mut self, plan: Plan, inbox: crate::link::handle::Inbox, role: Role) {
         let (commands, commands_end) = mpsc::channel(8);
-        let private = plan.tenancy == Tenancy::Private;
-        self.slots.push(Held { commands, gauge: Arc::clone(&plan.gauge), private });
+        self.slots.push(Held { commands, gauge: Arc::clone(&plan.gauge), role, is_told: false });
         self.tasks.spawn(slot::run(plan, inbox, commands_end));
     }
 
@@ -200,38 +222,6 @@ impl Warden {
             // Whoever asked may have left.
             answer.send(report).ok();
         });
-    }
-
-    /// Puts a child to rest that nobody is calling: a private one before the shared one, one whose client holds no stream before
-    /// one whose client does, and of these the one that was unused longest.
-    fn make_room(&mut self) {
-        // Who is leaving already will make room, unless it takes its time.
-        let soon = |slot: &Held| slot.gauge.leaving().is_some_and(|since| since < LEAVING_SOON);
-        if self.slots.iter().any(soon) {
-            return;
-        }
-        let resting = self
-            .slots
-            .iter()
-            .filter(|slot| {
-                slot.gauge.running.load(Ordering::Relaxed)
-                    && slot.gauge.calls.load(Ordering::Relaxed) == 0
-                    && slot.gauge.leaving().is_none()
-            })
-            .min_by_key(|slot| {
-                let streams = slot.gauge.streams.load(Ordering::Relaxed);
-                (!slot.private, streams, slot.gauge.used())
-            });
-        if let Some(slot) = resting {
-            // A slot with a full queue is far from resting.
-            slot.commands.try_send(Command::Rest).ok();
-        } else if self.crowded.is_none_or(|since| since.elapsed() >= CROWDED_AGAIN) {
-            self.crowded = Some(Instant::now());
-            tracing::warn!(
-                server = %self.plan.name,
-                "all its children are in use (max_children); a client has to wait for one"
-            );
-        }
     }
 
     async fn drain(mut self) {
@@ -263,7 +253,7 @@ impl Warden {
 mod tests {
     use super::*;
 
-    fn warden(slots: Vec<Held>) -> Warden {
+    pub(super) fn warden(config: &Server, slots: Vec<Held>) -> Warden {
         let settings = Settings {
             commit_after: Duration::from_secs(5),
             payloads: false,
@@ -275,49 +265,35 @@ mod tests {
             drain: Duration::from_secs(10),
         };
         let name = ServerName::new("s").unwrap();
-        let plan = plan(name, &Server::default(), std::collections::BTreeMap::new(), &settings);
+        let plan = plan(name, config, std::collections::BTreeMap::new(), &settings);
         let (_, orders) = mpsc::channel(1);
-        Warden { plan, settings, orders, slots, tasks: JoinSet::new(), crowded: None }
+        Warden {
+            plan,
+            settings,
+            orders,
+            slots,
+            tasks: JoinSet::new(),
+            overflow: config.overflow,
+            max_children: config.max_children,
+            spares: Spares::new(config),
+            crowded: None,
+        }
     }
 
-    fn held(private: bool) -> (Held, mpsc::Receiver<Command>) {
+    pub(super) fn held(role: Role) -> (Held, mpsc::Receiver<Command>) {
         let (commands, received) = mpsc::channel(1);
         let gauge = Gauge::new();
         gauge.running.store(true, Ordering::Relaxed);
-        (Held { commands, gauge, private }, received)
+        (Held { commands, gauge, role, is_told: false }, received)
     }
 
     #[tokio::test]
     async fn a_slot_too_busy_to_look_is_told_to_stop_all_the_same() {
-        let (slot, mut received) = held(false);
+        let (slot, mut received) = held(Role::Shared);
         slot.commands.try_send(Command::Rest).unwrap();
-        let mut warden = warden(vec![slot]);
+        let mut warden = warden(&Server::default(), vec![slot]);
         warden.tell_all(Command::Stop);
         assert!(matches!(received.recv().await, Some(Command::Rest)));
         assert!(matches!(received.recv().await, Some(Command::Stop(_))));
-    }
-
-    #[tokio::test]
-    async fn who_takes_long_to_leave_does_not_keep_others_from_making_room() {
-        let ((slow, mut told_slow), (idle, mut told_idle)) = (held(true), held(true));
-        slow.gauge.leaves(true, Instant::now());
-        let mut warden = warden(vec![slow, idle]);
-        warden.make_room();
-        assert!(told_idle.try_recv().is_err(), "the one that is leaving may be enough");
-        tokio::time::sleep(LEAVING_SOON + Duration::from_millis(50)).await;
-        warden.make_room();
-        assert!(matches!(told_idle.try_recv(), Ok(Command::Rest)));
-        assert!(told_slow.try_recv().is_err());
-    }
-
-    #[tokio::test]
-    async fn the_shared_child_makes_room_last() {
-        let ((shared, mut told_shared), (private, mut told_private)) = (held(false), held(true));
-        let mut warden = warden(vec![shared, private]);
-        warden.make_room();
-        assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));
-        warden.slots.truncate(1);
-        warden.make_room();
-        assert!(matches!(told_shared.try_recv(), Ok(Command::Rest)));
     }
 }
