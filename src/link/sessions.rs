@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::handle::Link;
 use super::replies::Post;
 use crate::bridge::front::Principal;
+use crate::bridge::outlet::{Event, Offer, Outlet as _, Weight};
 use crate::wire::id::{FrontId, ServerName, SessionId};
 use crate::wire::version::Version;
 
@@ -74,6 +76,13 @@ impl Default for Bounds {
 impl Doorstep {
     pub(crate) fn new(post: Post) -> Self {
         Self(Mutex::new(Some(post)))
+    }
+
+    /// Says something on the stream. False if it stands on the doorstep no more.
+    pub(crate) fn tell(&self, text: Bytes) -> bool {
+        let post = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |post: &Post| post.offer(Event::Message { id: None, text }, Weight::Needed);
+        post.as_ref().map(told) == Some(Offer::Taken)
     }
 
     pub(crate) fn take(&self) -> Option<Post> {

@@ -89,8 +89,12 @@ pub(in crate::http) async fn message(
         }
     };
     for frame in frames {
-        let link = visit.link(&session, &frame).await?;
-        send(&link, &session, frame).await?;
+        match visit.link(&session, &frame).await {
+            Ok(link) => send(&link, &session, frame).await?,
+            // Its client reads answers on the stream and nowhere else; there it may also try again.
+            Err(why) if is_told(&session, &frame, &why) => {}
+            Err(why) => return Err(why.into()),
+        }
     }
     let mut response = Response::new(Body::whole("Accepted".into()));
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -151,6 +155,12 @@ async fn send(link: &Link, session: &Session, frame: Frame) -> Result<(), Refusa
         }
     };
     link.send(order).await
+}
+
+/// Answers a request of a session that could not begin, on its stream.
+fn is_told(session: &Session, frame: &Frame, why: &Refusal) -> bool {
+    let id = frame.id().filter(|_| frame.kind() == Kind::Request);
+    id.is_some_and(|id| session.doorstep.tell(why.fault().answer(Some(&id))))
 }
 
 fn session_id(query: &str) -> Option<String> {

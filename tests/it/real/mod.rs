@@ -4,6 +4,7 @@ mod calls;
 mod doors;
 mod forms;
 mod hardship;
+mod modes;
 mod refusals;
 mod scenario;
 mod sessions;
