@@ -55,6 +55,8 @@ pub(super) struct Plan {
     pub(super) starts: Arc<Semaphore>,
     /// Told when a permit is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
+    /// Told when a child has come to rest.
+    pub(super) rested: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
     /// A number no earlier process has used.
     pub(super) stream_base: u64,
@@ -323,8 +325,11 @@ impl Slot {
         if self.plan.tenancy == Tenancy::Private {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
-        gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
+        let was_running = gauge.running.swap(self.occupant.is_some(), Ordering::Relaxed);
         gauge.wants.store(self.wants_process, Ordering::Relaxed);
+        if was_running && self.occupant.is_none() {
+            self.plan.rested.notify_one();
+        }
         gauge.leaves(matches!(self.life.state(), State::Draining { .. }), self.turn.now);
     }
 

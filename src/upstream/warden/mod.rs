@@ -146,6 +146,7 @@ fn plan(
         permits: Arc::new(Semaphore::new(config.max_children)),
         starts: Arc::clone(&settings.starts),
         squeezed: Arc::new(Notify::new()),
+        rested: Arc::new(Notify::new()),
         gauge: Gauge::new(),
         stream_base: settings.stream_base,
     }
@@ -157,11 +158,13 @@ impl Warden {
     async fn run(mut self) {
         let stop = self.settings.stop.clone();
         let squeezed = Arc::clone(&self.plan.squeezed);
+        let rested = Arc::clone(&self.plan.rested);
         loop {
             let look = self.replenish();
             tokio::select! { biased;
                 () = stop.cancelled() => return self.drain().await,
                 () = squeezed.notified() => self.make_room(),
+                () = rested.notified() => self.end_resting(),
                 order = self.orders.recv() => match order {
                     Some(order) => self.on_order(order),
                     None => return self.drain().await,

@@ -60,7 +60,6 @@ impl Warden {
             }
             Overflow::Wait | Overflow::Refuse | Overflow::Share => {}
         }
-        self.end_resting();
         Ok(Place::Private(self.private(hello, false)))
     }
 
@@ -71,9 +70,9 @@ impl Warden {
     }
 
     /// Ends the slots at rest that were unused longest, if there are too many.
-    fn end_resting(&mut self) {
+    pub(super) fn end_resting(&mut self) {
         let mut resting: Vec<&Held> = self.slots.iter().filter(|slot| slot.is_at_rest()).collect();
-        let too_many = (resting.len() + 1).saturating_sub(RESTING_MAX);
+        let too_many = resting.len().saturating_sub(RESTING_MAX);
         resting.sort_unstable_by_key(|slot| slot.gauge.used());
         for slot in resting.into_iter().take(too_many) {
             // One that is called this very moment goes on.
@@ -127,7 +126,11 @@ impl Warden {
 impl Held {
     pub(super) fn rest(&mut self) {
         // A slot with a full queue is far from resting.
-        self.is_told |= self.commands.try_send(Command::Rest).is_ok();
+        if self.commands.try_send(Command::Rest).is_ok() {
+            self.is_told = true;
+            // Several may want room before it has seen this; the slot itself says so from then on.
+            self.gauge.leaves(true, Instant::now());
+        }
     }
 
     /// Whether no newcomer may have its place.
@@ -222,7 +225,7 @@ mod tests {
         warden.end_resting();
         let ended: Vec<usize> =
             (0..told.len()).filter(|n| matches!(told[*n].try_recv(), Ok(Command::End))).collect();
-        assert_eq!(ended, (RESTING_MAX..RESTING_MAX + 4).collect::<Vec<_>>());
+        assert_eq!(ended, (RESTING_MAX + 1..RESTING_MAX + 4).collect::<Vec<_>>());
         assert!(Arc::strong_count(&warden.slots[0].gauge) == 1);
     }
 }
