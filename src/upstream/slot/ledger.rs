@@ -26,7 +26,7 @@ pub(in crate::upstream) struct Gauge {
     pub(in crate::upstream) wants: AtomicBool,
     pub(in crate::upstream) calls: AtomicUsize,
     pub(in crate::upstream) streams: AtomicBool,
-    /// Milliseconds from `born` to the last order of a client.
+    /// Milliseconds from `born` to the last order of a client, or the last moment of a call.
     used: AtomicU64,
     /// Since when its process is being made to leave, in milliseconds from `born`; 0 if it is not.
     leaving: AtomicU64,
@@ -72,7 +72,7 @@ impl Gauge {
         self.born.elapsed()
     }
 
-    /// When a client last wanted something.
+    /// When a client last wanted something, or got it.
     pub(in crate::upstream) fn used(&self) -> Instant {
         self.born + Duration::from_millis(self.used.load(Ordering::Relaxed))
     }

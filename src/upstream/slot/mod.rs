@@ -320,7 +320,11 @@ impl Slot {
             self.ledger.note(&note);
         }
         let gauge = &self.plan.gauge;
-        gauge.calls.store(self.board.calls(), Ordering::Relaxed);
+        let calls = self.board.calls();
+        // Its client may have waited long for an answer, and is not to be taken for one that is gone.
+        if gauge.calls.swap(calls, Ordering::Relaxed) > 0 {
+            gauge.touch(self.turn.now);
+        }
         // Only private children make room for others, and only they have few enough sessions to look at each time.
         if self.plan.tenancy == Tenancy::Private {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);

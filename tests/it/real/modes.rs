@@ -206,7 +206,9 @@ fn come_and_vanish(daemon: &Daemon, sessions: usize, workers: usize) -> Found {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let ends: Vec<_> = workers.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
-        ends.into_iter().for_each(|end| end.unwrap());
+        for end in ends {
+            end.unwrap();
+        }
         Found { most_children: watching.join().unwrap(), failed: failed.load(Ordering::Relaxed) }
     })
 }
@@ -250,7 +252,9 @@ fn sessions_that_vanish_leave_neither_processes_nor_slots_behind() {
 #[ignore = "takes about ten minutes: idle children are kept for five, and it is meant for an optimised build"]
 fn ten_thousand_sessions_that_vanish_leave_nothing_behind() {
     let (daemon, _) = daemon(4, "");
-    (0..200).for_each(|_| assert_eq!(daemon.plain().call("ping", &json!({}))["result"], json!({})));
+    for _ in 0..200 {
+        assert_eq!(daemon.plain().call("ping", &json!({}))["result"], json!({}));
+    }
     let (before, resident) = (descriptors(&daemon), daemon.resident());
     let begun = Instant::now();
     let found = come_and_vanish(&daemon, 10_000, 64);
