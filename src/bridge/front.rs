@@ -61,10 +61,12 @@ pub(super) struct Front<R> {
     /// Made with the first stream that can be taken up again; idle sessions have none.
     pub log: Option<Box<StreamLog>>,
     pub level: Option<Level>,
-    /// Lists that changed while it held no stream.
+    /// Lists that changed while it held no stream, or one with no room.
     pub unheard: Changes,
     /// It is among those that are forgotten if they stay empty-handed.
     pub resting: bool,
+    /// It is looked at again soon, because its stream had no room for these.
+    pub is_behind: bool,
 }
 
 #[derive(Debug)]
@@ -151,6 +153,7 @@ impl<R> Front<R> {
             level: None,
             unheard: Changes::default(),
             resting: false,
+            is_behind: false,
         }
     }
 
@@ -175,6 +178,10 @@ impl Changes {
 
     pub(super) fn add(&mut self, method: Method) {
         self.0 |= Self::bit(method);
+    }
+
+    pub(super) fn remove(&mut self, method: Method) {
+        self.0 &= !Self::bit(method);
     }
 
     /// The kinds in it, in a fixed order; it is empty afterwards.
@@ -260,6 +267,8 @@ mod tests {
         changes.add(Method::PromptsListChanged);
         changes.add(Method::ToolsListChanged);
         changes.add(Method::ToolsListChanged);
+        changes.add(Method::ResourcesListChanged);
+        changes.remove(Method::ResourcesListChanged);
         let taken: Vec<Method> = changes.take().collect();
         assert_eq!(taken, [Method::ToolsListChanged, Method::PromptsListChanged]);
         assert_eq!(changes, Changes::default());

@@ -187,6 +187,8 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         mode,
         private_for,
         max_children,
+        overflow,
+        spare,
         era,
         start,
         push,
@@ -216,6 +218,8 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         ("mode", *mode != new.mode, Needs::NewChild),
         ("private_for", *private_for != new.private_for, Needs::NewChild),
         ("max_children", *max_children != new.max_children, Needs::NewChild),
+        ("overflow", *overflow != new.overflow, Needs::NewChild),
+        ("spare", *spare != new.spare, Needs::NewChild),
         ("era", *era != new.era, Needs::NewChild),
         ("start", *start != new.start, Needs::NewChild),
         // Streams that are held, and sessions that were given out, end with the children.

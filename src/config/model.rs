@@ -148,6 +148,14 @@ pub struct Server {
     /// The ceiling of child processes of this server, the shared one included. When it is reached, the private child that was
     /// idle longest is stopped; its session starts it again when it needs it.
     pub max_children: usize,
+    /// What a client gets that needs a child of its own while all `max_children` are in use, that is: have calls, or clients that
+    /// hold a stream. `wait`: it waits up to `start_wait` for one to become free, then gets an error that says so; the
+    /// child of a client that holds a stream but calls nothing is taken too. `refuse`: it gets that error at once. `share`: it is
+    /// put on the shared child, where the server can ask it nothing.
+    pub overflow: Overflow,
+    /// Warm children kept ready for clients that need one of their own: started and greeted as the latest such client was. They
+    /// count as children, and are the first to go when `max_children` is reached.
+    pub spare: usize,
     /// The protocol era the child speaks: `auto` or `legacy`.
     pub era: EraChoice,
     /// `eager` starts with the daemon, `lazy` with the first request.
@@ -192,6 +200,19 @@ pub enum Mode {
     Shared,
     /// Every session has its own child.
     PerSession,
+}
+
+/// What becomes of a client that needs a child of its own when none can be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// It waits for one, and gets an error in the end. Few crowds last, and a client that is refused seldom tries again.
+    #[default]
+    Wait,
+    /// It gets an error at once.
+    Refuse,
+    /// It shares, and cannot be asked anything.
+    Share,
 }
 
 /// A kind of question a server can ask its client.
@@ -325,6 +346,8 @@ impl Default for Server {
             mode: Mode::Auto,
             private_for: vec![AskKind::Sampling, AskKind::Elicitation, AskKind::Roots],
             max_children: 16,
+            overflow: Overflow::Wait,
+            spare: 0,
             era: EraChoice::Auto,
             start: Start::Eager,
             push: Push::On,

@@ -61,6 +61,9 @@ pub struct DemoArgs {
     /// Never stop talking: notifications nobody knows, as fast as they are read, once the handshake is done.
     #[arg(long, hide = true)]
     pub flood: bool,
+    /// Offer a tool that reports progress as fast as it can.
+    #[arg(long, hide = true)]
+    pub hasty_tool: bool,
     /// Print every message as an array of one.
     #[arg(long, hide = true)]
     pub array: bool,

@@ -167,7 +167,11 @@ fn reloads(house: &House) -> Value {
 fn child(child: &ChildReport) -> Value {
     let counts = &child.counts;
     json!({
-        "lane": if child.shared { "shared" } else { "private" },
+        "lane": match (child.shared, child.spare) {
+            (true, _) => "shared",
+            (false, true) => "spare",
+            (false, false) => "private",
+        },
         "state": child.state,
         "state_for_s": child.for_s,
         "pid": child.pid,

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::handle::Link;
 use super::replies::Post;
 use crate::bridge::front::{Principal, Who};
+use crate::bridge::outlet::{Event, Offer, Outlet as _, Weight};
 use crate::wire::id::{FrontId, ServerName, SessionId};
 
 /// One session of a client that holds its stream.
@@ -48,6 +50,13 @@ impl StreamSession {
     ) -> Self {
         let doorstep = Mutex::new(Some(stream));
         Self { server, principal, front, place: OnceCell::new(), doorstep }
+    }
+
+    /// Says something on the stream. False if no slot has it yet no more.
+    pub(crate) fn tell(&self, text: Bytes) -> bool {
+        let post = self.doorstep.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |post: &Post| post.offer(Event::Message { id: None, text }, Weight::Needed);
+        post.as_ref().map(told) == Some(Offer::Taken)
     }
 
     pub(crate) fn take_stream(&self) -> Option<Post> {

@@ -40,6 +40,25 @@ fn beyond_concurrency_calls_wait_in_order() {
 }
 
 #[test]
+fn behind_concurrency_sessions_take_turns() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    for n in 0..200 {
+        pair.tool(a, n);
+    }
+    let quick = pair.call(b, 1, "tools/call", &json!({"name": "quick"}));
+    let newcomer = pair.call(b, 2, "initialize", &json!({}));
+    assert!(newcomer.letters.answer().is_some(), "a newcomer waits for nobody");
+    for _ in 0..3 {
+        let sent = pair.child.one();
+        pair.says(&result(&sent, &json!({})));
+    }
+    let sent = pair.child.one();
+    assert_eq!(sent["params"]["name"], "x", "and then it is the other's turn again");
+    assert!(quick.letters.answer().is_some());
+}
+
+#[test]
 fn a_call_that_takes_too_long_is_cancelled_and_its_place_freed() {
     let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
     let a = pair.session(Version::V2025_11_25);

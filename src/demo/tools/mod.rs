@@ -44,11 +44,13 @@ pub(super) fn find(server: &Server, name: &str) -> Option<&'static Tool> {
 fn offered(server: &Server) -> impl Iterator<Item = &'static Tool> {
     let surprise = server.offers_surprise().then_some(&friendly::SURPRISE);
     let crash = server.args.crash_tool.then_some(&friendly::CRASH);
+    let hasty = server.args.hasty_tool.then_some(&friendly::HASTY);
     [friendly::TOOLS, asking::TOOLS, suite::TOOLS]
         .into_iter()
         .flatten()
         .chain(surprise)
         .chain(crash)
+        .chain(hasty)
 }
 
 // === impl Tool ===

@@ -1,14 +1,15 @@
 //! What is due in a slot, and when.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{IDLE_REST, START_TURN, Slot, UNCLAIMED};
+use super::{IDLE_FACTOR, IDLE_REST_MAX, IDLE_REST_MIN, RESTING_ENDS, START_TURN, Slot, UNCLAIMED};
 use crate::bridge::lifecycle::{Happened, State};
 use crate::bridge::switchboard::Tenancy;
+use crate::link::handle::Inbox;
 
 impl Slot {
     /// Looks at everything that may have become due.
-    pub(super) fn on_time(&mut self) {
+    pub(super) fn on_time(&mut self, inbox: &mut Inbox) {
         let now = self.turn.now;
         if let Some(occupant) = &mut self.occupant {
             if occupant.is_over(now) {
@@ -26,14 +27,16 @@ impl Slot {
         }
         self.board.tick(&mut self.turn);
 
-        let unclaimed = self.plan.tenancy == Tenancy::Private
+        let unclaimed = self.has_one_client()
             && (if self.claimed {
                 self.board.fronts() == 0
             } else {
                 now.duration_since(self.born) >= UNCLAIMED
             });
-        if unclaimed {
-            self.stopping.get_or_insert(now);
+        // A spare child that fails is not tried again and again: its warden knows when to make another.
+        let has_failed = self.plan.spare && matches!(self.life.state(), State::BackingOff { .. });
+        if unclaimed || has_failed || self.ends_at().is_some_and(|at| at <= now) {
+            self.end(inbox);
         }
         if self.stopping.is_some_and(|until| self.board.calls() == 0 || until <= now)
             && !self.leaving
@@ -49,10 +52,29 @@ impl Slot {
 
     /// When an unused private child is put to rest.
     fn rests_at(&self) -> Option<Instant> {
-        let rests = self.plan.tenancy == Tenancy::Private
+        let rests = self.has_one_client()
             && matches!(self.life.state(), State::Ready { .. })
             && self.board.is_idle();
-        rests.then(|| self.plan.gauge.used() + IDLE_REST)
+        let used = self.plan.gauge.used();
+        rests.then(|| used + patience(used.saturating_duration_since(self.born)))
+    }
+
+    /// When a slot whose child is at rest has outlived its use.
+    fn ends_at(&self) -> Option<Instant> {
+        self.may_end().then(|| self.plan.gauge.used() + RESTING_ENDS)
+    }
+
+    /// Whether nothing would be lost with this slot but its session's place in memory.
+    pub(super) fn may_end(&self) -> bool {
+        self.has_one_client()
+            && self.claimed
+            && *self.life.state() == State::Stopped
+            && self.occupant.is_none()
+            && self.board.is_idle()
+    }
+
+    fn has_one_client(&self) -> bool {
+        self.plan.tenancy == Tenancy::Private && !self.plan.spare
     }
 
     /// When another may start though this one is not ready: one slow server must not hold up the rest.
@@ -62,18 +84,35 @@ impl Slot {
     }
 
     pub(super) fn deadline(&mut self) -> Option<Instant> {
-        let private = self.plan.tenancy == Tenancy::Private;
+        let private = self.has_one_client();
         [
             self.board.deadline(),
             self.life.deadline(),
             self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
+            self.ends_at().filter(|_| self.stopping.is_none()),
             self.hands_on_at(),
             (private && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+}
+
+/// How long a child may be idle that was in use for so long.
+fn patience(used: Duration) -> Duration {
+    used.saturating_mul(IDLE_FACTOR).clamp(IDLE_REST_MIN, IDLE_REST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_briefly_is_missed_briefly() {
+        let patience = |secs| patience(Duration::from_secs(secs)).as_secs();
+        assert_eq!([0, 29, 60, 180, 86_400].map(patience), [300, 300, 600, 1800, 1800]);
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Plan {
     pub(super) stateful: bool,
     /// Start at once rather than with the first call.
     pub(super) eager: bool,
+    /// Wait, started and greeted, for a session. Until one comes it takes no place another wants, and a failure ends it.
+    pub(super) spare: bool,
     /// Places for processes of this server.
     pub(super) permits: Arc<Semaphore>,
     /// The places all servers share.
@@ -58,6 +60,8 @@ pub(super) struct Plan {
     pub(super) starts: Arc<Semaphore>,
     /// Told when a place of this server is wanted and none is free.
     pub(super) squeezed: Arc<Notify>,
+    /// Told when a child has come to rest.
+    pub(super) rested: Arc<Notify>,
     pub(super) gauge: Arc<Gauge>,
 }
 
@@ -75,6 +79,10 @@ pub(super) struct Policy {
 pub(super) enum Command {
     /// Stop the child if nobody needs it; the next call starts it again.
     Rest,
+    /// Be the slot of a session whose client introduces itself so.
+    Adopt(Hello),
+    /// End, if the child is at rest and nobody needs it.
+    End,
     Report(oneshot::Sender<ChildReport>),
     /// Go on by this.
     Adjust(Box<Policy>),
@@ -87,11 +95,21 @@ pub(super) enum Command {
     Hurry,
 }
 
-/// A private child nobody has used for so long is put to rest.
-const IDLE_REST: Duration = Duration::from_secs(30 * 60);
+/// A private child nobody uses is put to rest after so many times as long as it was in use, within these bounds. What was used
+/// briefly is missed briefly: clients that come, call and never come back are the ones that use up children. What has
+/// been worked with for minutes holds something that is worth keeping while its user thinks.
+const IDLE_FACTOR: u32 = 10;
+const IDLE_REST_MIN: Duration = Duration::from_secs(5 * 60);
+const IDLE_REST_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// A private slot whose child is at rest ends when nobody has used it for so long.
+const RESTING_ENDS: Duration = Duration::from_secs(60 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
+
+/// How long calls may take that came as their slot was about to end.
+const LAST_CALLS: Duration = Duration::from_secs(60);
 
 /// How long a starting child keeps others from starting.
 const START_TURN: Duration = Duration::from_millis(500);
@@ -119,6 +137,7 @@ pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Re
         };
         plan.gauge.running.store(false, Ordering::Relaxed);
         plan = slot.plan.clone();
+        plan.gauge.wants.store(false, Ordering::Relaxed);
         if ended.is_ok() || plan.tenancy == Tenancy::Private {
             return;
         }
@@ -207,12 +226,7 @@ impl Slot {
             }
             // In no fixed order: a child that never stops talking must not keep its clients from being heard.
             tokio::select! {
-                command = commands.recv(), if !self.orphaned => {
-                    if matches!(command, Some(Command::Stop { .. })) {
-                        self.close(inbox);
-                    }
-                    self.on_command(command);
-                }
+                command = commands.recv(), if !self.orphaned => self.on_command(command, inbox),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
                 order = inbox.control.recv(), if !self.no_control => {
                     self.no_control = order.is_none();
@@ -223,26 +237,48 @@ impl Slot {
                     self.on_orders(order, &mut inbox.orders);
                 }
                 (places, turn) = permits(&self.plan), if self.wants_process => {
-                    self.start(places, turn);
+                    match places {
+                        Some(places) => self.start(places, turn),
+                        None => {
+                            self.stopping.get_or_insert(self.turn.now);
+                            self.wants_process = false;
+                        }
+                    }
                 }
                 made = arrival(&mut self.coming) => self.arrived(made),
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
             }
             self.turn.now = Instant::now();
-            self.on_time();
+            self.on_time(inbox);
             let room = self.occupant.as_ref().map_or(usize::MAX, |o| o.outbox.room());
             self.board.allow(room, &mut self.turn);
             self.perform();
         }
     }
 
-    fn on_command(&mut self, command: Option<Command>) {
+    fn on_command(&mut self, command: Option<Command>, inbox: &mut Inbox) {
         let now = Instant::now();
         match command {
+            Some(Command::Rest) if self.plan.spare => {
+                self.stopping.get_or_insert(now);
+            }
             Some(Command::Rest) => {
                 if self.board.calls() == 0 && !self.ends_with_child() {
                     tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest, to make room for another");
                     self.happened(Happened::Unwanted);
+                }
+            }
+            Some(Command::Adopt(hello)) => {
+                (self.plan.spare, self.plan.hello, self.born) = (false, hello, now);
+                self.plan.gauge.touch(now);
+                // It may have been about to leave.
+                self.stopping = None;
+                self.leaving = false;
+                self.wake();
+            }
+            Some(Command::End) => {
+                if self.may_end() {
+                    self.end(inbox);
                 }
             }
             Some(Command::Report(answer)) => {
@@ -256,6 +292,7 @@ impl Slot {
                 self.plan.policy = *policy;
             }
             Some(Command::Stop { within, why }) => {
+                self.close(inbox);
                 self.stopping.get_or_insert(now + within);
                 self.farewell = why;
             }
@@ -270,6 +307,14 @@ impl Slot {
                 self.orphaned = true;
                 self.stopping = Some(now);
             }
+        }
+    }
+
+    /// Ends because nobody needs it. Who comes this very moment is served to the end; who comes later finds another slot.
+    fn end(&mut self, inbox: &mut Inbox) {
+        if self.stopping.is_none() {
+            self.close(inbox);
+            self.stopping = Some(Instant::now() + LAST_CALLS);
         }
     }
 
@@ -337,12 +382,20 @@ impl Slot {
             self.ledger.note(&note);
         }
         let gauge = &self.plan.gauge;
-        gauge.calls.store(self.board.calls(), Ordering::Relaxed);
+        let calls = self.board.calls();
+        // Its client may have waited long for an answer, and is not to be taken for one that is gone.
+        if gauge.calls.swap(calls, Ordering::Relaxed) > 0 {
+            gauge.touch(self.turn.now);
+        }
         // Only private children make room for others, and only they have few enough sessions to look at each time.
         if self.plan.tenancy == Tenancy::Private {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
-        gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
+        let was_running = gauge.running.swap(self.occupant.is_some(), Ordering::Relaxed);
+        gauge.wants.store(self.wants_process, Ordering::Relaxed);
+        if was_running && self.occupant.is_none() {
+            self.plan.rested.notify_one();
+        }
         gauge.leaves(matches!(self.life.state(), State::Draining { .. }), self.turn.now);
     }
 
@@ -362,8 +415,17 @@ fn stream_base() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
 
-/// Waits for leave to start: a place for the process, then a turn among those that start.
-async fn permits(plan: &Plan) -> (Places, Option<OwnedSemaphorePermit>) {
+/// Waits for leave to start: a place for the process, then a turn among those that start. A spare child does not wait for a
+/// place: whoever does has a client.
+async fn permits(plan: &Plan) -> (Option<Places>, Option<OwnedSemaphorePermit>) {
+    if plan.spare {
+        let places = Places::try_take(&plan.permits, &plan.host);
+        let turn = match &places {
+            Some(_) => Arc::clone(&plan.starts).acquire_owned().await.ok(),
+            None => None,
+        };
+        return (places, turn);
+    }
     let places = loop {
         let waiting = Places::take(&plan.permits, &plan.host);
         match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
@@ -381,7 +443,7 @@ async fn permits(plan: &Plan) -> (Places, Option<OwnedSemaphorePermit>) {
         }
     };
     let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
-    (places, turn)
+    (Some(places), turn)
 }
 
 /// Asks for room where it lacks; says so if it does.

@@ -38,7 +38,9 @@ impl Slot {
         match act {
             Act::Spawn => {
                 self.wants_process = true;
-                if let Some(absence) = squeeze(&self.plan) {
+                if !self.plan.spare
+                    && let Some(absence) = squeeze(&self.plan)
+                {
                     self.board.explain(absence);
                 }
             }
@@ -147,6 +149,7 @@ impl Slot {
     pub(super) fn report(&self, now: Instant) -> ChildReport {
         ChildReport {
             shared: self.plan.tenancy == Tenancy::Shared,
+            spare: self.plan.spare,
             state: self.life.label(),
             pid: self.pid(),
             for_s: now.duration_since(self.state_since).as_secs(),

@@ -89,6 +89,7 @@ impl World {
         limits.log.bytes_max = 900;
         limits.log.streams_max = 3;
         let now = Instant::now();
+        limits.log_bytes_max = 2000;
         Self {
             board: Switchboard::new(tenancy, limits, 99 << 32, now),
             tenancy,
@@ -435,6 +436,8 @@ impl World {
         assert_eq!(self.settled + self.board.calls(), self.taken, "settled once, or not yet");
         assert!(self.board.asks() <= 3, "questions are bounded");
         assert!(self.board.fronts() <= self.fronts.len());
+        assert!(self.board.kept() <= 2000, "what is kept for all is bounded");
+        assert_eq!(self.board.fronts(), self.fronts.len());
         for letters in self.all.iter().filter(|letters| letters.waits_for_answer()) {
             assert!(letters.is_held() || letters.is_over(), "a call was forgotten");
         }

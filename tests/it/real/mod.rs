@@ -5,6 +5,7 @@ mod crowd;
 mod doors;
 mod forms;
 mod hardship;
+mod modes;
 mod orphans;
 mod refusals;
 mod reloading;
