@@ -29,7 +29,7 @@ pub(super) enum Role {
 }
 
 /// Slots of sessions whose child is at rest. A session that is used again soon finds its slot; beyond this many, those that were
-/// unused longest end. Each takes a few tens of kilobytes.
+/// unused longest end.
 const RESTING_MAX: usize = 64;
 
 /// How long a child that was put to rest may take before another is.
