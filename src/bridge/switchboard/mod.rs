@@ -232,6 +232,13 @@ impl<R: Outlet> Switchboard<R> {
         self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
     }
 
+    /// Whether no session would miss anything but its child.
+    pub fn holds_nothing(&self) -> bool {
+        self.calls.is_empty()
+            && self.topics.len() == 0
+            && self.fronts.values().all(Front::is_empty_handed)
+    }
+
     /// Says what a child that is not there is waiting for.
     pub fn explain(&mut self, absence: Absence) {
         self.absence = absence;

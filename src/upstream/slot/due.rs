@@ -35,7 +35,9 @@ impl Slot {
             });
         // A spare child that fails is not tried again and again: its warden knows when to make another.
         let has_failed = self.plan.spare && matches!(self.life.state(), State::BackingOff { .. });
-        if unclaimed || has_failed || self.ends_at().is_some_and(|at| at <= now) {
+        // What a session is stands in its id, so that a slot which holds nothing need not wait for it.
+        let is_done = self.may_end() && self.board.holds_nothing();
+        if unclaimed || has_failed || is_done || self.ends_at().is_some_and(|at| at <= now) {
             self.end(inbox);
         }
         if self.stopping.is_some_and(|until| self.board.calls() == 0 || until <= now)

@@ -28,8 +28,8 @@ pub(super) enum Role {
     },
 }
 
-/// Slots of sessions whose child is at rest. A session that is used again soon finds its slot; beyond this many, those that were
-/// unused longest end.
+/// Slots of sessions whose child is at rest and that hold a subscription, a log level or kept events. Beyond this many, those
+/// that were unused longest end. Slots of sessions that hold nothing end with their child.
 const RESTING_MAX: usize = 64;
 
 /// How long a child that was put to rest may take before another is.
