@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::front::{FrontCard, Who};
+use super::memory::Question;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, RawId, RawToken, StreamId};
 use crate::wire::method::Method;
@@ -43,6 +44,10 @@ pub(super) struct Call<R> {
     /// The request, while it may still have to be sent: until then, or for good if it may be repeated.
     pub request: Option<Frame>,
     pub repeated: bool,
+    /// What it asks of a child, where the answer is to be remembered.
+    pub question: Option<Box<Question>>,
+    /// It was answered from memory.
+    pub recalled: bool,
     pub started: Instant,
     pub deadline: Instant,
     /// Since when nobody reads its answer.

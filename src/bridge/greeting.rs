@@ -156,6 +156,11 @@ impl Greeting {
 // === impl Abilities ===
 
 impl Abilities {
+    /// What a shared child can do, from a result that was kept.
+    pub fn recalled(result: &str) -> Option<Self> {
+        Self::read(result, true)
+    }
+
     fn read(result: &str, shared: bool) -> Option<Self> {
         let params = Params::of(Some(result));
         let version = raw::string(params.protocol_version?.get())?;

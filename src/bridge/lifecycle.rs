@@ -166,6 +166,19 @@ impl Lifecycle {
         self.failures >= self.pace.patience && !matches!(self.state, State::Ready { .. })
     }
 
+    /// Whether there is no process, or soon none, for no other reason than that nobody needs one.
+    pub fn is_resting(&self) -> bool {
+        let leaves_or_left = match self.state {
+            State::Stopped | State::Draining { then: Then::Stop, .. } => true,
+            State::Placing
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Draining { then: Then::Again, .. }
+            | State::BackingOff { .. } => false,
+        };
+        leaves_or_left && self.trouble.is_none()
+    }
+
     /// The name of the state, as status pages show it.
     pub fn label(&self) -> &'static str {
         match self.state {
@@ -208,6 +221,11 @@ impl Lifecycle {
                         acts.push(Act::CloseStdin);
                     }
                     State::Starting { .. } | State::Ready { .. } => {
+                        // What is sent to rest while it is well is well while it rests.
+                        if matches!(self.state, State::Ready { .. }) {
+                            self.failures = 0;
+                            self.trouble = None;
+                        }
                         // From now on it is sent nothing: who comes while it leaves waits for its successor.
                         acts.push(Act::Lost("it was put to rest".into()));
                         self.drain(now, Then::Stop, acts);
@@ -436,6 +454,32 @@ mod tests {
         assert_eq!(life.wait(), (Duration::from_secs(5), vec![Act::Kill]));
         assert_eq!(life.step(exit()), [Act::Lost("exit status 1".into())]);
         assert_eq!(*life.machine.state(), State::Stopped);
+    }
+
+    #[test]
+    fn who_is_sent_to_rest_while_it_is_well_rests_without_trouble() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        life.step(exit());
+        life.wait();
+        life.step(Happened::Greeted);
+        assert!(life.machine.trouble().is_some() && !life.machine.is_resting());
+        life.step(Happened::Unwanted);
+        assert!(life.machine.is_resting(), "while it leaves");
+        life.step(exit());
+        assert_eq!((life.machine.label(), life.machine.trouble()), ("stopped", None));
+        assert!(life.machine.is_resting());
+        life.step(Happened::Wanted);
+        assert!(!life.machine.is_resting(), "it is on its way");
+    }
+
+    #[test]
+    fn who_is_stopped_before_it_was_ever_well_again_does_not_rest() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        life.step(exit());
+        life.step(Happened::Unwanted);
+        assert_eq!((life.machine.label(), life.machine.is_resting()), ("stopped", false));
     }
 
     #[test]

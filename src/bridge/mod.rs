@@ -15,6 +15,7 @@
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
 //!              │ topics, stream log, timers              policy      which tools are shown
 //!                                                        passport    what a session's id says, under seal
+//!                                                        memory      what a child said last
 //! ```
 
 pub mod outlet;
@@ -34,6 +35,7 @@ mod topics;
 pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
+pub mod memory;
 pub mod passport;
 pub mod policy;
 pub mod seal;

@@ -161,6 +161,11 @@ impl Topics {
         self.topics.len()
     }
 
+    /// Who hears of any resource, some of them more than once.
+    pub(super) fn subscribers(&self) -> impl Iterator<Item = FrontId> + '_ {
+        self.topics.values().flat_map(|topic| topic.fronts.iter().copied())
+    }
+
     /// How many resources one front hears of.
     pub(super) fn held_by(&self, front: FrontId) -> usize {
         let holds = |topic: &&Topic| {

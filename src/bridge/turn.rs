@@ -39,6 +39,8 @@ pub struct Settled {
     pub client: Arc<str>,
     pub version: Version,
     pub outcome: Outcome,
+    /// The child was not asked: it rests, and this is what it said last.
+    pub recalled: bool,
     pub took: Duration,
     /// The length of the answer in bytes.
     pub bytes: usize,

@@ -85,6 +85,11 @@ const FOREIGN: &[(Section, &[&str], &str)] = &[
     ),
     (
         Section::Server,
+        &["idle_timeout", "idle", "stop_after", "sleep_after"],
+        "write `idle_stop = \"10m\"`",
+    ),
+    (
+        Section::Server,
         &["token", "api_key", "bearer", "auth"],
         "tokens stand once under `[auth]`; `tokens = [\"name\"]` here says which of them may use this server",
     ),

@@ -191,6 +191,7 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         spare,
         era,
         start,
+        idle_stop,
         push,
         stateful,
         start_timeout,
@@ -222,6 +223,7 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         ("spare", *spare != new.spare, Needs::NewChild),
         ("era", *era != new.era, Needs::NewChild),
         ("start", *start != new.start, Needs::NewChild),
+        ("idle_stop", *idle_stop != new.idle_stop, Needs::Nothing),
         // Streams that are held, and sessions that were given out, end with the children.
         ("push", *push != new.push, Needs::NewChild),
         ("stateful", *stateful != new.stateful, Needs::NewChild),

@@ -104,6 +104,7 @@ fn resolve(keys: &mut Vec<String>, servers: &BTreeSet<String>) -> Option<&'stati
             | Shape::Text
             | Shape::Choice(_)
             | Shape::Duration
+            | Shape::DurationOrNever
             | Shape::Size
             | Shape::Listen
             | Shape::Whole { .. }
@@ -145,9 +146,13 @@ pub(super) fn read_text(text: &str, shape: Option<&Shape>, place: Place) -> Node
         Some(Shape::Whole { .. }) => {
             plain.parse().map_or_else(|_| Kind::Text(text.to_owned()), Kind::Whole)
         }
-        Some(Shape::Choice(_) | Shape::Duration | Shape::Size | Shape::Listen) => {
-            Kind::Text(plain.to_owned())
-        }
+        Some(
+            Shape::Choice(_)
+            | Shape::Duration
+            | Shape::DurationOrNever
+            | Shape::Size
+            | Shape::Listen,
+        ) => Kind::Text(plain.to_owned()),
         Some(Shape::Text) | None => Kind::Text(text.to_owned()),
     };
     Node::new(kind, place)

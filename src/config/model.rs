@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listen::ListenAddr;
 use super::secret::{Arg, Secret};
-use super::units::{Size, Span};
+use super::units::{Size, Span, SpanOrNever};
 use crate::wire::id::ServerName;
 
 /// Everything stdiod is told: the whole configuration after all layers are merged.
@@ -158,8 +158,11 @@ pub struct Server {
     pub spare: usize,
     /// The protocol era the child speaks: `auto` or `legacy`.
     pub era: EraChoice,
-    /// `eager` starts with the daemon, `lazy` with the first request.
+    /// `eager` starts with the daemon, `lazy` with the first request that what it said last does not answer.
     pub start: Start,
+    /// How long nobody may have used a child before it is stopped; the next call starts it again. Meanwhile `initialize` and lists
+    /// are answered with what it said last, so that a gateway that polls neither starts it nor keeps it running.
+    pub idle_stop: SpanOrNever,
     /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams.
     pub push: Push,
     /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
@@ -350,6 +353,7 @@ impl Default for Server {
             spare: 0,
             era: EraChoice::Auto,
             start: Start::Eager,
+            idle_stop: SpanOrNever::NEVER,
             push: Push::On,
             stateful: false,
             start_timeout: Span::seconds(60),

@@ -79,6 +79,7 @@ fn kind(shape: &Shape) -> String {
         | Shape::List(_)
         | Shape::Text
         | Shape::Duration
+        | Shape::DurationOrNever
         | Shape::Size
         | Shape::Listen
         | Shape::Whole { .. }

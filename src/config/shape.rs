@@ -20,6 +20,7 @@ pub(super) enum Shape {
     Text,
     Choice(Vec<Choice>),
     Duration,
+    DurationOrNever,
     Size,
     Listen,
     Whole {
@@ -77,6 +78,7 @@ impl Shape {
             | Self::Text
             | Self::Choice(_)
             | Self::Duration
+            | Self::DurationOrNever
             | Self::Size
             | Self::Listen
             | Self::Whole { .. }
@@ -92,6 +94,7 @@ impl Shape {
             | Self::Text
             | Self::Choice(_)
             | Self::Duration
+            | Self::DurationOrNever
             | Self::Size
             | Self::Listen
             | Self::Whole { .. }
@@ -113,6 +116,7 @@ impl Shape {
             Self::Text => "a text".to_owned(),
             Self::Choice(choices) => one_of(choices),
             Self::Duration => "a duration such as \"30s\"".to_owned(),
+            Self::DurationOrNever => "a duration such as \"10m\", or \"never\"".to_owned(),
             Self::Size => "a size such as \"16MiB\"".to_owned(),
             Self::Listen => "an address such as \"127.0.0.1:8750\"".to_owned(),
             Self::Whole { .. } => "a whole number".to_owned(),
@@ -137,6 +141,7 @@ impl Reader<'_> {
         if let Some(name) = schema["$ref"].as_str() {
             return match name.rsplit('/').next() {
                 Some("Duration") => Shape::Duration,
+                Some("DurationOrNever") => Shape::DurationOrNever,
                 Some("Size") => Shape::Size,
                 Some("ListenAddress") => Shape::Listen,
                 _ => self

@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
 
+/// A length of time, or `"never"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SpanOrNever(pub Option<Duration>);
+
 /// A number of bytes, written like `"512"`, `"64KiB"`, `"16MiB"` or `"2GiB"`; `KB`, `MB`, `GB` are powers of ten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -22,6 +27,8 @@ pub struct Size(pub u64);
 pub enum BadUnit {
     #[error("{0:?} is not a duration; write it like \"30s\", \"500ms\" or \"1h 30m\"")]
     Span(String),
+    #[error("{0:?} is not a duration; write it like \"10m\", or \"never\"")]
+    SpanOrNever(String),
     #[error("{0:?} is not a size; write it like \"16MiB\", \"64KiB\" or \"1024\"")]
     Size(String),
 }
@@ -89,6 +96,63 @@ impl JsonSchema for Span {
             "type": "string",
             "description": "A length of time such as \"500ms\", \"30s\", \"10m\" or \"1h 30m\".",
             "pattern": "^\\s*[0-9]+\\s*[A-Za-z]+(\\s*[0-9]+\\s*[A-Za-z]+)*\\s*$"
+        })
+    }
+}
+
+// === impl SpanOrNever ===
+
+impl SpanOrNever {
+    pub const NEVER: Self = Self(None);
+
+    const WORD: &str = "never";
+}
+
+impl FromStr for SpanOrNever {
+    type Err = BadUnit;
+
+    fn from_str(text: &str) -> Result<Self, BadUnit> {
+        if text.trim() == Self::WORD {
+            return Ok(Self::NEVER);
+        }
+        let span: Result<Span, BadUnit> = text.parse();
+        span.map(|span| Self(Some(span.0))).map_err(|_| BadUnit::SpanOrNever(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for SpanOrNever {
+    type Error = BadUnit;
+
+    fn try_from(text: String) -> Result<Self, BadUnit> {
+        text.parse()
+    }
+}
+
+impl From<SpanOrNever> for String {
+    fn from(span: SpanOrNever) -> Self {
+        span.to_string()
+    }
+}
+
+impl fmt::Display for SpanOrNever {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(span) => Span(span).fmt(f),
+            None => f.write_str(Self::WORD),
+        }
+    }
+}
+
+impl JsonSchema for SpanOrNever {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DurationOrNever".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A length of time such as \"500ms\", \"30s\", \"10m\" or \"1h 30m\", or \"never\".",
+            "pattern": "^\\s*(never|[0-9]+\\s*[A-Za-z]+(\\s*[0-9]+\\s*[A-Za-z]+)*)\\s*$"
         })
     }
 }
@@ -190,5 +254,10 @@ mod tests {
         assert_eq!(span.0.as_secs(), 5400);
         assert_eq!(span.to_string().parse::<Span>().unwrap(), span);
         assert_eq!("soon".parse::<Span>(), Err(BadUnit::Span("soon".to_owned())));
+        for text in ["never", "10m"] {
+            let span: SpanOrNever = text.parse().unwrap();
+            assert_eq!(span.to_string(), text);
+        }
+        assert!("nie".parse::<SpanOrNever>().is_err());
     }
 }

@@ -10,7 +10,7 @@ use super::place::Place;
 use super::problem::{Findings, Problem};
 use super::secret::is_secret_name;
 use super::shape::{Choice, Field, Shape, one_of};
-use super::units::{Size, Span};
+use super::units::{Size, Span, SpanOrNever};
 use crate::wire::id::ServerName;
 
 /// Gives back what of a value is sound; `None` if nothing is.
@@ -161,6 +161,9 @@ fn scalar(node: &Node, shape: &Shape, path: &KeyPath) -> Result<(), Complaint> {
         (Shape::Duration, Kind::Text(text)) => {
             text.parse::<Span>().map(drop).map_err(|error| complain(error.to_string()))
         }
+        (Shape::DurationOrNever, Kind::Text(text)) => {
+            text.parse::<SpanOrNever>().map(drop).map_err(|error| complain(error.to_string()))
+        }
         (Shape::Size, Kind::Text(text)) => {
             text.parse::<Size>().map(drop).map_err(|error| complain(error.to_string()))
         }
@@ -198,7 +201,7 @@ fn mismatch(node: &Node, shape: &Shape, path: &KeyPath) -> Complaint {
     let from_variable = matches!(node.mark, Place::Variable(_));
     let message = format!("expected {}, found {}", shape.noun(), node.noun());
     let hint = match (shape, &node.kind) {
-        (Shape::Duration, Kind::Whole(number)) => {
+        (Shape::Duration | Shape::DurationOrNever, Kind::Whole(number)) => {
             Some(format!("write the unit too: \"{number}s\""))
         }
         (Shape::Size, Kind::Whole(number)) => Some(format!("put it in quotes: \"{number}\"")),

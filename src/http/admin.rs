@@ -132,9 +132,10 @@ fn why_not(report: Option<&Report>) -> Option<Value> {
     let Some(child) = report.and_then(Report::shared) else {
         return Some(json!({"state": "unknown", "why": "its task does not answer"}));
     };
-    // One at rest starts with the next call; only one that failed is a worry.
-    let resting = child.state == "stopped" && child.trouble.is_none();
-    if child.state == "ready" || resting {
+    // One at rest, or on its way there or back, is as well as one that runs; only one that failed is a worry.
+    let at_rest = matches!(child.state, "stopped" | "draining")
+        || (child.state == "starting" && child.restarts > 0);
+    if child.state == "ready" || (at_rest && child.trouble.is_none()) {
         return None;
     }
     let why = child.trouble.as_deref().map_or_else(
@@ -187,6 +188,7 @@ fn child(child: &ChildReport) -> Value {
             "error": counts.errors,
             "refused": counts.refused,
             "cancelled": counts.cancelled,
+            "recalled": counts.recalled,
         },
         "stdout": { "noise": counts.noise, "overlong": counts.overlong },
         "dropped": counts.dropped,

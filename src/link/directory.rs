@@ -103,6 +103,8 @@ pub(crate) struct Counts {
     pub(crate) errors: u64,
     pub(crate) refused: u64,
     pub(crate) cancelled: u64,
+    /// Of all these, how many were answered for a child that rests.
+    pub(crate) recalled: u64,
     /// Lines on the child's stdout that are no messages.
     pub(crate) noise: u64,
     pub(crate) overlong: u64,

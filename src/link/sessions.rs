@@ -143,13 +143,11 @@ impl Sessions {
         match self.look(id, entry, principal)? {
             Found::Here(session) => Ok(session),
             Found::Away(mut passport) => {
-                let link = match self.home(&passport, entry).await? {
-                    Some(link) => link,
-                    None => {
-                        passport.client = passport.client.deaf();
-                        entry.shared.clone()
-                    }
-                };
+                let home = self.home(&passport, entry).await?;
+                if home.is_none() {
+                    passport.client = passport.client.deaf();
+                }
+                let link = home.unwrap_or_else(|| entry.shared.clone());
                 let since = Some(self.instant(passport.born));
                 self.remember(id, Self::session(&passport, since, entry, principal, link))
             }

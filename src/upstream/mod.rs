@@ -10,6 +10,8 @@
 //!
 //! The **nursery** is the one thread that starts processes, and sees to it that nothing is left of those that have ended.
 //! The **keeper** is a process that does the same for us.
+//!
+//! **Recall** keeps what a shared child said last in the state directory, so that it can be answered for while it rests.
 
 mod environment;
 pub(crate) mod keeper;
@@ -18,6 +20,7 @@ pub(crate) mod nursery;
 mod outbox;
 mod places;
 mod process;
+mod recall;
 mod slot;
 mod stderr;
 mod warden;

@@ -101,7 +101,7 @@ impl Recipe {
     }
 
     /// The program's file. A plain name is looked up on the child's own `PATH`, not on ours.
-    fn resolved(&self) -> OsString {
+    pub(super) fn resolved(&self) -> OsString {
         let plain = !self.command.as_encoded_bytes().contains(&b'/');
         let path = self.environment.get(std::ffi::OsStr::new("PATH")).filter(|_| plain);
         let found = path.and_then(|path| {

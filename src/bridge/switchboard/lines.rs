@@ -36,6 +36,7 @@ impl<R: Outlet> Switchboard<R> {
             Some(Numbered::Call { call: id, repeated }) if self.is_flying(id, repeated) => {
                 let Some(call) = self.calls.get(&id) else { return };
                 let text = self.for_client(call, frame);
+                self.learn(id, frame);
                 self.settle(id, &text, outcome(frame), turn);
                 self.pump(turn);
             }

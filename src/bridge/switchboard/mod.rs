@@ -12,6 +12,7 @@
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
+//! - `recalling`: answering for a child that rests
 
 mod asking;
 mod behind;
@@ -21,6 +22,7 @@ mod limits;
 mod lines;
 mod notices;
 mod orders;
+mod recalling;
 mod settling;
 mod streams;
 mod subscribing;
@@ -43,6 +45,9 @@ use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::turn::Turn;
 use crate::wire::frame::Frame;
+pub use recalling::Need;
+use recalling::Recall;
+
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
 use crate::wire::method::Method;
 
@@ -80,6 +85,7 @@ pub struct Switchboard<R> {
     tenancy: Tenancy,
     limits: Limits,
     child: Child,
+    recall: Recall,
     fronts: HashMap<FrontId, Front<R>>,
     calls: HashMap<CallId, Call<R>>,
     /// Calls that wait for the child or behind `concurrency`, in order.
@@ -164,6 +170,7 @@ impl<R: Outlet> Switchboard<R> {
             tenancy,
             limits,
             child: Child::Absent { hopeless: None, before: false },
+            recall: Recall::default(),
             fronts: HashMap::new(),
             calls: HashMap::new(),
             waiting: Queue::default(),
@@ -275,6 +282,9 @@ impl<R: Outlet> Switchboard<R> {
         let before = matches!(self.child, Child::Absent { before: true, .. });
         let lists = abilities.lists;
         let logging = abilities.logging;
+        if self.tenancy == Tenancy::Shared {
+            self.recall.memory.greeted(&abilities);
+        }
         // A private child hears of `initialized` from its own client, or with the first request that needs it.
         let initialized = self.tenancy == Tenancy::Shared || before;
         if initialized {

@@ -34,7 +34,10 @@ impl<R: Outlet> Switchboard<R> {
                 let uri = params.uri.and_then(|raw| raw::string(raw.get()));
                 self.updated(&uri.unwrap_or_default(), frame.text(), turn);
             }
-            NoticeRoute::ListChanged => self.announce(frame.method(), frame.text(), turn),
+            NoticeRoute::ListChanged => {
+                self.recall.memory.changed(frame.method());
+                self.announce(frame.method(), frame.text(), turn);
+            }
             NoticeRoute::CloseStream => {
                 let number = params.request_id.and_then(|raw| raw.get().parse().ok());
                 if let Some(Numbered::Call { call, .. }) =

@@ -97,8 +97,10 @@ impl<R: Outlet> Switchboard<R> {
             path,
             state: Stage::Waiting,
             name: name_of(&request, &params),
+            question: self.question(&request),
             request: Some(request),
             repeated: false,
+            recalled: false,
             started: turn.now,
             deadline: turn.now + wait,
             vanished: None,
@@ -134,6 +136,10 @@ impl<R: Outlet> Switchboard<R> {
             }
             // A newcomer is not made to wait for the calls of others.
             (RequestRoute::Initialize, Child::Ready { .. }) => self.initialize(id, turn),
+            (_, Child::Absent { .. }) => {
+                self.waiting.push(id, party, bytes);
+                self.answer_for_child(id, turn);
+            }
             _ if self.waiting.is_empty() && self.has_place() => self.dispatch(id, turn),
             _ => self.waiting.push(id, party, bytes),
         }
@@ -251,9 +257,8 @@ impl<R: Outlet> Switchboard<R> {
         (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
     }
 
-    fn initialize(&mut self, id: CallId, turn: &mut Turn) {
-        let (Some(call), Child::Ready { abilities, .. }) = (self.calls.get(&id), &self.child)
-        else {
+    pub(super) fn initialize(&mut self, id: CallId, turn: &mut Turn) {
+        let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
         let text = abilities.answer(&call.client_id, call.card().version);
@@ -266,9 +271,8 @@ impl<R: Outlet> Switchboard<R> {
         self.settle(id, &text, Outcome::Result, turn);
     }
 
-    fn set_level(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
-        let (Some(call), Child::Ready { abilities, .. }) = (self.calls.get(&id), &self.child)
-        else {
+    pub(super) fn set_level(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
+        let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
         if !abilities.logging {

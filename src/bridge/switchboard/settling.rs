@@ -245,6 +245,7 @@ impl<R: Outlet> Switchboard<R> {
             client: Arc::clone(&card.client),
             version: card.version,
             outcome,
+            recalled: call.recalled,
             took: turn.now.duration_since(call.started),
             bytes,
         })));

@@ -10,6 +10,7 @@ mod asks;
 mod calls;
 mod limits;
 mod notices;
+mod recalling;
 mod restarts;
 mod resuming;
 mod streams;
@@ -270,6 +271,20 @@ impl Pair {
     fn dies(&mut self) {
         let why: Arc<str> = "exit status 1".into();
         self.turn(|board, turn| board.gone(&why, turn));
+    }
+
+    /// It is stopped because nobody needs it.
+    fn rests(&mut self) {
+        let why: Arc<str> = "it was put to rest".into();
+        self.turn(|board, turn| {
+            board.gone(&why, turn);
+            board.child_rests(true);
+        });
+    }
+
+    /// A child is on its way.
+    fn wakes(&mut self) {
+        self.turn(|board, _| board.child_rests(false));
     }
 
     fn is_given_up(&mut self) {

@@ -70,6 +70,13 @@ impl Rules<'_> {
                 );
             }
         }
+        if server.idle_stop.0.is_some_and(|time| time.is_zero()) {
+            self.error(
+                &path.key("idle_stop"),
+                "it would be stopped as soon as it is ready",
+                &["write \"10m\", or \"never\" to let it run"],
+            );
+        }
         if server.request_timeout > server.request_timeout_max
             && !server.request_timeout_max.0.is_zero()
         {
@@ -232,6 +239,11 @@ mod tests {
         check(
             "spare = 1\nmode = \"shared\"",
             "spare: nobody gets a child of its own in mode \"shared\", so none is kept ready",
+        );
+        check("idle_stop = \"0s\"", "idle_stop: it would be stopped as soon as it is ready");
+        check(
+            "idle_stop = \"often\"",
+            "idle_stop: \"often\" is not a duration; write it like \"10m\", or \"never\"",
         );
         check("start_timeout = \"0s\"", "start_timeout: every attempt would be over at once");
         check(

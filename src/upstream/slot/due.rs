@@ -1,11 +1,12 @@
 //! What is due in a slot, and when.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{IDLE_FACTOR, IDLE_REST_MAX, IDLE_REST_MIN, RESTING_ENDS, START_TURN, Slot, UNCLAIMED};
+use super::{RESTING_ENDS, START_TURN, Slot, UNCLAIMED};
 use crate::bridge::lifecycle::{Happened, State};
 use crate::bridge::switchboard::Tenancy;
 use crate::link::handle::Inbox;
+use crate::upstream::recall::Recall;
 
 impl Slot {
     /// Looks at everything that may have become due.
@@ -47,18 +48,7 @@ impl Slot {
             self.board.shut(&self.farewell, &mut self.turn);
             self.happened(Happened::Unwanted);
         }
-        if self.rests_at().is_some_and(|at| at <= now) {
-            self.happened(Happened::Unwanted);
-        }
-    }
-
-    /// When an unused private child is put to rest.
-    fn rests_at(&self) -> Option<Instant> {
-        let rests = self.has_one_client()
-            && matches!(self.life.state(), State::Ready { .. })
-            && self.board.is_idle();
-        let used = self.plan.gauge.used();
-        rests.then(|| used + patience(used.saturating_duration_since(self.born)))
+        self.rest_if_idle();
     }
 
     /// When a slot whose child is at rest has outlived its use.
@@ -75,7 +65,7 @@ impl Slot {
             && self.board.is_idle()
     }
 
-    fn has_one_client(&self) -> bool {
+    pub(super) fn has_one_client(&self) -> bool {
         self.plan.tenancy == Tenancy::Private && !self.plan.spare
     }
 
@@ -94,27 +84,12 @@ impl Slot {
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
             self.ends_at().filter(|_| self.stopping.is_none()),
+            self.recall.as_ref().and_then(Recall::deadline),
             self.hands_on_at(),
             (private && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),
         ]
         .into_iter()
         .flatten()
         .min()
-    }
-}
-
-/// How long a child may be idle that was in use for so long.
-fn patience(used: Duration) -> Duration {
-    used.saturating_mul(IDLE_FACTOR).clamp(IDLE_REST_MIN, IDLE_REST_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_used_briefly_is_missed_briefly() {
-        let patience = |secs| patience(Duration::from_secs(secs)).as_secs();
-        assert_eq!([0, 29, 60, 180, 86_400].map(patience), [300, 300, 600, 1800, 1800]);
     }
 }

@@ -104,6 +104,7 @@ impl Ledger {
             Outcome::Cancelled => &mut self.counts.cancelled,
         };
         *counter += 1;
+        self.counts.recalled += u64::from(settled.recalled);
         let name = (settled.method != Method::Other).then(|| settled.method.name());
         tracing::info!(
             target: "stdiod::call",
@@ -113,6 +114,7 @@ impl Ledger {
             client = (!settled.client.is_empty()).then_some(&*settled.client),
             revision = settled.version.as_str(),
             outcome = ?settled.outcome,
+            recalled = settled.recalled.then_some(true),
             ms = (settled.took.as_secs_f64() * 1e6).round() / 1e3,
             bytes = settled.bytes,
             "call"

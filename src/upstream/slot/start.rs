@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::Slot;
 use super::occupant::Occupant;
-use super::{Slot, squeeze};
+use super::waiting::squeeze;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::{Absence, Tenancy};
@@ -32,6 +33,7 @@ impl Slot {
                 }
             }
         }
+        self.board.child_rests(self.life.is_resting() && !self.leaving);
     }
 
     fn act(&mut self, act: Act) -> Option<Happened> {
@@ -84,6 +86,7 @@ impl Slot {
         self.starting = turn;
         self.board.explain(Absence::Starting);
         self.tail.begin();
+        self.compare_with_memory();
         self.coming = Some(self.plan.nursery.spawn(Arc::clone(&self.plan.recipe), places));
     }
 
@@ -155,7 +158,7 @@ impl Slot {
             for_s: now.duration_since(self.state_since).as_secs(),
             restarts: self.life.starts().saturating_sub(1),
             trouble: self.life.trouble().cloned(),
-            about: self.board.abilities().map(|abilities| About {
+            about: self.board.known_abilities().map(|abilities| About {
                 name: abilities.server_name.clone(),
                 version: abilities.server_version.clone(),
                 revision: abilities.version.clone(),

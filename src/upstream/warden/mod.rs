@@ -143,6 +143,7 @@ fn plan(
         squeezed: Arc::new(Notify::new()),
         rested: Arc::new(Notify::new()),
         gauge: Gauge::new(),
+        state: settings.state.clone(),
     }
 }
 
@@ -163,7 +164,7 @@ fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
         grace: config.stop_grace.0,
         ..Pace::default()
     };
-    Policy { limits, pace, payloads: settings.payloads }
+    Policy { limits, pace, idle_stop: config.idle_stop.0, payloads: settings.payloads }
 }
 
 // === impl Warden ===

@@ -14,7 +14,7 @@ use stdiod::bridge::front::{FrontCard, Principal, Vanish, Who};
 use stdiod::bridge::greeting::{Greeting, Heard};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::refusal::Refusal;
-use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
+use stdiod::bridge::switchboard::{Caller, Limits, Need, Order, Reach, Switchboard, Tenancy};
 use stdiod::bridge::turn::{Note, Turn};
 use stdiod::wire::frame::Frame;
 use stdiod::wire::id::{CallId, EventId, FrontId, ServerName, StreamId};
@@ -162,6 +162,7 @@ impl World {
             26 | 27 => self.tells(a, b),
             28 => self.slows(a, b),
             29 => self.waits(Duration::from_millis(a as u64 * u64::from(c) * 8)),
+            30 if a % 4 == 3 => self.rests(),
             30 => self.dies(a.is_multiple_of(4)),
             _ => self.is_born(),
         }
@@ -214,6 +215,10 @@ impl World {
             params["task"] = json!({});
         }
         let method = METHODS[b % METHODS.len()];
+        // A plain one, whose answer is remembered.
+        if c & 32 == 32 && method.ends_with("/list") {
+            params = json!({});
+        }
         let text =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
         (Frame::skim(text.into()).expect("a sound request"), id)
@@ -255,7 +260,10 @@ impl World {
 
     /// A call is taken, or turned away at once.
     fn takes(&mut self, order: Order<Letters>, letters: Option<&Letters>) {
+        let is_known = self.board.is_child_resting() && self.board.need(&order) == Need::Memory;
+        let waiting = self.board.calls();
         self.order(order);
+        assert!(!is_known || self.board.calls() <= waiting, "what is known waits for nobody");
         let taken = self.settled + self.board.calls();
         assert!(taken == self.taken || taken == self.taken + 1);
         assert!(taken > self.taken || letters.is_none_or(Letters::is_answered));
@@ -399,10 +407,17 @@ impl World {
         }
     }
 
+    /// Nobody needs the child, as far as this is known here: calls that wait go on waiting for the next.
+    fn rests(&mut self) {
+        self.dies(false);
+        self.board.child_rests(true);
+    }
+
     fn is_born(&mut self) {
         if self.is_ready {
             return;
         }
+        self.board.child_rests(false);
         let capabilities = r#"{"tools":{"listChanged":true},"resources":{},"logging":{}}"#;
         let answer = format!(
             r#"{{"jsonrpc":"2.0","id":1,"result":{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}}}"#

@@ -78,6 +78,7 @@ overflow = "wait"                                # default
 spare = 0                                        # default
 era = "auto"                                     # default
 start = "eager"                                  # default
+idle_stop = "never"                              # default
 push = "on"                                      # default
 stateful = false                                 # default
 start_timeout = "1m"                             # default

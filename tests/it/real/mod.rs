@@ -1,6 +1,7 @@
 //! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number.
 
 mod calls;
+mod cold;
 mod crowd;
 mod doors;
 mod forms;

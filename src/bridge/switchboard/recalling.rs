@@ -1,0 +1,189 @@
+//! Answering for a child that rests, from what it said last.
+//!
+//! A child rests while it is stopped for no other reason than that nobody needs it. Its handshake and its lists are then answered
+//! here, levels of log messages are noted and subscriptions taken back; everything else needs the child itself. One that runs,
+//! starts or fails is never answered for.
+
+use super::{Call, Child, Order, Switchboard, Tenancy};
+use crate::bridge::greeting::Abilities;
+use crate::bridge::memory::{Memory, Question, Said};
+use crate::bridge::outlet::Outlet;
+use crate::bridge::turn::{Outcome, Turn};
+use crate::wire::fault::{self, METHOD_NOT_FOUND};
+use crate::wire::frame::{Frame, Kind};
+use crate::wire::id::{CallId, FrontId};
+use crate::wire::meta::{Members, Params};
+use crate::wire::method::{Method, RequestRoute};
+
+/// What a switchboard knows of a child that is not there.
+#[derive(Debug, Default)]
+pub(super) struct Recall {
+    pub memory: Memory,
+    /// The child is not there because nobody needs it.
+    resting: bool,
+}
+
+/// What an order takes to be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing that is not here.
+    Nothing,
+    /// The child, or what is remembered of it while it rests.
+    Memory,
+    Child,
+}
+
+impl<R: Outlet> Switchboard<R> {
+    /// What is remembered of the child.
+    pub fn memory(&self) -> &Memory {
+        &self.recall.memory
+    }
+
+    /// Puts back what was remembered elsewhere.
+    pub fn remember(&mut self, memory: Memory) {
+        self.recall.memory = memory;
+    }
+
+    /// The next child will be another than the one that is remembered.
+    pub fn forget_child(&mut self) {
+        self.recall.memory.forget();
+    }
+
+    /// Says whether the child is not there for no other reason than that nobody needs it. A private child has one client, whose
+    /// handshake is its own, so that it is never answered for.
+    pub fn child_rests(&mut self, resting: bool) {
+        self.recall.resting = resting && self.tenancy == Tenancy::Shared;
+    }
+
+    pub fn is_child_resting(&self) -> bool {
+        self.recall.resting && matches!(self.child, Child::Absent { hopeless: None, .. })
+    }
+
+    /// Whether the child does what nobody else could, or is expected to tell somebody who listens of resources they subscribed to.
+    /// A stream alone is no work: its reader is told of changed lists when the child is back.
+    pub fn is_in_use(&self) -> bool {
+        let works = |call: &Call<R>| call.question.is_none() && call.method != Method::Initialize;
+        let listens = |front: FrontId| {
+            self.fronts.get(&front).is_some_and(|front| !front.standing.is_empty())
+        };
+        self.calls.values().any(works) || self.topics.subscribers().any(listens)
+    }
+
+    /// Says what an order takes, before it is given.
+    pub fn need(&self, order: &Order<R>) -> Need {
+        match order {
+            Order::Call { request, .. } => self.need_of(request),
+            // Whoever subscribed and listens again wants to be told.
+            Order::Listen { who, .. } | Order::Attach { who, .. }
+                if self.topics.held_by(who.front) > 0 =>
+            {
+                Need::Child
+            }
+            Order::Listen { .. }
+            | Order::Attach { .. }
+            | Order::Notify { .. }
+            | Order::Answer { .. }
+            | Order::Goodbye { .. }
+            | Order::Close { .. } => Need::Nothing,
+        }
+    }
+
+    fn need_of(&self, request: &Frame) -> Need {
+        let memory = &self.recall.memory;
+        let greeted = self.tenancy == Tenancy::Shared && memory.greeting().is_some();
+        let known = match request.method().as_request() {
+            RequestRoute::Ping | RequestRoute::Modern => return Need::Nothing,
+            RequestRoute::Initialize | RequestRoute::SetLevel | RequestRoute::Unsubscribe => {
+                greeted
+            }
+            RequestRoute::Forward => {
+                greeted
+                    && Question::of(request, memory).is_some_and(|it| memory.find(&it).is_some())
+            }
+            RequestRoute::CallTool | RequestRoute::Subscribe => false,
+        };
+        if known { Need::Memory } else { Need::Child }
+    }
+
+    /// The question a request asks, if its answer is to be remembered.
+    pub(super) fn question(&self, request: &Frame) -> Option<Box<Question>> {
+        if self.tenancy == Tenancy::Private {
+            return None;
+        }
+        Question::of(request, &self.recall.memory).map(Box::new)
+    }
+
+    /// What the child can do, or could when it was there.
+    pub fn known_abilities(&self) -> Option<&Abilities> {
+        self.abilities()
+            .or_else(|| self.recall.memory.greeting().filter(|_| self.is_child_resting()))
+    }
+
+    /// Follows a request that takes no child while that rests. Any other goes on waiting.
+    pub(super) fn answer_for_child(&mut self, id: CallId, turn: &mut Turn) {
+        if !self.is_child_resting() || self.recall.memory.greeting().is_none() {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let said = call.question.as_ref().and_then(|it| self.recall.memory.find(it)).cloned();
+        let request = call.request.clone();
+        let params = || Params::of(request.as_ref().and_then(Frame::payload));
+        call.recalled = true;
+        match (call.method.as_request(), said) {
+            (RequestRoute::Initialize, _) => self.initialize(id, turn),
+            (RequestRoute::SetLevel, _) => self.set_level(id, &params(), turn),
+            (RequestRoute::Unsubscribe, _) => self.leave(id, &params(), turn),
+            (RequestRoute::Forward, Some(said)) => self.repeat(id, &said, turn),
+            (
+                RequestRoute::Forward
+                | RequestRoute::Ping
+                | RequestRoute::Modern
+                | RequestRoute::CallTool
+                | RequestRoute::Subscribe,
+                _,
+            ) => {
+                call.recalled = false;
+                return;
+            }
+        }
+        // Whoever was told something has to hear that it may have changed.
+        if let Child::Absent { before, .. } = &mut self.child {
+            *before = true;
+        }
+    }
+
+    /// Answers with what the child said last.
+    fn repeat(&mut self, id: CallId, said: &Said, turn: &mut Turn) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let client_id = call.client_id.clone();
+        let lists_tools = call.method == Method::ToolsList;
+        match said {
+            Said::Result(result) => {
+                let hides = lists_tools && !self.limits.tools.is_open();
+                let trimmed = hides.then(|| self.limits.tools.trim(result)).flatten();
+                let text = fault::result(&client_id, trimmed.as_deref().unwrap_or(result));
+                self.settle(id, &text, Outcome::Result, turn);
+            }
+            Said::Unknown(error) => {
+                let id_text = client_id.as_str();
+                let text = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"error":{error}}}"#);
+                self.settle(id, &text.into(), Outcome::Error, turn);
+            }
+        }
+    }
+
+    /// Remembers the child's answer to a call.
+    pub(super) fn learn(&mut self, id: CallId, frame: &Frame) {
+        let question = self.calls.get_mut(&id).and_then(|call| call.question.take());
+        let (Some(question), Some(payload)) = (question, frame.payload()) else { return };
+        let memory = &mut self.recall.memory;
+        let code = || Members::of(payload).get("code").and_then(|code| code.get().parse().ok());
+        if frame.kind() == Kind::Result && payload.starts_with('{') {
+            memory.learn(*question, Said::Result, payload);
+        } else if frame.kind() == Kind::Error && code() == Some(METHOD_NOT_FOUND) {
+            memory.learn(*question, Said::Unknown, payload);
+        } else {
+            memory.unlearn(&question);
+        }
+    }
+}
