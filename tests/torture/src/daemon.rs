@@ -128,10 +128,6 @@ impl Daemon {
         self.process.as_ref().map_or(0, Child::id)
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
     /// Waits until it says it is ready.
     pub(crate) async fn ready(&mut self, within: Duration) -> Result<(), String> {
         let end = Instant::now() + within;

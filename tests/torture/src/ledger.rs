@@ -32,6 +32,7 @@ pub(crate) enum Outcome {
 
 /// What may come of a call besides its answer.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 pub(crate) struct Leave {
     /// It was cancelled.
     pub(crate) cancelled: bool,
@@ -39,6 +40,10 @@ pub(crate) struct Leave {
     pub(crate) huge: bool,
     /// Its session may have ended with an earlier daemon.
     pub(crate) forgotten: bool,
+    /// More clients want a child of their own than may have one.
+    pub(crate) scarce: bool,
+    /// Its stream was cut by the client, so that what was written into the connection last may be lost for good.
+    pub(crate) cut: bool,
 }
 
 /// A call that has been made.
@@ -140,9 +145,9 @@ impl Ledger {
 
     /// A call whose client left before it could see an end.
     pub(crate) fn abandon(&self, made: Made) {
-        drop(made);
         let mut books = self.books.borrow_mut();
         books.settled += 1;
+        books.slowest = books.slowest.max(made.from.elapsed());
         *books.ends.entry("client left".to_owned()).or_default() += 1;
     }
 
@@ -173,21 +178,22 @@ impl Ledger {
         let (named, word) =
             Named::of(code, message).ok_or_else(|| format!("an unknown error: {outcome:?}"))?;
         let is = match named {
-            Named::ChildGone | Named::NoChild => met(Blow::Death) || met(Blow::Reload),
-            Named::Busy => met(Blow::Death) || met(Blow::Hang),
+            Named::ChildGone => met(Blow::Death) || met(Blow::Reload),
+            Named::NoChild => met(Blow::Death) || met(Blow::Reload) || made.leave.scarce,
+            Named::Busy => met(Blow::Death) || met(Blow::Hang) || made.leave.scarce,
             Named::TimedOut => met(Blow::Hang),
             Named::TooLong => made.leave.huge,
             Named::Cancelled => made.leave.cancelled,
             Named::Stopping => met(Blow::Daemon) || met(Blow::Reload),
             Named::SessionGone => made.leave.forgotten,
-            Named::EventGone => made.leave.forgotten || met(Blow::Daemon),
+            Named::EventGone => made.leave.cut || made.leave.forgotten || met(Blow::Daemon),
             Named::UnknownServer => met(Blow::Reload),
         };
         legal(word, is)
     }
 
-    pub(crate) fn right(&self) -> u64 {
-        self.books.borrow().ends.get("right answer").copied().unwrap_or(0)
+    pub(crate) fn failed(&self) -> u64 {
+        self.books.borrow().failed
     }
 
     /// The figures, and what must hold of all calls.

@@ -59,23 +59,42 @@ impl Peer {
 
     /// The handshake.
     pub(crate) async fn open(&mut self, capabilities: &Value) -> Outcome {
-        self.session = None;
-        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": self.revision, "capabilities": capabilities,
-            "clientInfo": {"name": "torture", "version": "1"}}});
         let opening = async {
-            let mut answer = self.post(&hello).await?;
-            let session = answer.head.session.clone();
-            let result = answer.result(0).await?;
-            if result["protocolVersion"] != self.revision {
-                return Err(Outcome::Wrong(format!("greeted with {result}")));
-            }
-            self.take_back(answer);
-            self.session = Some(session.ok_or(Outcome::Wrong("no session was given".into()))?);
+            self.greet(capabilities).await?;
             self.notify("notifications/initialized", &json!({})).await
         };
         let opened = tokio::time::timeout(LIMIT, opening).await;
         outcome(opened.unwrap_or(Err(Outcome::Trouble(Trouble::Late))))
+    }
+
+    /// The first half of the handshake, after which there is a session.
+    pub(crate) async fn greet(&mut self, capabilities: &Value) -> Result<(), Outcome> {
+        self.session = None;
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": self.revision, "capabilities": capabilities,
+            "clientInfo": {"name": "torture", "version": "1"}}});
+        let mut answer = self.post(&hello).await?;
+        let session = answer.head.session.clone();
+        let result = answer.result(0).await?;
+        if result["protocolVersion"] != self.revision {
+            return Err(Outcome::Wrong(format!("greeted with {result}")));
+        }
+        self.take_back(answer);
+        self.session = Some(session.ok_or(Outcome::Wrong("no session was given".into()))?);
+        Ok(())
+    }
+
+    /// Any request, and its result.
+    pub(crate) async fn ask(&mut self, method: &str, params: &Value) -> Result<Value, Outcome> {
+        let id = self.id();
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let asking = async {
+            let mut answer = self.post(&message).await?;
+            let result = answer.result(id).await?;
+            self.take_back(answer);
+            Ok(result)
+        };
+        tokio::time::timeout(LIMIT, asking).await.unwrap_or(Err(Outcome::Trouble(Trouble::Late)))
     }
 
     pub(crate) async fn notify(&mut self, method: &str, params: &Value) -> Result<(), Outcome> {
@@ -95,15 +114,7 @@ impl Peer {
 
     /// Calls a tool and gives the text of its result.
     pub(crate) async fn tool(&mut self, name: &str, arguments: &Value) -> Result<String, Outcome> {
-        let id = self.id();
-        let message = tool(id, name, arguments);
-        let calling = async {
-            let mut answer = self.post(&message).await?;
-            let result = answer.result(id).await?;
-            self.take_back(answer);
-            text_of(&result)
-        };
-        tokio::time::timeout(LIMIT, calling).await.unwrap_or(Err(Outcome::Trouble(Trouble::Late)))
+        text_of(&self.ask("tools/call", &json!({"name": name, "arguments": arguments})).await?)
     }
 
     /// Calls `echo` and judges what comes back.
@@ -125,7 +136,7 @@ impl Peer {
     pub(crate) async fn listen(&mut self, after: Option<&str>) -> Result<Answer, Outcome> {
         let mut headers = format!("Accept: text/event-stream\r\n{}", self.headers());
         if let Some(after) = after {
-            headers += &format!("Last-Event-ID: {after}\r\n");
+            headers.extend(["Last-Event-ID: ", after, "\r\n"]);
         }
         let bytes = request("GET", &self.path(), &headers, "");
         let answer = tokio::time::timeout(LIMIT, self.exchange(&bytes)).await;

@@ -73,6 +73,13 @@ pub(crate) fn descriptor_kinds(pid: u32) -> String {
     kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
+/// The living children of a process.
+pub(crate) fn children(of: u32) -> Vec<u32> {
+    let is_child =
+        |pid: &u32| stat(*pid).is_some_and(|(state, parent)| parent == of && state != 'Z');
+    pids().filter(is_child).collect()
+}
+
 pub(crate) fn lives(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
 }

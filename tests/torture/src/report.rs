@@ -63,6 +63,11 @@ pub(crate) fn ms(time: Duration) -> String {
     if ms < 10.0 { format!("{ms:.2} ms") } else { format!("{ms:.0} ms") }
 }
 
+pub(crate) fn median(times: &mut [f64]) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// The median and the worst of some times.
 pub(crate) fn median_and_worst(times: &mut [Duration]) -> String {
     times.sort_unstable();

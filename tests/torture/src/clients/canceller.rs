@@ -24,7 +24,7 @@ pub(super) async fn live(world: Rc<World>, server: String, mut rng: Rng) {
     }
     while !world.over.get() {
         let (id, payload) = (peer.id(), world.payload(KIND));
-        let wait = Duration::from_millis(rng.below(150));
+        let wait = Duration::from_millis(rng.between(30, 150));
         // Half of them end at about the time they are cancelled.
         let ms = if rng.chance(50) { 600_000 } else { rng.below(300) };
         let message = tool(id, "act_up", &json!({"text": payload, "ms": ms}));

@@ -19,8 +19,6 @@ use serde_json::{Value, json};
 use crate::rng::Rng;
 use crate::world::World;
 
-pub(crate) use old::OldPeer;
-
 type Life = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A kind: its name, and how one of it lives at a server.

@@ -18,7 +18,7 @@ use crate::world::World;
 const KIND: &str = "old";
 
 #[derive(Debug)]
-pub(crate) struct OldPeer {
+struct OldPeer {
     address: SocketAddr,
     stream: Wire,
     decoder: Decoder,
@@ -80,7 +80,7 @@ async fn one(world: &World, server: &str, peer: &mut OldPeer, rng: &mut Rng) -> 
 // === impl OldPeer ===
 
 impl OldPeer {
-    pub(crate) async fn open(address: SocketAddr, server: &str) -> Result<Self, Outcome> {
+    async fn open(address: SocketAddr, server: &str) -> Result<Self, Outcome> {
         let opening = async {
             let mut stream = Wire::connect(address).await?;
             let path = format!("/servers/{server}/sse");
@@ -115,7 +115,7 @@ impl OldPeer {
         Ok(peer)
     }
 
-    pub(crate) async fn tool(&mut self, name: &str, arguments: &Value) -> Result<String, Outcome> {
+    async fn tool(&mut self, name: &str, arguments: &Value) -> Result<String, Outcome> {
         self.next += 1;
         let id = self.next;
         self.post(&tool(id, name, arguments)).await?;

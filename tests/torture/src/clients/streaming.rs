@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::chaos::Blow;
 use crate::http::Trouble;
-use crate::ledger::Outcome;
+use crate::ledger::{Leave, Outcome};
 use crate::peer::{Answer, LIMIT, Peer, same, text_of, tool};
 use crate::rng::Rng;
 use crate::world::World;
@@ -32,7 +32,8 @@ pub(super) async fn live(world: Rc<World>, server: String, mut rng: Rng) {
             let mut message = tool(id, "act_up", &arguments);
             message["params"]["_meta"] = json!({"progressToken": format!("t{id}")});
             let cut = rng.chance(40).then(|| Duration::from_millis(rng.below(120)));
-            let made = world.ledger.make(KIND, &server, world.leave());
+            let leave = Leave { cut: cut.is_some(), ..world.leave() };
+            let made = world.ledger.make(KIND, &server, leave);
             let said = timeout(LIMIT, call(&world, &mut peer, id, &message, cut)).await;
             let outcome = same(said.unwrap_or(Err(Outcome::Trouble(Trouble::Late))), &payload);
             world.ledger.settle(made, &outcome);

@@ -43,14 +43,15 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     let warm_up = World::new(daemon.address, Ledger::new(Chaos::default()), true, options.seed);
     let mut crowd = crowd(&warm_up, options, &mut rng.fork(), 1);
     // Peaks come before the measurement too, as far as they do not come from the chaos itself.
-    sleep(Duration::from_millis(options.form(2500, 5000))).await;
+    sleep(Duration::from_secs(options.form(3, 5))).await;
     warm_up.over.set(true);
     warm_up.calm.set(true);
     // In the warm-up, a call that makes the child of a server exit is chaos enough.
     let ended =
-        timeout(Duration::from_secs(60), async { while crowd.join_next().await.is_some() {} })
-            .await;
+        timeout(Duration::from_mins(1), async { while crowd.join_next().await.is_some() {} }).await;
     report.check("every client ended, before the chaos", ended.is_ok(), crowd.len());
+    let failed = warm_up.ledger.failed();
+    report.check("no wrong answer before the chaos", failed == 0, failed);
     well(daemon.address, &Chaos::default(), Duration::from_secs(20)).await;
     sleep(Duration::from_secs(1)).await;
     let before = Baseline::of(&daemon);
@@ -68,7 +69,7 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     let raging = async {
         havoc.rage(until).await;
         world.over.set(true);
-        let well = well(world.address, &chaos, Duration::from_secs(60)).await;
+        let well = well(world.address, &chaos, Duration::from_mins(1)).await;
         // The last answers may lag a little behind.
         sleep(Duration::from_millis(1200)).await;
         world.calm.set(true);
