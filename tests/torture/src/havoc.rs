@@ -39,7 +39,7 @@ impl Havoc {
             chaos,
             rng,
             // A child that dies again and again is started ever later, and the rest of the run would wait for it.
-            kills_left: options.form(8, 14),
+            kills_left: options.form(7, 12),
             restarts_left: if options.restarts { options.form(2, 6) } else { 0 },
             reload: options.reload,
             kills: 0,

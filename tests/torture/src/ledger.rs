@@ -214,7 +214,13 @@ impl Ledger {
             books.failed == 0,
             format!("{} found", books.failed),
         );
-        for failure in &books.failures {
+        drop(books);
+        self.explain(report);
+    }
+
+    /// The first failures, word for word.
+    pub(crate) fn explain(&self, report: &mut Report) {
+        for failure in &self.books.borrow().failures {
             report.note(failure);
         }
     }

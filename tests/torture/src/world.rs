@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) calm: Cell<bool>,
     /// Sessions survive a restart of the daemon.
     pub(crate) sealed: bool,
+    /// How many calls may still tell a child to exit. One that dies again and again is started ever later.
+    pub(crate) exits_left: Cell<u32>,
     /// Sessions that worked at the end, and how many should have.
     pub(crate) usable: Cell<(u32, u32)>,
     pub(crate) counts: RefCell<std::collections::BTreeMap<&'static str, u64>>,
@@ -40,6 +42,7 @@ impl World {
             over: Cell::new(false),
             calm: Cell::new(false),
             sealed,
+            exits_left: Cell::new(0),
             usable: Cell::new((0, 0)),
             counts: RefCell::default(),
             serial: Cell::new(0),

@@ -20,8 +20,10 @@ pub(super) async fn live(world: Rc<World>, server: String, mut rng: Rng) {
     while !world.over.get() {
         let payload = world.payload(KIND);
         let mut arguments = super::mischief(&mut rng, &payload);
-        let fatal = server.starts_with("crash") && rng.chance(1);
+        let exits_left = world.exits_left.get();
+        let fatal = exits_left > 0 && server.starts_with("crash") && rng.chance(1);
         if fatal {
+            world.exits_left.set(exits_left - 1);
             world.ledger.chaos.begin(Blow::Death, &server);
             arguments["how"] = "exit".into();
         }

@@ -46,12 +46,12 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     sleep(Duration::from_secs(options.form(3, 5))).await;
     warm_up.over.set(true);
     warm_up.calm.set(true);
-    // In the warm-up, a call that makes the child of a server exit is chaos enough.
     let ended =
         timeout(Duration::from_mins(1), async { while crowd.join_next().await.is_some() {} }).await;
     report.check("every client ended, before the chaos", ended.is_ok(), crowd.len());
     let failed = warm_up.ledger.failed();
     report.check("no wrong answer before the chaos", failed == 0, failed);
+    warm_up.ledger.explain(&mut report);
     well(daemon.address, &Chaos::default(), Duration::from_secs(20)).await;
     sleep(Duration::from_secs(1)).await;
     let before = Baseline::of(&daemon);
@@ -59,6 +59,7 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     let chaos = Chaos::default();
     let sealed = options.knows("state_dir");
     let world = World::new(daemon.address, Ledger::new(chaos.clone()), sealed, options.seed);
+    world.exits_left.set(options.form(3, 6));
     if options.reload {
         chaos.begin(Blow::Reload, GUEST);
     }
