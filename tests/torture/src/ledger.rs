@@ -181,7 +181,8 @@ impl Ledger {
             Named::ChildGone => met(Blow::Death) || met(Blow::Reload),
             Named::NoChild => met(Blow::Death) || met(Blow::Reload) || made.leave.scarce,
             Named::Busy => met(Blow::Death) || met(Blow::Hang) || made.leave.scarce,
-            Named::TimedOut => met(Blow::Hang),
+            // A daemon that is stopping finishes calls, but takes no new connection that could cancel one.
+            Named::TimedOut => met(Blow::Hang) || (made.leave.cancelled && met(Blow::Daemon)),
             Named::TooLong => made.leave.huge,
             Named::Cancelled => made.leave.cancelled,
             Named::Stopping => met(Blow::Daemon) || met(Blow::Reload),
