@@ -118,13 +118,14 @@ impl World {
         let payload = self.payload(kind);
         let made = self.ledger.make(kind, &peer.server, self.leave());
         let outcome = peer.echo(&payload).await;
-        let outcome_is_forgotten = matches!(outcome, Outcome::Refused { status: 404, .. });
+        let is_forgotten = matches!(outcome, Outcome::Refused { status: 404, .. });
         let right = self.ledger.settle(made, &outcome);
-        self.judged_usable(right || (outcome_is_forgotten && self.leave().forgotten));
-        if !right {
+        let usable = right || (is_forgotten && self.leave().forgotten);
+        self.judged_usable(usable);
+        if !usable {
+            let server = &peer.server;
             self.ledger.fail(format!(
-                "{kind} at {}: its session does not work at the end: {outcome:?}",
-                peer.server
+                "{kind} at {server}: its session does not work at the end: {outcome:?}"
             ));
         }
     }

@@ -88,13 +88,12 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
         undisturbed.push(rate(&stage, "calm", PHASE).await);
         idle(&stage).await;
     }
-    stage.on.set(VICTIM);
+    // The longest pause before a start is half a minute.
     stage.last_right.set(None);
-    while stage.last_right.get().is_none() && !crowd.is_empty() {
+    stage.on.set(VICTIM);
+    let waiting = Instant::now();
+    while stage.last_right.get().is_none() && waiting.elapsed() < Duration::from_secs(40) {
         sleep(Duration::from_millis(5)).await;
-        if until.elapsed() > Duration::from_secs(45) {
-            break;
-        }
     }
     chaos.end(Blow::Death, VICTIM);
     stage.on.set("");
