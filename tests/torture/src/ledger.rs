@@ -193,6 +193,11 @@ impl Ledger {
         legal(word, is)
     }
 
+    /// How long the slowest call took.
+    pub(crate) fn slowest(&self) -> Duration {
+        self.books.borrow().slowest
+    }
+
     pub(crate) fn failed(&self) -> u64 {
         self.books.borrow().failed
     }

@@ -22,6 +22,8 @@ use crate::world::World;
 const WORKERS: u64 = 64;
 const CEILING: usize = 16;
 const RSS_MORE_KIB: u64 = 4 * 1024;
+/// Half of the crowd at most wait at once, and a turn takes some milliseconds.
+const TURN: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(options: &Options) -> Result<Report, String> {
     let sessions = options.form(1000, 10_000);
@@ -63,6 +65,13 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     rest(&daemon, rests).await;
     let after = before.settled(&daemon, Duration::from_secs(10), RSS_MORE_KIB).await;
     report.check(&format!("never more than {CEILING} children"), most.get() <= CEILING, most.get());
+    let slowest = world.ledger.slowest();
+    let in_turn = slowest <= TURN;
+    report.check(
+        "whoever waits for a child gets one in turn",
+        in_turn,
+        format!("{slowest:.1?} at most"),
+    );
     let now = proc::marked(&daemon.mark).len();
     if rests {
         report.check(
