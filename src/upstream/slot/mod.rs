@@ -305,9 +305,10 @@ fn needs_child(order: &Order<Post>) -> bool {
 
 /// Waits for leave to start: a place for the process, then a turn among those that start.
 async fn permits(plan: &Plan) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    // Kept from one look to the next: whoever waits anew waits behind all others.
+    let mut waiting = pin!(Arc::clone(&plan.permits).acquire_owned());
     let place = loop {
-        let waiting = Arc::clone(&plan.permits).acquire_owned();
-        match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
+        match tokio::time::timeout(SQUEEZE_AGAIN, &mut waiting).await {
             Ok(place) => break place.ok(),
             // Several may wait while one made room; and who was busy then may rest now.
             Err(_) => plan.squeezed.notify_one(),
