@@ -35,6 +35,9 @@ pub struct DemoArgs {
     /// Offer a tool that makes the server die.
     #[arg(long, hide = true)]
     pub crash_tool: bool,
+    /// Offer a tool that misbehaves in the way it is asked to.
+    #[arg(long, hide = true)]
+    pub act_up: bool,
     /// Leave half a line behind on every way out.
     #[arg(long, hide = true)]
     pub half_line: bool,

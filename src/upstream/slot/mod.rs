@@ -26,7 +26,7 @@ pub(super) use self::ledger::Gauge;
 use self::ledger::Ledger;
 use self::occupant::{Occupant, Seen};
 pub(super) use self::plan::{Plan, Policy};
-use self::waiting::permits;
+use self::waiting::Waiting;
 use super::nursery::Made;
 use super::process::SpawnError;
 use super::recall::Recall;
@@ -86,8 +86,8 @@ struct Slot {
     coming: Option<oneshot::Receiver<Made>>,
     /// Held until the child is ready, or has had its time.
     starting: Option<OwnedSemaphorePermit>,
-    /// A process is to be started as soon as there is a permit.
-    wants_process: bool,
+    /// A process is to be started as soon as there is a place for it.
+    waiting: Waiting,
     /// The handshake with this occupant is done.
     greeted: bool,
     turn: Turn,
@@ -123,7 +123,7 @@ impl Slot {
             occupant: None,
             coming: None,
             starting: None,
-            wants_process: false,
+            waiting: Waiting::default(),
             greeted: false,
             turn: Turn::new(now),
             ledger: Ledger::new(plan.name.clone()),
@@ -175,12 +175,11 @@ impl Slot {
                     self.no_orders = order.is_none();
                     self.on_orders(order, &mut inbox.orders);
                 }
-                (places, turn) = permits(&self.plan), if self.wants_process => {
+                (places, turn) = self.waiting.leave() => {
                     if let Some(places) = places {
                         self.start(places, turn);
                     } else {
                         self.stopping.get_or_insert(self.turn.now);
-                        self.wants_process = false;
                     }
                 }
                 made = arrival(&mut self.coming) => self.arrived(made),
@@ -243,7 +242,7 @@ impl Slot {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
         let was_running = gauge.running.swap(self.occupant.is_some(), Ordering::Relaxed);
-        gauge.wants.store(self.wants_process, Ordering::Relaxed);
+        gauge.wants.store(self.waiting.is_on(), Ordering::Relaxed);
         if was_running && self.occupant.is_none() {
             self.plan.rested.notify_one();
         }

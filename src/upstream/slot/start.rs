@@ -39,7 +39,7 @@ impl Slot {
     fn act(&mut self, act: Act) -> Option<Happened> {
         match act {
             Act::Spawn => {
-                self.wants_process = true;
+                self.waiting.begin(&self.plan);
                 if !self.plan.spare
                     && let Some(absence) = squeeze(&self.plan)
                 {
@@ -47,7 +47,7 @@ impl Slot {
                 }
             }
             Act::CloseStdin => {
-                self.wants_process = false;
+                self.waiting.end();
                 // One that comes all the same is let go, and killed by that.
                 (self.coming, self.starting) = (None, None);
                 match &mut self.occupant {
@@ -81,7 +81,6 @@ impl Slot {
 
     /// Asks for the process that a place was waited for.
     pub(super) fn start(&mut self, places: Places, turn: Option<OwnedSemaphorePermit>) {
-        self.wants_process = false;
         self.greeted = false;
         self.starting = turn;
         self.board.explain(Absence::Starting);
