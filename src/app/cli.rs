@@ -98,7 +98,10 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   stdiod serve
   stdiod serve --config /etc/stdiod/stdiod.toml --listen unix:/run/stdiod/http.sock
-  STDIOD_LOG__LEVEL=debug stdiod serve";
+  STDIOD_LOG__LEVEL=debug stdiod serve
+
+SIGHUP reads the configuration again and changes only what changed in it. SIGTERM and SIGINT let calls finish for up
+to 10 s; a second one does not wait.";
 
 /// The server options are the keys of `[servers.NAME]`; the configuration reference explains them.
 // Not `Debug`: `env` holds secrets.
@@ -174,7 +177,7 @@ pub(crate) struct CheckArgs {
 const CHECK_EXAMPLES: &str = "\
 Examples:
   stdiod check
-  stdiod check --config new.toml && systemctl restart stdiod
+  stdiod check && systemctl reload stdiod
   stdiod check --print
   stdiod check --other-host --config container.toml";
 

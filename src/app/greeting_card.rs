@@ -1,18 +1,14 @@
 //! What a person sees when the daemon is up: where it listens, and, with the demo server, what to try.
 
+use crate::config::diff::Door;
 use crate::config::{DEMO, Loaded, Origin};
 use crate::http::Listener;
 
 /// Logs the addresses; prints what to try where nothing has been configured yet.
-pub(super) fn show(loaded: &Loaded, listeners: &[Listener]) {
+pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
     let enabled = || loaded.model.servers.iter().filter(|(_, server)| server.enabled);
-    for listener in listeners {
-        let address = listener.address();
-        if let Some(server) = listener.server() {
-            tracing::info!(%server, "listening on {address}, endpoint /mcp");
-        } else {
-            tracing::info!(servers = enabled().count(), "listening on {address}");
-        }
+    for (_, listener) in listeners {
+        listening(listener, Some(enabled().count()));
     }
     for (name, _) in enabled() {
         tracing::info!("server {name}: {}", url(listeners, &format!("/servers/{name}/mcp")));
@@ -24,9 +20,19 @@ pub(super) fn show(loaded: &Loaded, listeners: &[Listener]) {
     }
 }
 
-fn url(listeners: &[Listener], path: &str) -> String {
-    let shared = listeners.iter().find(|listener| listener.server().is_none());
-    let address = shared.map_or("", Listener::address);
+/// Logs where a listener listens, and for how many servers, where that is known.
+pub(super) fn listening(listener: &Listener, servers: Option<usize>) {
+    let address = listener.address();
+    if let Some(server) = listener.server() {
+        tracing::info!(%server, "listening on {address}, endpoint /mcp");
+    } else {
+        tracing::info!(servers, "listening on {address}");
+    }
+}
+
+fn url(listeners: &[(Door, Listener)], path: &str) -> String {
+    let shared = listeners.iter().find(|(door, _)| door.server.is_none());
+    let address = shared.map_or("", |(_, listener)| listener.address());
     let address = match address.rsplit_once(':') {
         // An address that means all addresses is none to connect to.
         Some(("0.0.0.0" | "[::]", port)) => format!("127.0.0.1:{port}"),

@@ -7,9 +7,17 @@ mod greeting_card;
 mod keeper;
 mod keys;
 mod run;
+mod signals;
 mod state;
 mod systemd;
 mod telemetry;
+
+mod doors;
+mod household;
+mod wardens;
+
+mod reading;
+mod watcher;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,15 @@ pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// To be followed by [`ready`], also if nothing came of it.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now, NotifyState::Status("reloading")]),
+        // Without the time it would count as an answer to nothing.
+        Err(error) => tracing::debug!(%error, "the clock could not be read"),
+    }
+}
+
 pub(super) fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
 }

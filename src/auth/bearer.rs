@@ -10,12 +10,12 @@ use crate::config::model::{Auth, Server};
 use crate::wire::id::ServerName;
 
 /// All tokens that open anything here.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bearers {
     tokens: Vec<Bearer>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Bearer {
     principal: Principal,
     name: String,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::front::{FrontCard, Who};
 use super::memory::Question;
 use crate::wire::frame::Frame;
@@ -52,6 +54,8 @@ pub(super) struct Call<R> {
     pub vanished: Option<Instant>,
     /// The last progress told; it has to rise.
     pub progress: f64,
+    /// The newest progress, while its reader has no room for it.
+    pub behind: Option<Bytes>,
     /// What is written to the log of calls: the tool, prompt or resource, or the method itself.
     pub name: Box<str>,
 }

@@ -22,8 +22,8 @@ pub struct FrontCard {
     pub declared: AskSet,
     /// What the client calls itself, for logs.
     pub client: Arc<str>,
-    /// When the session began. A list it knows may be as old as that.
-    pub since: Instant,
+    /// When the session began, if that was not just now: a list it knows may be as old as that.
+    pub since: Option<Instant>,
 }
 
 /// A session that acts: its front, which is made from the card if it is not there.
@@ -61,10 +61,12 @@ pub(super) struct Front<R> {
     /// Made with the first stream that can be taken up again; idle sessions have none.
     pub log: Option<Box<StreamLog>>,
     pub level: Option<Level>,
-    /// Lists that changed while it held no stream.
+    /// Lists that changed while it held no stream, or one with no room.
     pub unheard: Changes,
     /// It is among those that are forgotten if they stay empty-handed.
     pub resting: bool,
+    /// It is looked at again soon, because its stream had no room for these.
+    pub is_behind: bool,
 }
 
 #[derive(Debug)]
@@ -151,6 +153,7 @@ impl<R> Front<R> {
             level: None,
             unheard: Changes::default(),
             resting: false,
+            is_behind: false,
         }
     }
 
@@ -175,6 +178,10 @@ impl Changes {
 
     pub(super) fn add(&mut self, method: Method) {
         self.0 |= Self::bit(method);
+    }
+
+    pub(super) fn remove(&mut self, method: Method) {
+        self.0 &= !Self::bit(method);
     }
 
     /// The kinds in it, in a fixed order; it is empty afterwards.
@@ -206,8 +213,9 @@ impl Changed {
     }
 
     /// The kinds that changed since then.
-    pub(super) fn since(&self, then: Instant) -> Changes {
+    pub(super) fn since(&self, then: Option<Instant>) -> Changes {
         let mut changes = Changes::default();
+        let Some(then) = then else { return changes };
         for (kind, at) in Changes::KINDS.into_iter().zip(&self.0) {
             if at.is_some_and(|at| at > then) {
                 changes.add(kind);
@@ -259,6 +267,8 @@ mod tests {
         changes.add(Method::PromptsListChanged);
         changes.add(Method::ToolsListChanged);
         changes.add(Method::ToolsListChanged);
+        changes.add(Method::ResourcesListChanged);
+        changes.remove(Method::ResourcesListChanged);
         let taken: Vec<Method> = changes.take().collect();
         assert_eq!(taken, [Method::ToolsListChanged, Method::PromptsListChanged]);
         assert_eq!(changes, Changes::default());

@@ -81,6 +81,14 @@ impl Hello {
         }
     }
 
+    /// Whether a child that was greeted so may serve a client that would have greeted it otherwise. What was agreed on has to be
+    /// the same: the revision, and to the letter what the client can do, for a child is told that once. What the client calls
+    /// itself may differ: it is told for logs and display, nobody vouches for it, and the protocol asks that behaviour not
+    /// hang on it.
+    pub fn serves(&self, other: &Self) -> bool {
+        self.version == other.version && self.capabilities == other.capabilities
+    }
+
     /// How a client introduced itself, for a child of its own.
     pub fn of_client(params: &Params<'_>) -> Self {
         fn object(raw: Option<&RawValue>) -> Option<&str> {

@@ -137,6 +137,11 @@ impl Lifecycle {
         Self { pace, state: State::Stopped, failures: 0, starts: 0, trouble: None, wanted: false }
     }
 
+    /// Goes on at another pace. A clock that runs is read by it from now on.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     pub fn state(&self) -> &State {
         &self.state
     }

@@ -123,11 +123,9 @@ fn purpose(server: &ServerName, principal: &Principal) -> Vec<u8> {
 impl Introduction {
     /// For a session on a child that others use too.
     pub fn brief(hello: &Hello) -> Self {
-        let name = hello.client_name();
-        let end = (0..=NAME_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
         Self::Brief {
             declared: AskSet::declared(&hello.capabilities),
-            name: name[..end.unwrap_or(0)].into(),
+            name: shortened(&hello.client_name()),
         }
     }
 
@@ -140,6 +138,12 @@ impl Introduction {
             capabilities: hello.capabilities.clone(),
             client_info: hello.client_info.clone(),
         }
+    }
+
+    /// The same client, asked nothing.
+    #[must_use]
+    pub fn deaf(&self) -> Self {
+        Self::Brief { declared: AskSet::default(), name: shortened(&self.name()) }
     }
 
     /// What the client calls itself, for the log.
@@ -172,6 +176,11 @@ impl Introduction {
             },
         }
     }
+}
+
+fn shortened(name: &str) -> Box<str> {
+    let end = (0..=NAME_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
+    name[..end.unwrap_or(0)].into()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::wire::meta::{Members, Params};
 use crate::wire::raw;
 
 /// A filter over tool names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolPolicy {
     filter: ToolFilter,
     /// Nothing is filtered, so lists need not be opened.

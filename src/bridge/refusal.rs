@@ -74,6 +74,11 @@ pub enum Refusal {
         server: ServerName,
         after: Duration,
     },
+    /// The configuration was changed under it.
+    Replaced {
+        server: ServerName,
+        after: Duration,
+    },
     /// The daemon is stopping.
     Interrupted,
     Cancelled,
@@ -198,6 +203,14 @@ impl Refusal {
                     after.as_secs()
                 ),
             ),
+            Self::Replaced { server, after } => {
+                let after = after.as_secs();
+                let what = format!(
+                    "server {server} was restarted or removed because its configuration has changed, \
+                     and this call did not end within {after} s; try again"
+                );
+                say(INTERNAL_ERROR, what).with_data(&json!({"retryable": true}))
+            }
             Self::Interrupted => say(INTERNAL_ERROR, "stdiod is stopping; try again shortly".into())
                 .with_data(&json!({"retryable": true})),
             Self::Cancelled => say(REQUEST_CANCELLED, "Request cancelled".into()),

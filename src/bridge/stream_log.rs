@@ -24,6 +24,8 @@ pub struct Bounds {
 #[derive(Debug, Default)]
 pub struct StreamLog {
     streams: BTreeMap<StreamId, Stream>,
+    /// Of all its events.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl StreamLog {
                 .filter_map(|(id, stream)| stream.abandoned.map(|since| (since, *id)))
                 .min();
             if let Some((_, id)) = longest {
-                self.streams.remove(&id);
+                self.forget(id);
             }
         }
         self.streams.entry(id).or_insert_with(|| Stream {
@@ -92,12 +94,14 @@ impl StreamLog {
     pub fn push(&mut self, id: StreamId, text: &Bytes, bounds: &Bounds) -> Option<EventId> {
         let event = self.next(id)?;
         let stream = self.streams.get_mut(&id)?;
+        self.bytes += text.len();
         stream.bytes += text.len();
         stream.events.push_back(text.clone());
         while stream.events.len() > bounds.events_max
             || (stream.bytes > bounds.bytes_max && stream.events.len() > 1)
         {
             let Some(oldest) = stream.events.pop_front() else { break };
+            self.bytes -= oldest.len();
             stream.bytes -= oldest.len();
             stream.first += 1;
         }
@@ -148,13 +152,39 @@ impl StreamLog {
     }
 
     pub fn forget(&mut self, id: StreamId) {
-        self.streams.remove(&id);
+        if let Some(stream) = self.streams.remove(&id) {
+            self.bytes -= stream.bytes;
+        }
+    }
+
+    /// Lets go of the events of a stream, which itself goes on.
+    pub fn empty(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            self.bytes -= std::mem::take(&mut stream.bytes);
+            stream.first += stream.events.len() as u64;
+            stream.events = VecDeque::new();
+        }
+    }
+
+    /// The streams with events to let go of, and whether they are read.
+    pub fn laden(&self) -> impl Iterator<Item = (bool, StreamId)> + '_ {
+        let laden = self.streams.iter().filter(|(_, stream)| stream.bytes > 0);
+        laden.map(|(id, stream)| (stream.abandoned.is_none(), *id))
+    }
+
+    /// How much is kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Forgets what has been abandoned too long. True if more will be.
     pub fn sweep(&mut self, now: Instant, bounds: &Bounds) -> bool {
+        let bytes = &mut self.bytes;
         self.streams.retain(|_, stream| {
-            stream.abandoned.is_none_or(|since| now.duration_since(since) < bounds.age_max)
+            let stays =
+                stream.abandoned.is_none_or(|since| now.duration_since(since) < bounds.age_max);
+            *bytes -= if stays { 0 } else { stream.bytes };
+            stays
         });
         self.streams.values().any(|stream| stream.abandoned.is_some())
     }
@@ -229,5 +259,17 @@ mod tests {
             "only one that is read is left"
         );
         assert_eq!(log.len(), 1);
+        assert_eq!(log.bytes(), 0, "what was forgotten is counted no more");
+    }
+
+    #[test]
+    fn an_emptied_stream_goes_on_and_serves_no_gap() {
+        let bounds = Bounds::default();
+        let mut log = filled(3, &bounds);
+        assert_eq!(log.laden().collect::<Vec<_>>(), [(true, STREAM)]);
+        log.empty(STREAM);
+        assert_eq!((log.bytes(), log.laden().count()), (0, 0));
+        assert_eq!(log.push(STREAM, &Bytes::from_static(b"x"), &bounds), Some(event(4)));
+        assert_eq!((seqs(&mut log, 2), seqs(&mut log, 3)), (None, Some(vec![4])));
     }
 }

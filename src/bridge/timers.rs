@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use crate::wire::id::CallId;
+use crate::wire::id::{CallId, FrontId};
 
 /// A moment something has to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,10 @@ pub(super) enum Due {
     Deadline(CallId),
     /// A question has waited long enough for a stream.
     Ask(u64),
+    /// The progress of a call may find room with its reader.
+    Progress(CallId),
+    /// And so may what a session has not heard of its lists.
+    Changes(FrontId),
     /// Kept events and abandoned calls may be too old.
     Sweep,
 }

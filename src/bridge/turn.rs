@@ -68,6 +68,8 @@ pub enum Dropped {
     Unheard,
     /// A client that reads too slowly.
     SlowClient,
+    /// The kept events of a stream, which were too many with those of all others.
+    Forgotten,
     /// A notification of a client that this child must not see.
     Unwanted,
 }

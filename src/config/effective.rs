@@ -28,7 +28,11 @@ pub(super) fn print(merged: &Merged) -> String {
             continue;
         }
         let Shape::Map { of, .. } = &section.shape else {
-            page.section(&path, &section.shape);
+            if let Shape::Table(_) = &section.shape {
+                page.section(&path, &section.shape);
+            } else {
+                page.value(&toml_key(&section.name), &path, &section.shape);
+            }
             continue;
         };
         let servers = find(&merged.root, &path).and_then(Value::as_dict);

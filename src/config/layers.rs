@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map};
@@ -67,6 +68,13 @@ pub(super) struct Layers {
     pub(super) files: Vec<PathBuf>,
 }
 
+/// What the configuration files look like from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamps(Vec<(PathBuf, Option<Stamp>)>);
+
+/// Device, inode, size, and the time of the last change to the file or its name, in seconds and nanoseconds.
+type Stamp = (u64, u64, u64, (i64, i64));
+
 pub const SYSTEM_FILE: &str = "/etc/stdiod/stdiod.toml";
 
 // === impl Sources ===
@@ -84,6 +92,19 @@ impl Sources {
             program: std::env::current_exe().unwrap_or_else(|_| "stdiod".into()),
             host,
         }
+    }
+
+    /// The files as they are now, to be compared with how they are later. A link counts as what it leads to, so that a folder
+    /// swapped under it is seen, and so is a file that comes or goes.
+    pub fn stamps(&self) -> Stamps {
+        let stamp = |path: PathBuf| {
+            let found = path.metadata().ok().map(|meta| {
+                let changed = (meta.ctime(), meta.ctime_nsec());
+                (meta.dev(), meta.ino(), meta.size(), changed)
+            });
+            (path, found)
+        };
+        Stamps(self.all_files(&mut Findings::default()).into_iter().map(stamp).collect())
     }
 
     pub(super) fn gather(&self, findings: &mut Findings) -> Layers {

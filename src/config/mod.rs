@@ -8,12 +8,14 @@
 //! merged     figment lays the layers over each other; each value still knows its layer
 //! load       ► Model ► references expanded, files of variables read ► check ► Loaded, or all problems
 //! picture    a problem as a line of the file with a caret
+//! diff       what a new model changes of an old one
 //! ```
 //!
 //! Nothing here knows the daemon. [`load()`] looks at the [`Sources`] it is given and at files, never at the process.
 
 mod advice;
 mod check;
+pub mod diff;
 mod document;
 mod effective;
 mod environment;
@@ -41,6 +43,6 @@ mod walk;
 mod testing;
 
 pub use document::Document;
-pub use layers::{Flag, Host, SYSTEM_FILE, Sources};
+pub use layers::{Flag, Host, SYSTEM_FILE, Sources, Stamps};
 pub use load::{DEMO, Loaded, Origin, Rejected, count, load};
 pub use schema::file_schema;

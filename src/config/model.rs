@@ -23,6 +23,8 @@ pub struct Model {
     /// The ceiling of child processes of all servers together. When it is reached, unused private children of any server make
     /// room, and else a server that wants a child waits for one to end.
     pub max_children: usize,
+    /// Reload by itself when one of the configuration files changes, as SIGHUP makes it do.
+    pub watch: bool,
     /// How the daemon listens and what it accepts.
     pub http: Http,
     /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
@@ -146,6 +148,14 @@ pub struct Server {
     /// The ceiling of child processes of this server, the shared one included. When it is reached, the private child that was
     /// idle longest is stopped; its session starts it again when it needs it.
     pub max_children: usize,
+    /// What a client gets that needs a child of its own while all `max_children` are in use, that is: have calls, or clients that
+    /// hold a stream. `wait`: it waits up to `start_wait` for one to become free, then gets an error that says so; the
+    /// child of a client that holds a stream but calls nothing is taken too. `refuse`: it gets that error at once. `share`: it is
+    /// put on the shared child, where the server can ask it nothing.
+    pub overflow: Overflow,
+    /// Warm children kept ready for clients that need one of their own: started and greeted as the latest such client was. They
+    /// count as children, and are the first to go when `max_children` is reached.
+    pub spare: usize,
     /// The protocol era the child speaks: `auto` or `legacy`.
     pub era: EraChoice,
     /// `eager` starts with the daemon, `lazy` with the first request that what it said last does not answer.
@@ -193,6 +203,19 @@ pub enum Mode {
     Shared,
     /// Every session has its own child.
     PerSession,
+}
+
+/// What becomes of a client that needs a child of its own when none can be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// It waits for one, and gets an error in the end. Few crowds last, and a client that is refused seldom tries again.
+    #[default]
+    Wait,
+    /// It gets an error at once.
+    Refuse,
+    /// It shares, and cannot be asked anything.
+    Share,
 }
 
 /// A kind of question a server can ask its client.
@@ -268,6 +291,7 @@ impl Default for Model {
             state_dir: None,
             sessions: Sessions::default(),
             max_children: 256,
+            watch: false,
             http: Http::default(),
             auth: None,
             log: Log::default(),
@@ -325,6 +349,8 @@ impl Default for Server {
             mode: Mode::Auto,
             private_for: vec![AskKind::Sampling, AskKind::Elicitation, AskKind::Roots],
             max_children: 16,
+            overflow: Overflow::Wait,
+            spare: 0,
             era: EraChoice::Auto,
             start: Start::Eager,
             idle_stop: SpanOrNever::NEVER,

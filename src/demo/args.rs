@@ -35,6 +35,9 @@ pub struct DemoArgs {
     /// Offer a tool that makes the server die.
     #[arg(long, hide = true)]
     pub crash_tool: bool,
+    /// Offer a tool that misbehaves in the way it is asked to.
+    #[arg(long, hide = true)]
+    pub act_up: bool,
     /// Leave half a line behind on every way out.
     #[arg(long, hide = true)]
     pub half_line: bool,
@@ -61,6 +64,9 @@ pub struct DemoArgs {
     /// Never stop talking: notifications nobody knows, as fast as they are read, once the handshake is done.
     #[arg(long, hide = true)]
     pub flood: bool,
+    /// Offer a tool that reports progress as fast as it can.
+    #[arg(long, hide = true)]
+    pub hasty_tool: bool,
     /// Print every message as an array of one.
     #[arg(long, hide = true)]
     pub array: bool,

@@ -16,7 +16,7 @@ use super::body::Body;
 use super::guard::Sight;
 use super::render::{self, Refused};
 use crate::bridge::refusal::Refusal;
-use crate::link::directory::{ChildReport, Directory, Entry, Report};
+use crate::link::directory::{ChildReport, Entry, Report};
 
 /// How long a report may take before a server counts as one that does not answer.
 const REPORT_WAIT: Duration = Duration::from_secs(2);
@@ -29,7 +29,6 @@ pub(super) fn healthz(method: &Method) -> Result<Response<Body>, Refused> {
 /// 200 if every server that starts with the daemon has answered its handshake, else 503 and why not.
 pub(super) async fn readyz(
     house: &House,
-    directory: &Directory,
     only: Option<Arc<Entry>>,
     sight: &Sight<'_>,
     method: &Method,
@@ -37,7 +36,7 @@ pub(super) async fn readyz(
     only_get(method)?;
     let entries: Vec<Arc<Entry>> = match only {
         Some(entry) => vec![entry],
-        None => directory.servers.values().cloned().collect(),
+        None => house.directory.servers.values().cloned().collect(),
     };
     let mut ready = Vec::new();
     let mut waiting = serde_json::Map::new();
@@ -71,13 +70,12 @@ pub(super) async fn readyz(
 
 pub(super) async fn status(
     house: &House,
-    directory: &Directory,
     sight: &Sight<'_>,
     method: &Method,
 ) -> Result<Response<Body>, Refused> {
     only_get(method)?;
     let mut servers = serde_json::Map::new();
-    let seen = directory.servers.values().filter(|entry| sight.shows(entry)).cloned();
+    let seen = house.directory.servers.values().filter(|entry| sight.shows(entry)).cloned();
     for (entry, report) in reports(seen.collect()).await {
         servers.insert(entry.name.to_string(), describe(&entry, report.as_ref()));
     }
@@ -86,25 +84,22 @@ pub(super) async fn status(
         "pid": std::process::id(),
         "uptime_s": house.born.elapsed().as_secs(),
         "stopping": house.stopping.is_cancelled(),
+        "reloads": reloads(house),
         "servers": servers,
     });
     Ok(render::json(StatusCode::OK, pretty(&body)))
 }
 
-pub(super) fn home(
-    house: &House,
-    directory: &Directory,
-    method: &Method,
-) -> Result<Response<Body>, Refused> {
+pub(super) fn home(house: &House, method: &Method) -> Result<Response<Body>, Refused> {
     only_get(method)?;
     let mut page = format!(
         "stdiod {} serves {} MCP server(s) over Streamable HTTP.\n\n",
         env!("CARGO_PKG_VERSION"),
-        directory.servers.len()
+        house.directory.servers.len()
     );
     // With tokens configured, names are for those who hold one.
     if house.bearers.is_none() {
-        for name in directory.servers.keys() {
+        for name in house.directory.servers.keys() {
             let _ = writeln!(page, "  /servers/{name}/mcp");
         }
     }
@@ -162,10 +157,22 @@ fn describe(entry: &Entry, report: Option<&Report>) -> Value {
     })
 }
 
+fn reloads(house: &House) -> Value {
+    let (ago, refused) = match &house.reloads.last {
+        Some((when, refused)) => (Some(when.elapsed().as_secs()), refused.as_deref()),
+        None => (None, None),
+    };
+    json!({"taken": house.reloads.taken, "last_s_ago": ago, "last_refused": refused})
+}
+
 fn child(child: &ChildReport) -> Value {
     let counts = &child.counts;
     json!({
-        "lane": if child.shared { "shared" } else { "private" },
+        "lane": match (child.shared, child.spare) {
+            (true, _) => "shared",
+            (false, true) => "spare",
+            (false, false) => "private",
+        },
         "state": child.state,
         "state_for_s": child.for_s,
         "pid": child.pid,

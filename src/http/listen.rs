@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::House;
+use super::Houses;
+use super::places::{Place, Places};
 use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
 use crate::wire::id::ServerName;
@@ -31,6 +34,24 @@ pub(crate) enum Scope {
         server: ServerName,
         checks_host: bool,
     },
+}
+
+/// A listener as its connections see it.
+#[derive(Debug)]
+pub(super) struct Doorway {
+    pub(super) houses: Houses,
+    pub(super) scope: Scope,
+    /// The listener is closing: connections end with the request in hand, and streams that only listen at once.
+    pub(super) leaving: CancellationToken,
+    /// Calls have had their time to end; streams that may still bring answers end too.
+    pub(super) last_call: CancellationToken,
+}
+
+/// How a listener is closed, and when its address is free.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    pub(crate) asked: CancellationToken,
+    pub(crate) released: CancellationToken,
 }
 
 /// A bound address.
@@ -60,6 +81,9 @@ pub(crate) enum BindError {
 /// A connection on which nothing happens, between requests or within a head, is closed after this. It is longer than any client
 /// keeps one, so that no request meets a closing connection.
 const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// How long calls keep a stream open that carries more than their answers, once its listener closes.
+const LAST_CALL: Duration = Duration::from_secs(10);
 
 /// A pause after a failed accept, most likely for want of descriptors.
 const BREATH: Duration = Duration::from_millis(100);
@@ -148,8 +172,8 @@ impl Listener {
         self.scope.server()
     }
 
-    /// Accepts until the daemon stops, then lets the requests in hand finish.
-    pub(crate) async fn run(self, house: Arc<House>, connections: Arc<Semaphore>) {
+    /// Accepts until it is told to close, then lets the requests in hand finish.
+    pub(crate) async fn run(self, houses: Houses, places: Places, closing: Closing) {
         let tasks = TaskTracker::new();
         let graceful = GracefulShutdown::new();
         let mut server = auto::Builder::new(TokioExecutor::new());
@@ -158,13 +182,19 @@ impl Listener {
         server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
         let server = Arc::new(server);
-        let scope = Arc::new(self.scope);
+        let last_call = CancellationToken::new();
+        let doorway = Arc::new(Doorway {
+            houses,
+            scope: self.scope,
+            leaving: closing.asked.clone(),
+            last_call: last_call.clone(),
+        });
         loop {
             let accepted = tokio::select! { biased;
-                () = house.stopping.cancelled() => break,
-                accepted = admit(&self.socket, &connections) => accepted,
+                () = closing.asked.cancelled() => break,
+                accepted = admit(&self.socket, &places) => accepted,
             };
-            let (io, permit) = match accepted {
+            let (io, place) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(address = self.shown, %error, "a connection could not be accepted");
@@ -172,10 +202,10 @@ impl Listener {
                     continue;
                 }
             };
-            let (house, scope) = (Arc::clone(&house), Arc::clone(&scope));
+            let doorway = Arc::clone(&doorway);
             let service = service_fn(move |request| {
-                let (house, scope) = (Arc::clone(&house), Arc::clone(&scope));
-                async move { Ok::<_, Infallible>(super::serve(house, (*scope).clone(), request).await) }
+                let doorway = Arc::clone(&doorway);
+                async move { Ok::<_, Infallible>(super::serve(&doorway, request).await) }
             });
             let server = Arc::clone(&server);
             let watcher = graceful.watcher();
@@ -184,14 +214,21 @@ impl Listener {
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                drop(permit);
+                drop(place);
             });
         }
         // Whoever comes now is refused at once rather than left waiting.
         drop(self.socket);
-        graceful.shutdown().await;
-        tasks.close();
-        tasks.wait().await;
+        closing.released.cancel();
+        let mut ended = pin!(async {
+            graceful.shutdown().await;
+            tasks.close();
+            tasks.wait().await;
+        });
+        if timeout(LAST_CALL, &mut ended).await.is_err() {
+            last_call.cancel();
+            ended.await;
+        }
     }
 }
 
@@ -208,10 +245,7 @@ impl Drop for Socket {
 trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 
-async fn admit(
-    socket: &Socket,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(Box<dyn Connection>, tokio::sync::OwnedSemaphorePermit)> {
+async fn admit(socket: &Socket, places: &Places) -> std::io::Result<(Box<dyn Connection>, Place)> {
     let io: Box<dyn Connection> = match socket {
         Socket::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
@@ -222,8 +256,7 @@ async fn admit(
         Socket::Unix(listener, _) => Box::new(listener.accept().await?.0),
     };
     // After the accept, so that listeners nobody comes to keep no place of those where somebody does.
-    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
-    Ok((io, permit))
+    Ok((io, places.take().await))
 }
 
 /// Binds a socket file. One that is left over from a process that died is replaced, one that answers is not.

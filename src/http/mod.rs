@@ -11,6 +11,7 @@ mod body;
 mod face;
 mod guard;
 mod listen;
+mod places;
 mod render;
 mod route;
 mod stall;
@@ -26,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
 use self::guard::Sight;
-pub(crate) use self::listen::{BindError, Listener, Scope};
+use self::listen::Doorway;
+pub(crate) use self::listen::{BindError, Closing, Listener};
+pub(crate) use self::places::Places;
 use self::render::Refused;
 use self::route::Route;
 use crate::auth::bearer::Bearers;
@@ -37,17 +40,31 @@ use crate::link::directory::{Directory, Entry};
 use crate::link::sessions::Sessions;
 use crate::link::stream_sessions::StreamSessions;
 
-/// What every request may need.
-#[derive(Debug)]
+/// What every request may need, as it is at one moment. A reload publishes a new one whole; a request goes on with the one it
+/// came in with.
+#[derive(Clone, Debug)]
 pub(crate) struct House {
-    pub(crate) directory: watch::Receiver<Arc<Directory>>,
+    pub(crate) directory: Directory,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) stream_sessions: StreamSessions,
-    pub(crate) bearers: Option<Bearers>,
+    pub(crate) stream_sessions: Arc<StreamSessions>,
+    pub(crate) bearers: Option<Arc<Bearers>>,
     pub(crate) config: Http,
+    pub(crate) reloads: Reloads,
     /// Set when the daemon begins to stop: streams end and readiness is denied.
     pub(crate) stopping: CancellationToken,
     pub(crate) born: Instant,
+}
+
+/// The house that holds now.
+pub(crate) type Houses = watch::Receiver<Arc<House>>;
+
+/// What came of reading the configuration again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reloads {
+    /// How often it was taken.
+    pub(crate) taken: u64,
+    /// When it was last read, and why it was not taken if it was not.
+    pub(crate) last: Option<(Instant, Option<String>)>,
 }
 
 /// A request on its way to a face: past the guard, with its server found.
@@ -57,12 +74,17 @@ struct Visit {
     entry: Arc<Entry>,
     principal: Principal,
     headers: HeaderMap,
+    /// The connection is to end: what only listens ends with it.
+    leaving: CancellationToken,
+    /// It has had the time that calls get: streams that also carry answers end too.
+    last_call: CancellationToken,
 }
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(house: Arc<House>, scope: Scope, request: Request<Incoming>) -> Response<Body> {
+async fn serve(doorway: &Doorway, request: Request<Incoming>) -> Response<Body> {
+    let house = Arc::clone(&doorway.houses.borrow());
     let origin = request.headers().get(hyper::header::ORIGIN).cloned();
-    let mut response = match answer(&house, &scope, request).await {
+    let mut response = match answer(&house, doorway, request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
@@ -74,39 +96,38 @@ async fn serve(house: Arc<House>, scope: Scope, request: Request<Incoming>) -> R
 
 async fn answer(
     house: &Arc<House>,
-    scope: &Scope,
+    doorway: &Doorway,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
-    guard::host_and_origin(&house.config, scope, &request)?;
+    guard::host_and_origin(&house.config, &doorway.scope, &request)?;
     if request.method() == Method::OPTIONS {
         return Ok(guard::preflight(request.headers()));
     }
-    let directory = Arc::clone(&house.directory.borrow());
-    let route = Route::of(request.uri().path(), scope, &directory);
-    match route {
+    let bearers = house.bearers.as_deref();
+    match Route::of(request.uri().path(), &doorway.scope, &house.directory) {
         Route::Healthz => admin::healthz(request.method()),
         Route::Readyz(only) => {
-            let sight = Sight::of(house.bearers.as_ref(), request.headers());
-            admin::readyz(house, &directory, only, &sight, request.method()).await
+            let sight = Sight::of(bearers, request.headers());
+            admin::readyz(house, only, &sight, request.method()).await
         }
         Route::Status => {
-            guard::principal(house.bearers.as_ref(), request.headers(), None)?;
-            let sight = Sight::of(house.bearers.as_ref(), request.headers());
-            admin::status(house, &directory, &sight, request.method()).await
+            guard::principal(bearers, request.headers(), None)?;
+            let sight = Sight::of(bearers, request.headers());
+            admin::status(house, &sight, request.method()).await
         }
-        Route::Home => admin::home(house, &directory, request.method()),
+        Route::Home => admin::home(house, request.method()),
         Route::Nothing => Err(Refusal::UnknownPath.into()),
         Route::NoServer(name) => Err(Refusal::UnknownServer(name).into()),
         Route::Streamable(entry) => {
-            let (visit, request) = enter(house, entry, request)?;
+            let (visit, request) = enter(house, doorway, entry, request)?;
             face::streamable::serve(visit, request).await
         }
         Route::Sse(entry, prefix) => {
-            let (visit, request) = enter(house, entry, request)?;
+            let (visit, request) = enter(house, doorway, entry, request)?;
             face::sse::stream(&visit, &request, &prefix)
         }
         Route::Messages(entry) => {
-            let (visit, request) = enter(house, entry, request)?;
+            let (visit, request) = enter(house, doorway, entry, request)?;
             face::sse::message(visit, request).await
         }
     }
@@ -114,10 +135,18 @@ async fn answer(
 
 fn enter(
     house: &Arc<House>,
+    doorway: &Doorway,
     entry: Arc<Entry>,
     mut request: Request<Incoming>,
 ) -> Result<(Visit, Request<Incoming>), Refused> {
-    let principal = guard::principal(house.bearers.as_ref(), request.headers(), Some(&entry))?;
+    let bearers = house.bearers.as_deref();
+    let principal = guard::principal(bearers, request.headers(), Some(&entry))?;
+    // It came on a connection that was open before; there is nobody left to work on it.
+    if house.stopping.is_cancelled() {
+        return Err(Refusal::Interrupted.into());
+    }
     let headers = std::mem::take(request.headers_mut());
-    Ok((Visit { house: Arc::clone(house), entry, principal, headers }, request))
+    let (leaving, last_call) = (doorway.leaving.clone(), doorway.last_call.clone());
+    let house = Arc::clone(house);
+    Ok((Visit { house, entry, principal, headers, leaving, last_call }, request))
 }

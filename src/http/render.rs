@@ -97,6 +97,7 @@ fn status(why: &Refusal) -> StatusCode {
         | Refusal::ChildTooLong { .. }
         | Refusal::ChildSpoilt { .. }
         | Refusal::TimedOut { .. }
+        | Refusal::Replaced { .. }
         | Refusal::Interrupted
         | Refusal::Cancelled => StatusCode::OK,
     }

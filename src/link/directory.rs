@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::Link;
 use crate::bridge::greeting::Hello;
+use crate::bridge::lane::Lane;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Server;
 use crate::wire::id::ServerName;
 
 /// All servers by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Directory {
     pub(crate) servers: BTreeMap<ServerName, Arc<Entry>>,
 }
@@ -34,11 +36,29 @@ pub(crate) enum WardenOrder {
     /// A slot for one session alone.
     Private {
         hello: Hello,
-        answer: oneshot::Sender<Link>,
+        answer: oneshot::Sender<Result<Place, Refusal>>,
     },
     Report {
         answer: oneshot::Sender<Report>,
     },
+    /// The configuration has changed in keys that the children need not know.
+    Adjust(Adjustment),
+}
+
+/// What a running server can be told anew.
+#[derive(Clone, Debug)]
+pub(crate) struct Adjustment {
+    pub(crate) config: Arc<Server>,
+    pub(crate) commit_after: Duration,
+    pub(crate) payloads: bool,
+}
+
+/// Where a session is put.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Private(Link),
+    /// With all others.
+    Shared,
 }
 
 /// How a server is doing.
@@ -51,6 +71,8 @@ pub(crate) struct Report {
 #[derive(Clone, Debug)]
 pub(crate) struct ChildReport {
     pub(crate) shared: bool,
+    /// It waits for a client of its own.
+    pub(crate) spare: bool,
     pub(crate) state: &'static str,
     pub(crate) pid: Option<u32>,
     /// Seconds in this state.
@@ -93,13 +115,30 @@ pub(crate) struct Counts {
 // === impl Entry ===
 
 impl Entry {
-    /// A slot for one session alone.
-    pub(crate) async fn private(&self, hello: Hello) -> Result<Link, Refusal> {
-        let (answer, link) = oneshot::channel();
+    /// Where a session in this lane is put. One that finds no room may be put on the shared child, where nothing it declared
+    /// counts.
+    pub(crate) async fn place(&self, lane: Lane, hello: Hello) -> Result<Place, Refusal> {
+        match lane {
+            Lane::Shared => Ok(Place::Shared),
+            Lane::Private => self.private(hello).await,
+        }
+    }
+
+    async fn private(&self, hello: Hello) -> Result<Place, Refusal> {
+        let (answer, place) = oneshot::channel();
         let stopped =
             || Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() };
         self.warden.send(WardenOrder::Private { hello, answer }).await.map_err(|_| stopped())?;
-        link.await.map_err(|_| stopped())
+        place.await.map_err(|_| stopped())?
+    }
+
+    /// The same server under a configuration that its children can live with.
+    pub(crate) async fn adjusted(&self, to: Adjustment) -> Arc<Self> {
+        let config = Arc::clone(&to.config);
+        // A warden that is gone has nothing to adjust any more.
+        self.warden.send(WardenOrder::Adjust(to)).await.ok();
+        let (name, shared) = (self.name.clone(), self.shared.clone());
+        Arc::new(Self { name, config, shared, warden: self.warden.clone() })
     }
 
     /// How the server is doing; `None` once it is stopped.

@@ -78,8 +78,11 @@ impl Link {
     /// Ends a session. Never waits; a slot with no room for this has thousands of goodbyes to read first, and a session that
     /// is not closed then is only idle.
     pub(crate) fn close(&self, front: FrontId) {
-        if self.0.control.try_send(Order::Close { front }).is_err() {
-            tracing::warn!(server = %self.0.server, "a session could not be closed: its slot is flooded or gone");
+        // A slot that is gone, or going, needs no telling.
+        if let Err(mpsc::error::TrySendError::Full(_)) =
+            self.0.control.try_send(Order::Close { front })
+        {
+            tracing::warn!(server = %self.0.server, "a session could not be closed: its slot is flooded");
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{OnceCell, mpsc};
 
-use super::directory::{Entry, WardenOrder};
+use super::directory::{Entry, Place, WardenOrder};
 use super::ended::Ended;
 use super::handle::Link;
 use crate::bridge::front::{FrontCard, Principal, Who};
@@ -67,7 +67,8 @@ struct Tables {
 #[derive(Debug)]
 struct Home {
     warden: mpsc::Sender<WardenOrder>,
-    link: Arc<OnceCell<Link>>,
+    /// `None` once it has found no room.
+    link: Arc<OnceCell<Option<Link>>>,
 }
 
 /// What is known of an id.
@@ -119,16 +120,16 @@ impl Sessions {
         principal: &Principal,
         hello: Hello,
     ) -> Result<Beginning<'a>, Refusal> {
-        let brief = Introduction::brief(&hello);
-        let private = Lane::of_session(&entry.config, brief.declared()) == Lane::Private;
-        let passport = Passport {
-            front: self.new_front(),
-            born: now_us(),
-            version: hello.version,
-            client: if private { Introduction::full(&hello) } else { brief },
+        let (brief, full) = (Introduction::brief(&hello), Introduction::full(&hello));
+        let (version, lane) = (hello.version, Lane::of_session(&entry.config, brief.declared()));
+        let (link, private, client) = match (entry.place(lane, hello).await?, lane) {
+            (Place::Private(link), _) => (link, true, full),
+            (Place::Shared, Lane::Shared) => (entry.shared.clone(), false, brief),
+            // It found no room, and nobody will ask it anything.
+            (Place::Shared, Lane::Private) => (entry.shared.clone(), false, brief.deaf()),
         };
-        let link = if private { entry.private(hello).await? } else { entry.shared.clone() };
-        let session = self.session(&passport, entry, principal, link);
+        let passport = Passport { front: self.new_front(), born: now_us(), version, client };
+        let session = Self::session(&passport, None, entry, principal, link);
         Ok(Beginning { sessions: self, entry, passport, session, private, begun: false })
     }
 
@@ -141,9 +142,14 @@ impl Sessions {
     ) -> Result<Arc<Session>, Refusal> {
         match self.look(id, entry, principal)? {
             Found::Here(session) => Ok(session),
-            Found::Away(passport) => {
-                let link = self.home(&passport, entry).await?;
-                self.remember(id, self.session(&passport, entry, principal, link))
+            Found::Away(mut passport) => {
+                let home = self.home(&passport, entry).await?;
+                if home.is_none() {
+                    passport.client = passport.client.deaf();
+                }
+                let link = home.unwrap_or_else(|| entry.shared.clone());
+                let since = Some(self.instant(passport.born));
+                self.remember(id, Self::session(&passport, since, entry, principal, link))
             }
         }
     }
@@ -180,7 +186,7 @@ impl Sessions {
             None => entry.shared.close(front),
             // A slot that is still being made ends when nobody takes it.
             Some(home) => {
-                if let Some(link) = home.link.get() {
+                if let Some(Some(link)) = home.link.get() {
                     link.close(front);
                 }
             }
@@ -212,16 +218,18 @@ impl Sessions {
         let link = if private {
             let tables = self.lock();
             let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
-            home.and_then(|home| home.link.get().cloned())
+            home.and_then(|home| home.link.get()?.clone())
         } else {
             Some(entry.shared.clone())
         };
         let Some(link) = link else { return Ok(Found::Away(passport)) };
-        self.remember(id, self.session(&passport, entry, principal, link)).map(Found::Here)
+        let since = Some(self.instant(passport.born));
+        self.remember(id, Self::session(&passport, since, entry, principal, link)).map(Found::Here)
     }
 
-    /// Makes a child of its own for a session that had one before. All that want it wait for the same.
-    async fn home(&self, passport: &Passport, entry: &Entry) -> Result<Link, Refusal> {
+    /// Makes a child of its own for a session that had one before. All that want it wait for the same. `None` if there is no
+    /// room for it, and the session is to go on with all others.
+    async fn home(&self, passport: &Passport, entry: &Entry) -> Result<Option<Link>, Refusal> {
         let link = {
             let mut tables = self.lock();
             let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
@@ -237,13 +245,17 @@ impl Sessions {
                 }
             }
         };
-        let make = || entry.private(passport.client.hello(passport.version));
+        let hello = passport.client.hello(passport.version);
+        let make = async || match entry.place(Lane::Private, hello).await? {
+            Place::Private(link) => Ok(Some(link)),
+            Place::Shared => Ok(None),
+        };
         link.get_or_try_init(make).await.cloned()
     }
 
     fn session(
-        &self,
         passport: &Passport,
+        since: Option<Instant>,
         entry: &Entry,
         principal: &Principal,
         link: Link,
@@ -253,7 +265,7 @@ impl Sessions {
             principal: principal.clone(),
             declared: passport.client.declared(),
             client: passport.client.name().into(),
-            since: self.instant(passport.born),
+            since,
         };
         let who = Who { front: passport.front, card: Arc::new(card) };
         Arc::new(Session { who, link, warden: entry.warden.clone() })
@@ -312,7 +324,7 @@ impl Home {
     /// Whether its slot listens, or is being made.
     fn is_open(&self) -> bool {
         match self.link.get() {
-            Some(link) => link.is_open(),
+            Some(link) => link.as_ref().is_some_and(Link::is_open),
             None => Arc::strong_count(&self.link) > 1,
         }
     }
@@ -334,7 +346,7 @@ impl Beginning<'_> {
         if self.private {
             let home = Home {
                 warden: self.entry.warden.clone(),
-                link: Arc::new(OnceCell::new_with(Some(self.session.link.clone()))),
+                link: Arc::new(OnceCell::new_with(Some(Some(self.session.link.clone())))),
             };
             tables.homes.insert(self.passport.front, home);
         }

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::handle::Link;
 use super::replies::Post;
 use crate::bridge::front::{Principal, Who};
+use crate::bridge::outlet::{Event, Offer, Outlet as _, Weight};
 use crate::wire::id::{FrontId, ServerName, SessionId};
 
 /// One session of a client that holds its stream.
@@ -48,6 +50,13 @@ impl StreamSession {
     ) -> Self {
         let doorstep = Mutex::new(Some(stream));
         Self { server, principal, front, place: OnceCell::new(), doorstep }
+    }
+
+    /// Says something on the stream. False if no slot has it yet no more.
+    pub(crate) fn tell(&self, text: Bytes) -> bool {
+        let post = self.doorstep.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |post: &Post| post.offer(Event::Message { id: None, text }, Weight::Needed);
+        post.as_ref().map(told) == Some(Offer::Taken)
     }
 
     pub(crate) fn take_stream(&self) -> Option<Post> {
@@ -97,8 +106,6 @@ impl StreamSessions {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::bridge::front::FrontCard;
     use crate::bridge::lane::AskSet;
@@ -119,7 +126,7 @@ mod tests {
             principal: me.clone(),
             declared: AskSet::default(),
             client: "c".into(),
-            since: Instant::now(),
+            since: None,
         });
         session.place.set(Place { link, who: Who { front, card } }).unwrap();
         assert!(session.take_stream().is_some() && session.take_stream().is_none());

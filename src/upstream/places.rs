@@ -77,6 +77,13 @@ impl HostRoom {
 // === impl Places ===
 
 impl Places {
+    /// A place of the server and of the host, if both are free.
+    pub(super) fn try_take(server: &Arc<Semaphore>, host: &HostRoom) -> Option<Self> {
+        let server = Arc::clone(server).try_acquire_owned().ok()?;
+        let host = Arc::clone(&host.places).try_acquire_owned().ok()?;
+        Some(Self { _server: Some(server), _host: Some(host) })
+    }
+
     /// Waits for a place of the server and then for one of the host.
     pub(super) async fn take(server: &Arc<Semaphore>, host: &HostRoom) -> Self {
         let server = Arc::clone(server).acquire_owned().await.ok();

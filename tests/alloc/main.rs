@@ -119,7 +119,7 @@ impl Bench {
             principal: Principal::anonymous(),
             declared: AskSet::default(),
             client: "test".into(),
-            since: turn.now,
+            since: None,
         });
         turn.to_child.clear();
         let who = Who { front: FRONT, card };

@@ -76,6 +76,7 @@ fn the_unit_keeps_what_the_daemon_and_its_servers_count_on() {
     let has = |line: &str| unit.lines().any(|have| have == line);
     for line in [
         "Type=notify",
+        "ExecReload=/bin/kill -HUP $MAINPID",
         "KillMode=mixed",
         "OOMPolicy=continue",
         "DynamicUser=yes",

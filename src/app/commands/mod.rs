@@ -11,7 +11,7 @@ mod serve;
 
 use super::cli::{Cli, Command, ServeArgs};
 use super::fatal::Fatal;
-use crate::config::{Host, Sources, load};
+use crate::config::{Host, Sources};
 
 pub(super) fn run(cli: Cli) -> Result<(), Fatal> {
     let Cli { config, command } = cli;
@@ -19,14 +19,14 @@ pub(super) fn run(cli: Cli) -> Result<(), Fatal> {
         Command::Serve(args) => {
             let mut sources = Sources::of_process(config, Host::Starting);
             sources.flags = args.flags();
-            serve::serve(load(&sources)?)
+            serve::serve(sources)
         }
         Command::Run(args) => {
             if !config.is_empty() {
                 return Err(Fatal::usage("`run` takes no configuration file")
                     .hint("`stdiod serve --config FILE` serves what a file says"));
             }
-            serve::serve(load(&run::sources(&args)?)?)
+            serve::serve(run::sources(&args)?)
         }
         Command::Check(args) => check::check(config, &args),
         Command::Key(args) => key::key(config, &args),

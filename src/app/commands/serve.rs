@@ -2,8 +2,9 @@
 
 use crate::app::fatal::Fatal;
 use crate::app::run;
-use crate::config::Loaded;
+use crate::config::{Sources, load};
 
-pub(crate) fn serve(loaded: Loaded) -> Result<(), Fatal> {
-    run::serve(loaded)
+/// The same sources are read again when the daemon reloads.
+pub(crate) fn serve(sources: Sources) -> Result<(), Fatal> {
+    run::serve(load(&sources)?, sources)
 }

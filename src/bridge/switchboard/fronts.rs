@@ -70,6 +70,9 @@ impl<R: Outlet> Switchboard<R> {
             self.unsubscribe(&uri, turn);
         }
         let Some(front) = self.fronts.remove(&id) else { return };
+        if let Some(log) = &front.log {
+            self.kept.lost(log);
+        }
         // Sessions without streams, which are the most, have no readers to look for.
         if front.log.is_some() || !front.standing.is_empty() {
             self.readers.retain(|_, reader| reader.front != id);

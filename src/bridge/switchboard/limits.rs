@@ -30,7 +30,10 @@ pub struct Limits {
     pub subscriptions_per_front: usize,
     /// Fronts that hold nothing and are kept for a while, as many that act act again soon.
     pub resting_max: usize,
+    /// What is kept of the streams of one session.
     pub log: Bounds,
+    /// Bytes kept of the streams of all sessions together.
+    pub log_bytes_max: usize,
     pub tools: ToolPolicy,
 }
 
@@ -55,6 +58,8 @@ impl Limits {
             subscriptions_per_front: 256,
             resting_max: 64,
             log: Bounds::default(),
+            // Eight sessions with as much as each may have, and far more than streams in sound use add up to.
+            log_bytes_max: 64 << 20,
             tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
         }
     }

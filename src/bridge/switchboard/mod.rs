@@ -11,10 +11,13 @@
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
+//! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
 //! - `recalling`: answering for a child that rests
 
 mod asking;
+mod behind;
 mod fronts;
+mod keeping;
 mod limits;
 mod lines;
 mod notices;
@@ -29,6 +32,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::keeping::Kept;
 pub use self::limits::Limits;
 use super::ask::Ask;
 use super::call::Call;
@@ -45,6 +49,7 @@ pub use recalling::Need;
 use recalling::Recall;
 
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
+use crate::wire::method::Method;
 
 /// Who is behind the fronts of a switchboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +116,8 @@ pub struct Switchboard<R> {
     timers: Timers,
     sweeping: bool,
     /// Makes stream ids differ from those of other switchboards, earlier ones included.
+    /// How much the logs of all fronts hold.
+    kept: Kept,
     stream_base: u64,
     /// The highest number of a call so far.
     calls_seen: u64,
@@ -183,6 +190,7 @@ impl<R: Outlet> Switchboard<R> {
             ended: Vec::new(),
             timers: Timers::default(),
             sweeping: false,
+            kept: Kept::default(),
             stream_base,
             calls_seen: 0,
             born: now,
@@ -216,6 +224,7 @@ impl<R: Outlet> Switchboard<R> {
             && self.topics.len() == 0
             && self.readers.is_empty()
             && self.ended.is_empty()
+            && self.kept.is_empty()
     }
 
     pub fn abilities(&self) -> Option<&Abilities> {
@@ -230,6 +239,13 @@ impl<R: Outlet> Switchboard<R> {
         self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
     }
 
+    /// Whether no session would miss anything but its child.
+    pub fn holds_nothing(&self) -> bool {
+        self.calls.is_empty()
+            && self.topics.len() == 0
+            && self.fronts.values().all(Front::is_empty_handed)
+    }
+
     /// Says what a child that is not there is waiting for.
     pub fn explain(&mut self, absence: Absence) {
         self.absence = absence;
@@ -237,8 +253,8 @@ impl<R: Outlet> Switchboard<R> {
 
     /// When [`Self::tick`] has something to do.
     pub fn deadline(&mut self) -> Option<Instant> {
-        let (calls, asks) = (&self.calls, &self.asks);
-        let matters = |due| Self::matters(calls, asks, due);
+        let (calls, asks, fronts) = (&self.calls, &self.asks, &self.fronts);
+        let matters = |due| matters(calls, asks, fronts, due);
         self.timers.tidy(calls.len() + asks.len(), matters);
         self.timers.next(matters)
     }
@@ -246,26 +262,19 @@ impl<R: Outlet> Switchboard<R> {
     /// Does what is due.
     pub fn tick(&mut self, turn: &mut Turn) {
         while let Some(due) = self.timers.take(turn.now) {
-            if !Self::matters(&self.calls, &self.asks, due) {
+            if !matters(&self.calls, &self.asks, &self.fronts, due) {
                 continue;
             }
             match due {
                 Due::Commit(call) => self.commit(call),
                 Due::Deadline(call) => self.late(call, turn),
                 Due::Ask(serial) => self.ask_unheard(serial, turn),
+                Due::Progress(call) => self.tell_progress_again(call, turn),
+                Due::Changes(front) => self.tell_changes_again(front, turn),
                 Due::Sweep => self.sweep(turn.now),
             }
         }
         self.bury(turn);
-    }
-
-    fn matters(calls: &HashMap<CallId, Call<R>>, asks: &BTreeMap<u64, Ask>, due: Due) -> bool {
-        match due {
-            Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
-            Due::Deadline(call) => calls.contains_key(&call),
-            Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
-            Due::Sweep => true,
-        }
     }
 
     /// The child answered its handshake.
@@ -313,6 +322,22 @@ impl<R: Outlet> Switchboard<R> {
         self.bury(turn);
     }
 
+    /// Goes on under other limits. Calls that are at the child keep the time they were given; clients are told when their tools
+    /// may be others.
+    pub fn adjust(&mut self, limits: Limits, turn: &mut Turn) {
+        let same_tools = self.limits.tools == limits.tools;
+        self.limits = limits;
+        if !same_tools && self.abilities().is_some_and(|child| child.lists.tools) {
+            self.announce(
+                Method::ToolsListChanged,
+                &notices::bare_notice(Method::ToolsListChanged),
+                turn,
+            );
+        }
+        self.pump(turn);
+        self.bury(turn);
+    }
+
     /// Says how many bytes may be sent to the child now. While it reads too slowly calls wait here, where they can be cancelled
     /// and come to their deadline, and everything that needs no child goes on.
     pub fn allow(&mut self, room: usize, turn: &mut Turn) {
@@ -335,31 +360,21 @@ impl<R: Outlet> Switchboard<R> {
     fn call_of(&self, stream: StreamId) -> CallId {
         stream.call(self.stream_base)
     }
+}
 
-    fn sweep_later(&mut self, now: Instant) {
-        if !self.sweeping {
-            self.sweeping = true;
-            self.timers.set(now + Self::SWEEP_EVERY, Due::Sweep);
-        }
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        self.sweeping = false;
-        let mut left = false;
-        let mut emptied = Vec::new();
-        for (id, front) in &mut self.fronts {
-            let Some(log) = &mut front.log else { continue };
-            left |= log.sweep(now, &self.limits.log);
-            if log.is_empty() {
-                front.log = None;
-                emptied.push(*id);
-            }
-        }
-        for front in emptied {
-            self.rest(front);
-        }
-        if left {
-            self.sweep_later(now);
-        }
+/// Whether something that is due still has to be looked at.
+fn matters<R>(
+    calls: &HashMap<CallId, Call<R>>,
+    asks: &BTreeMap<u64, Ask>,
+    fronts: &HashMap<FrontId, Front<R>>,
+    due: Due,
+) -> bool {
+    match due {
+        Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
+        Due::Deadline(call) => calls.contains_key(&call),
+        Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
+        Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
+        Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),
+        Due::Sweep => true,
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::telling::Told;
 use super::{Child, Switchboard, Tenancy};
 use crate::bridge::call::Stage;
 use crate::bridge::front::Level;
@@ -70,17 +71,26 @@ impl<R: Outlet> Switchboard<R> {
         call.deadline = (turn.now + limits.request_timeout).min(longest).max(call.deadline);
         let at = meta::place(params.progress_token.expect("it named the call"), frame.text());
         let text = frame.splice(&[Patch { at, with: token.as_str().as_bytes() }]);
-        self.tell_call_or_front(id, &text, turn);
+        self.tell_progress(id, text, turn);
     }
 
     /// A message about a call: on its answer if that can hold it, else on its session's stream, else nowhere.
-    fn tell_call_or_front(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) {
+    pub(super) fn tell_about(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) -> Told {
         let front = self.calls.get(&id).and_then(super::Call::front);
-        if self.tell_call(id, text, Weight::Droppable, turn) {
-            return;
+        let told = self.put_on_call(id, text, Weight::Droppable, turn);
+        match front {
+            Some(front) if told == Told::Nowhere => {
+                self.put_on_front(front, text, Weight::Droppable, turn)
+            }
+            Some(_) | None => told,
         }
-        if !front.is_some_and(|front| self.tell_front(front, text, Weight::Droppable, turn)) {
-            turn.dropped(Dropped::Unheard);
+    }
+
+    fn tell_call_or_front(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) {
+        match self.tell_about(id, text, turn) {
+            Told::Yes => {}
+            Told::Late => turn.dropped(Dropped::SlowClient),
+            Told::Nowhere => turn.dropped(Dropped::Unheard),
         }
     }
 
@@ -145,30 +155,6 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// Tells every session once that a list has changed, or remembers to.
-    fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
-        let fronts = self.fronts.keys().copied().collect();
-        self.announce_to(fronts, method, text, turn);
-    }
-
-    fn announce_to(
-        &mut self,
-        mut fronts: Vec<FrontId>,
-        method: Method,
-        text: &Bytes,
-        turn: &mut Turn,
-    ) {
-        self.changed.note(method, turn.now);
-        fronts.sort_unstable();
-        for id in fronts {
-            if !self.tell_front(id, text, Weight::Needed, turn)
-                && let Some(front) = self.fronts.get_mut(&id)
-            {
-                front.unheard.add(method);
-            }
-        }
-    }
-
     /// A child that has just come may have other lists than the one `before`, be that one of ours or of an earlier process.
     /// Whoever is still waiting for its handshake, or came to the first of ours, knows no list.
     pub(super) fn announce_all(&mut self, lists: Lists, before: bool, turn: &mut Turn) {
@@ -177,7 +163,7 @@ impl<R: Outlet> Switchboard<R> {
         let fronts: Vec<FrontId> = self
             .fronts
             .iter()
-            .filter(|(_, front)| before || front.card.since < self.born)
+            .filter(|(_, front)| before || front.card.since.is_some_and(|since| since < self.born))
             .filter(|(_, front)| !front.calls.iter().any(|(_, call)| is_new(*call)))
             .map(|(id, _)| *id)
             .collect();

@@ -7,6 +7,7 @@ use crate::bridge::call::{Call, Caller, Path, Reach, Stage};
 use crate::bridge::front::Level;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::outlet::{Event, Outlet, Weight};
+use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
@@ -104,6 +105,7 @@ impl<R: Outlet> Switchboard<R> {
             deadline: turn.now + wait,
             vanished: None,
             progress: f64::NEG_INFINITY,
+            behind: None,
             caller,
         };
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
@@ -116,8 +118,8 @@ impl<R: Outlet> Switchboard<R> {
         let method = call.method;
         let is_gone =
             matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
+        let party = Party::of(&call.caller);
         self.calls.insert(id, call);
-        self.waiting.push(id, bytes);
         if is_gone {
             self.goodbye(id, false, turn);
         }
@@ -133,14 +135,13 @@ impl<R: Outlet> Switchboard<R> {
                 self.refuse(id, refusal, turn);
             }
             // A newcomer is not made to wait for the calls of others.
-            (RequestRoute::Initialize, Child::Ready { .. }) => {
-                self.waiting.remove(id);
-                self.initialize(id, turn);
-            }
+            (RequestRoute::Initialize, Child::Ready { .. }) => self.initialize(id, turn),
             (_, Child::Absent { .. }) => {
+                self.waiting.push(id, party, bytes);
                 self.answer_for_child(id, turn);
             }
-            _ => self.pump(turn),
+            _ if self.waiting.is_empty() && self.has_place() => self.dispatch(id, turn),
+            _ => self.waiting.push(id, party, bytes),
         }
     }
 
@@ -182,13 +183,17 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Sends what may be sent of the calls that wait, in order.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
-        while matches!(self.child, Child::Ready { .. })
-            && self.room > 0
-            && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
-        {
+        while self.has_place() {
             let Some(id) = self.waiting.pop() else { return };
             self.dispatch(id, turn);
         }
+    }
+
+    /// Whether the child takes another call now.
+    fn has_place(&self) -> bool {
+        matches!(self.child, Child::Ready { .. })
+            && self.room > 0
+            && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
     }
 
     fn dispatch(&mut self, id: CallId, turn: &mut Turn) {

@@ -9,6 +9,7 @@ use super::{Absence, Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Path, Stage};
 use crate::bridge::front::Parties;
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
+use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
@@ -21,6 +22,7 @@ const REPEATED_MAX: usize = 64 << 10;
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
     pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
+        self.tell_progress_last(id, turn);
         let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
         let front = call.front();
         match call.path {
@@ -56,9 +58,11 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Keeps a response where its client may come back for it.
     fn keep_answer(&mut self, by: Reader, text: &Bytes) -> Option<EventId> {
-        let log = self.fronts.get_mut(&by.front)?.log.as_mut()?;
-        let id = log.push(by.stream, text, &self.limits.log)?;
-        log.complete(by.stream);
+        let front = self.fronts.get_mut(&by.front)?;
+        let id = self.kept.keep(front, by.stream, text, &self.limits.log)?;
+        if let Some(log) = &mut front.log {
+            log.complete(by.stream);
+        }
         Some(id)
     }
 
@@ -177,7 +181,8 @@ impl<R: Outlet> Switchboard<R> {
         call.state = Stage::Waiting;
         self.flying -= 1;
         let bytes = call.request.as_ref().map_or(0, |request| request.text().len());
-        self.waiting.push_first(id, bytes);
+        let party = Party::of(&call.caller);
+        self.waiting.push_first(id, party, bytes);
         true
     }
 

@@ -1,6 +1,5 @@
 //! Standing streams, streams taken up again, and goodbyes.
 
-use super::telling::begin_stream;
 use super::{Reader, Switchboard};
 use crate::bridge::call::Path;
 use crate::bridge::front::{Front, Standing, Vanish, Who};
@@ -22,16 +21,12 @@ impl<R: Outlet> Switchboard<R> {
         turn: &mut Turn,
     ) {
         let (id, stream) = (who.front, self.stream_of(call, true));
-        let bounds = self.limits.log;
-        let front = match self.enter(who) {
-            Ok(front) => front,
-            Err(why) => {
-                let _ = outlet.offer(Event::Refuse { why, id: None }, Weight::Needed);
-                return;
-            }
-        };
-        let resumable = Some(front).filter(|_| vanish == Vanish::Detach);
-        let (first, prime) = begin_stream(resumable, stream, &bounds);
+        if let Err(why) = self.enter(who) {
+            let _ = outlet.offer(Event::Refuse { why, id: None }, Weight::Needed);
+            return;
+        }
+        let resumable = self.fronts.get_mut(&id).filter(|_| vanish == Vanish::Detach);
+        let (first, prime) = self.kept.begin(resumable, stream, &self.limits.log);
         if outlet.offer(Event::Stream { first, prime }, Weight::Needed) != Offer::Taken {
             self.abandon(id, stream, turn.now);
             if vanish == Vanish::EndSession {
@@ -134,13 +129,15 @@ impl<R: Outlet> Switchboard<R> {
             return self.ended.push(front_id);
         }
         match &mut front.log {
-            Some(log) if finished && log.is_complete(stream) => log.forget(stream),
+            Some(log) if finished && log.is_complete(stream) => {
+                self.kept.count(log, |log| log.forget(stream));
+            }
             Some(_) | None => self.abandon(front_id, stream, turn.now),
         }
         self.rest(front_id);
     }
 
-    /// Closes the fronts whose only stream broke in this turn.
+    /// Ends a turn: closes the fronts whose only stream broke in it, and keeps no more than there may be.
     pub(super) fn bury(&mut self, turn: &mut Turn) {
         while let Some(front) = self.ended.pop() {
             if self.fronts.contains_key(&front) {
@@ -148,6 +145,7 @@ impl<R: Outlet> Switchboard<R> {
                 turn.notes.push(Note::FrontGone(front));
             }
         }
+        self.shed(turn);
     }
 }
 

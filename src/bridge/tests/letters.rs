@@ -16,7 +16,7 @@ pub(super) struct Letters(Rc<RefCell<Inner>>);
 #[derive(Debug)]
 struct Inner {
     events: Vec<Event>,
-    /// How many more events it takes. What is droppable must leave one place free.
+    /// How many more events it takes. What is droppable must leave two places free.
     room: usize,
     gone: bool,
 }
@@ -120,7 +120,7 @@ impl Letters {
 impl Outlet for Letters {
     fn offer(&self, event: Event, weight: Weight) -> Offer {
         let mut inner = self.0.borrow_mut();
-        let needed = if weight == Weight::Droppable { 2 } else { 1 };
+        let needed = if weight == Weight::Droppable { 3 } else { 1 };
         if inner.gone {
             return Offer::Gone;
         }

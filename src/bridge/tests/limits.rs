@@ -40,6 +40,25 @@ fn beyond_concurrency_calls_wait_in_order() {
 }
 
 #[test]
+fn behind_concurrency_sessions_take_turns() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    for n in 0..200 {
+        pair.tool(a, n);
+    }
+    let quick = pair.call(b, 1, "tools/call", &json!({"name": "quick"}));
+    let newcomer = pair.call(b, 2, "initialize", &json!({}));
+    assert!(newcomer.letters.answer().is_some(), "a newcomer waits for nobody");
+    for _ in 0..3 {
+        let sent = pair.child.one();
+        pair.says(&result(&sent, &json!({})));
+    }
+    let sent = pair.child.one();
+    assert_eq!(sent["params"]["name"], "x", "and then it is the other's turn again");
+    assert!(quick.letters.answer().is_some());
+}
+
+#[test]
 fn a_call_that_takes_too_long_is_cancelled_and_its_place_freed() {
     let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
     let a = pair.session(Version::V2025_11_25);
@@ -153,4 +172,28 @@ fn a_call_whose_client_may_come_back_ends_too_unless_it_does() {
             assert_eq!(pair.board.calls(), 0, "the time begins anew");
         }
     }
+}
+
+#[test]
+fn other_limits_hold_from_then_on_and_changed_tools_are_told() {
+    let limits = Limits::new(ServerName::new("git").unwrap());
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.concurrency = 1);
+    let a = pair.session(Version::V2025_11_25);
+    let standing = pair.listen(a, Vanish::Detach);
+    pair.tool(a, 1);
+    pair.tool(a, 2);
+    assert_eq!(pair.child.methods(), ["tools/call"]);
+
+    let more = Limits { concurrency: 2, ..limits };
+    pair.turn(|board, turn| board.adjust(more.clone(), turn));
+    assert_eq!(pair.child.methods(), ["tools/call"], "the one that waited");
+    assert!(standing.letters.messages().is_empty(), "its tools are the same");
+
+    let filter = crate::config::model::ToolFilter { deny: vec!["rm".into()], ..Default::default() };
+    let fewer =
+        Limits { concurrency: 3, tools: crate::bridge::policy::ToolPolicy::new(filter), ..more };
+    pair.turn(|board, turn| board.adjust(fewer, turn));
+    assert_eq!(standing.letters.methods(), ["notifications/tools/list_changed"]);
+    let hidden = pair.call(a, 3, "tools/call", &json!({"name": "rm"}));
+    assert_eq!(hidden.letters.code(), Some(-32602));
 }

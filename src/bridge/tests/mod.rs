@@ -321,7 +321,7 @@ fn card(version: Version, principal: &Principal, since: Instant) -> FrontCard {
         principal: principal.clone(),
         declared: AskSet::declared(r#"{"sampling":{},"elicitation":{},"roots":{}}"#),
         client: "pretend".into(),
-        since,
+        since: Some(since),
     }
 }
 

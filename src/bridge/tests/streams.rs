@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::child::{log, progress, result, tools_changed};
+use super::child::{log, progress, result, tools_changed, updated};
 use super::*;
 
 #[test]
@@ -88,22 +88,65 @@ fn a_silent_call_becomes_a_stream_after_a_while_and_a_quick_one_never() {
 }
 
 #[test]
-fn t41_a_slow_reader_loses_progress_and_logs_but_never_its_answer() {
+fn t41_a_slow_reader_loses_logs_and_old_progress_but_never_its_answer() {
     let mut pair = Pair::shared();
     let a = pair.session(Version::V2025_11_25);
     let post = pair.tool_with_token(a, 1, &json!(1));
     let sent = pair.child.one();
-    post.letters.holds(4);
+    post.letters.holds(5);
     for n in 1..1000 {
         pair.says(&progress(&sent, n));
         pair.says(&log("info", "x"));
     }
     pair.says(&result(&sent, &json!({})));
-    assert_eq!(post.letters.messages().len(), 2, "all that fits before the reserved place");
+    let messages = post.letters.messages();
+    assert_eq!(messages.len(), 3, "all that fits before the reserved places, and the newest");
+    assert_eq!(messages[2]["params"]["progress"], 999);
     assert!(post.letters.answer().is_some());
-    assert!(pair.dropped(Dropped::SlowClient) > 1900);
+    assert_eq!(pair.dropped(Dropped::SlowClient), 1998 - 3);
     let seqs: Vec<u64> = post.letters.ids().iter().map(|id| id.seq).collect();
-    assert_eq!(seqs, [1, 2, 3], "what is lost leaves no gap in the ids");
+    assert_eq!(seqs, [1, 2, 3, 4], "what is lost leaves no gap in the ids");
+}
+
+#[test]
+fn t41_the_newest_progress_is_told_when_there_is_room_again() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let post = pair.tool_with_token(a, 1, &json!(1));
+    let sent = pair.child.one();
+    post.letters.holds(4);
+    for n in 1..=100 {
+        pair.says(&progress(&sent, n));
+    }
+    pair.wait(secs(3));
+    assert_eq!(post.letters.messages().len(), 1);
+    post.letters.holds(4);
+    pair.wait(secs(1));
+    let told = |post: &Post| -> Vec<Value> {
+        post.letters.messages().iter().map(|m| m["params"]["progress"].clone()).collect()
+    };
+    assert_eq!(told(&post), [1, 100]);
+    pair.wait(secs(10));
+    pair.says(&progress(&sent, 101));
+    assert_eq!(told(&post), [1, 100, 101], "and once each");
+}
+
+#[test]
+fn t41_changed_lists_merge_while_a_standing_stream_is_full() {
+    let mut pair = Pair::shared();
+    let a = pair.session(Version::V2025_11_25);
+    let stream = pair.listen(a, Vanish::Detach);
+    stream.letters.holds(3);
+    for _ in 0..100 {
+        pair.says(&tools_changed());
+    }
+    assert!(!stream.letters.is_closed() && stream.letters.messages().len() == 1);
+    pair.wait(secs(3));
+    stream.letters.holds(9);
+    pair.wait(secs(1));
+    assert_eq!(stream.letters.messages().len(), 2, "one for all that were missed");
+    pair.wait(secs(10));
+    assert_eq!(stream.letters.messages().len(), 2);
 }
 
 #[test]
@@ -111,15 +154,39 @@ fn t41_a_standing_stream_that_is_full_is_cut_off_and_what_it_missed_is_kept() {
     let mut pair = Pair::shared();
     let a = pair.session(Version::V2025_11_25);
     let stream = pair.listen(a, Vanish::Detach);
+    pair.call(a, 1, "resources/subscribe", &json!({"uri": "a:/"}));
+    let sent = pair.child.one();
+    pair.says(&result(&sent, &json!({})));
     stream.letters.holds(1);
-    pair.says(&tools_changed());
-    pair.says(&tools_changed());
+    pair.says(&updated("a:/"));
+    pair.says(&updated("a:/"));
     assert!(stream.letters.is_closed() && stream.letters.messages().len() == 1);
     let seen = *stream.letters.ids().last().unwrap();
     let back = pair.attach(a, seen);
-    assert_eq!(back.letters.methods(), ["notifications/tools/list_changed"]);
-    pair.says(&tools_changed());
+    assert_eq!(back.letters.methods(), ["notifications/resources/updated"]);
+    pair.says(&updated("a:/"));
     assert_eq!(back.letters.messages().len(), 2);
+}
+
+#[test]
+fn t41_what_is_kept_for_all_sessions_is_bounded_and_the_oldest_goes_first() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| limits.log_bytes_max = 8000);
+    let (a, b) = (pair.session(Version::V2025_11_25), pair.session(Version::V2025_11_25));
+    let mut kept = |front, id| {
+        let post = pair.tool_with_token(front, id, &json!(id));
+        let sent = pair.child.one();
+        pair.says(&progress(&sent, 1));
+        let seen = *post.letters.ids().last().unwrap();
+        pair.drop_reader(&post);
+        pair.says(&result(&sent, &json!({"text": "x".repeat(1900)})));
+        assert!(pair.board.kept() <= 8000);
+        seen
+    };
+    let read: Vec<EventId> = (1..=6).map(|n| kept(if n % 2 == 0 { a } else { b }, n)).collect();
+    assert!(pair.dropped(Dropped::Forgotten) >= 2);
+    let first = pair.attach(b, read[0]);
+    assert!(matches!(first.letters.refusal(), Some(Refusal::EventGone)), "the oldest is gone");
+    assert!(pair.attach(a, read[5]).letters.answer().is_some(), "the newest is there");
 }
 
 #[test]

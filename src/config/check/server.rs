@@ -43,6 +43,19 @@ impl Rules<'_> {
                 &["to switch it off write `enabled = false`"],
             );
         }
+        if server.spare > 0 && server.mode == Mode::Shared {
+            self.warning(
+                &path.key("spare"),
+                "nobody gets a child of its own in mode \"shared\", so none is kept ready",
+                &["leave it out, or write `mode = \"auto\"`"],
+            );
+        } else if server.spare > 0 && server.spare >= server.max_children {
+            let message = format!(
+                "{} spare children and the shared one are more than {} (max_children)",
+                server.spare, server.max_children
+            );
+            self.error(&path.key("spare"), &message, &["raise max_children, or lower spare"]);
+        }
         let times = [
             ("start_timeout", server.start_timeout),
             ("request_timeout", server.request_timeout),
@@ -219,6 +232,14 @@ mod tests {
             assert_eq!(found, [format!("servers.a.{says}")], "{keys}");
         };
         check("max_children = 0", "max_children: the server could never run");
+        check(
+            "spare = 4\nmax_children = 4",
+            "spare: 4 spare children and the shared one are more than 4 (max_children)",
+        );
+        check(
+            "spare = 1\nmode = \"shared\"",
+            "spare: nobody gets a child of its own in mode \"shared\", so none is kept ready",
+        );
         check("idle_stop = \"0s\"", "idle_stop: it would be stopped as soon as it is ready");
         check(
             "idle_stop = \"often\"",

@@ -13,6 +13,7 @@ use crate::wire::fault::{Fault, INVALID_PARAMS};
 const EMIT_MAX: u64 = 256 << 20;
 const SLEEP_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 const STEPS: u64 = 10;
+const STEPS_MAX: u64 = 10_000_000;
 
 pub(super) const TOOLS: &[Tool] = &[
     Tool {
@@ -226,6 +227,28 @@ pub(super) const SURPRISE: Tool = Tool {
     about: no_arguments,
     pace: Pace::Quick,
     act: |_| Ok(text("You found it.")),
+};
+
+pub(super) const HASTY: Tool = Tool {
+    name: "hasty",
+    description: "Reports progress so many times as fast as it can, then answers.",
+    about: || {
+        json!({
+            "inputSchema": {
+                "type": "object",
+                "properties": {"steps": {"type": "integer", "minimum": 0, "maximum": STEPS_MAX}},
+                "required": ["steps"],
+            },
+        })
+    },
+    pace: Pace::Slow,
+    act: |call| {
+        let steps = call.count("steps", STEPS_MAX)?;
+        // Of the length that progress has which says something.
+        let message = "still at it; ".repeat(20);
+        (1..=steps).for_each(|step| call.progress(step, steps, &message));
+        Ok(text("Done."))
+    },
 };
 
 pub(super) const CRASH: Tool = Tool {

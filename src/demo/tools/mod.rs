@@ -9,6 +9,7 @@ use super::server::Server;
 mod asking;
 mod friendly;
 mod suite;
+mod trouble;
 
 pub(super) use asking::sample_params;
 
@@ -44,11 +45,15 @@ pub(super) fn find(server: &Server, name: &str) -> Option<&'static Tool> {
 fn offered(server: &Server) -> impl Iterator<Item = &'static Tool> {
     let surprise = server.offers_surprise().then_some(&friendly::SURPRISE);
     let crash = server.args.crash_tool.then_some(&friendly::CRASH);
+    let hasty = server.args.hasty_tool.then_some(&friendly::HASTY);
+    let trouble = server.args.act_up.then_some(&trouble::ACT_UP);
     [friendly::TOOLS, asking::TOOLS, suite::TOOLS]
         .into_iter()
         .flatten()
         .chain(surprise)
         .chain(crash)
+        .chain(hasty)
+        .chain(trouble)
 }
 
 // === impl Tool ===

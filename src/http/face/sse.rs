@@ -4,7 +4,6 @@
 //! message. When the stream ends the session is over.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,6 +16,7 @@ use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
+use crate::link::directory::Place as Seat;
 use crate::link::replies::{self, EVENTS_MAX};
 use crate::link::sessions::new_session_id;
 use crate::link::stream_sessions::{Place, StreamSession};
@@ -56,6 +56,7 @@ pub(in crate::http) fn stream<B>(
     let end = EndOfSession { house: Arc::clone(house), id };
     let uri = format!("{prefix}/messages?sessionId={id}");
     let events = Events::new(replies, house.config.keep_alive.0);
+    let events = events.until(&visit.last_call);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
 
@@ -84,8 +85,12 @@ pub(in crate::http) async fn message(
     };
     for frame in frames {
         // Its first message decides which child it uses, and hands over its stream.
-        let place = session.place.get_or_try_init(|| visit.begin(id, &session, &frame)).await?;
-        send(place, frame).await?;
+        match session.place.get_or_try_init(|| visit.begin(id, &session, &frame)).await {
+            Ok(place) => send(place, frame).await?,
+            // Its client reads answers on the stream and nowhere else; there it may also try again.
+            Err(why) if is_told(&session, &frame, &why) => {}
+            Err(why) => return Err(why.into()),
+        }
     }
     let mut response = Response::new(Body::whole("Accepted".into()));
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -109,16 +114,21 @@ impl Visit {
         let hello = Hello::of_client(&params);
         let declared = AskSet::declared(&hello.capabilities);
         let said = params.protocol_version.is_some();
-        let card = FrontCard {
+        let mut card = FrontCard {
             version: if said { hello.version } else { Version::V2024_11_05 },
             principal: self.principal.clone(),
             declared,
             client: hello.client_name().into(),
-            since: Instant::now(),
+            since: None,
         };
-        let link = match Lane::of_session(&self.entry.config, declared) {
-            Lane::Shared => self.entry.shared.clone(),
-            Lane::Private => self.entry.private(hello).await?,
+        let lane = Lane::of_session(&self.entry.config, declared);
+        let link = match self.entry.place(lane, hello).await? {
+            Seat::Private(link) => link,
+            Seat::Shared => {
+                // Where it found no room for itself nobody asks it anything.
+                card.declared = AskSet::default();
+                self.entry.shared.clone()
+            }
         };
         let front = session.front;
         let who = Who { front, card: Arc::new(card) };
@@ -149,6 +159,12 @@ async fn send(place: &Place, frame: Frame) -> Result<(), Refusal> {
         }
     };
     link.send(order).await
+}
+
+/// Answers a request of a session that could not begin, on its stream.
+fn is_told(session: &StreamSession, frame: &Frame, why: &Refusal) -> bool {
+    let id = frame.id().filter(|_| frame.kind() == Kind::Request);
+    id.is_some_and(|id| session.tell(why.fault().answer(Some(&id))))
 }
 
 fn session_id(query: &str) -> Option<String> {

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use super::{START_TURN, Slot, UNCLAIMED};
-use crate::bridge::lifecycle::Happened;
-use crate::bridge::refusal::Refusal;
+use super::{RESTING_ENDS, START_TURN, Slot, UNCLAIMED};
+use crate::bridge::lifecycle::{Happened, State};
 use crate::bridge::switchboard::Tenancy;
+use crate::link::handle::Inbox;
 use crate::upstream::recall::Recall;
 
 impl Slot {
     /// Looks at everything that may have become due.
-    pub(super) fn on_time(&mut self) {
+    pub(super) fn on_time(&mut self, inbox: &mut Inbox) {
         let now = self.turn.now;
         if let Some(occupant) = &mut self.occupant {
             if occupant.is_over(now) {
@@ -28,23 +28,45 @@ impl Slot {
         }
         self.board.tick(&mut self.turn);
 
-        let unclaimed = self.plan.tenancy == Tenancy::Private
+        let unclaimed = self.has_one_client()
             && (if self.claimed {
                 self.board.fronts() == 0
             } else {
                 now.duration_since(self.born) >= UNCLAIMED
             });
-        if unclaimed {
-            self.stopping.get_or_insert(now);
+        // A spare child that fails is not tried again and again: its warden knows when to make another.
+        let has_failed = self.plan.spare && matches!(self.life.state(), State::BackingOff { .. });
+        // What a session is stands in its id, so that a slot which holds nothing need not wait for it.
+        let is_done = self.may_end() && self.board.holds_nothing();
+        if unclaimed || has_failed || is_done || self.ends_at().is_some_and(|at| at <= now) {
+            self.end(inbox);
         }
         if self.stopping.is_some_and(|until| self.board.calls() == 0 || until <= now)
             && !self.leaving
         {
             self.leaving = true;
-            self.board.shut(&Refusal::Interrupted, &mut self.turn);
+            self.board.shut(&self.farewell, &mut self.turn);
             self.happened(Happened::Unwanted);
         }
         self.rest_if_idle();
+    }
+
+    /// When a slot whose child is at rest has outlived its use.
+    fn ends_at(&self) -> Option<Instant> {
+        self.may_end().then(|| self.plan.gauge.used() + RESTING_ENDS)
+    }
+
+    /// Whether nothing would be lost with this slot but its session's place in memory.
+    pub(super) fn may_end(&self) -> bool {
+        self.has_one_client()
+            && self.claimed
+            && *self.life.state() == State::Stopped
+            && self.occupant.is_none()
+            && self.board.is_idle()
+    }
+
+    pub(super) fn has_one_client(&self) -> bool {
+        self.plan.tenancy == Tenancy::Private && !self.plan.spare
     }
 
     /// When another may start though this one is not ready: one slow server must not hold up the rest.
@@ -54,13 +76,14 @@ impl Slot {
     }
 
     pub(super) fn deadline(&mut self) -> Option<Instant> {
-        let private = self.plan.tenancy == Tenancy::Private;
+        let private = self.has_one_client();
         [
             self.board.deadline(),
             self.life.deadline(),
             self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),
+            self.ends_at().filter(|_| self.stopping.is_none()),
             self.recall.as_ref().and_then(Recall::deadline),
             self.hands_on_at(),
             (private && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),

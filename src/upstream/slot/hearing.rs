@@ -76,7 +76,7 @@ impl Slot {
     }
 
     fn hear(&mut self, frame: &Frame) {
-        if self.plan.payloads {
+        if self.plan.policy.payloads {
             self.ledger.payload("from", frame.text());
         }
         if self.greeted {

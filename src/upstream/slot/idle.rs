@@ -20,8 +20,12 @@ pub(super) struct Idle {
     busy: bool,
 }
 
-/// A private child that no client wants anything of and holds no stream to is put to rest after so long, whatever else is said.
-const IDLE_REST: Duration = Duration::from_secs(30 * 60);
+/// A private child nobody uses is put to rest after so many times as long as it was in use, within these bounds, whatever else
+/// is said. What was used briefly is missed briefly: clients that come, call and never come back are the ones that use up
+/// children. What has been worked with for minutes holds something that is worth keeping while its user thinks.
+const IDLE_FACTOR: u32 = 10;
+const IDLE_REST_MIN: Duration = Duration::from_secs(5 * 60);
+const IDLE_REST_MAX: Duration = Duration::from_secs(30 * 60);
 
 // === impl Idle ===
 
@@ -90,7 +94,7 @@ impl Slot {
     }
 
     /// Brings a resting or lazy child to life.
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         let resting = match self.life.state() {
             State::Stopped | State::Draining { .. } => true,
             State::Placing
@@ -106,7 +110,7 @@ impl Slot {
     /// Looks whether the child is in use, sends it to rest if it has not been for long enough, and has its memory kept.
     pub(super) fn rest_if_idle(&mut self) {
         let now = self.turn.now;
-        if self.plan.idle_stop.is_some() {
+        if self.plan.policy.idle_stop.is_some() {
             let is_ready = matches!(self.life.state(), State::Ready { .. });
             self.idle.look(!is_ready || self.board.is_in_use(), now);
         }
@@ -122,14 +126,31 @@ impl Slot {
     /// When an unused child is put to rest.
     pub(super) fn rests_at(&self) -> Option<Instant> {
         let is_ready = matches!(self.life.state(), State::Ready { .. });
-        // What a stateful session holds at its child would be lost.
-        if !is_ready || self.board.calls() > 0 || self.ends_with_child() {
+        // A spare child is unused by its nature.
+        if !is_ready || self.plan.spare || self.board.calls() > 0 {
             return None;
         }
-        let told_to = self.plan.idle_stop.filter(|_| !self.idle.busy);
+        let told_to = self.plan.policy.idle_stop.filter(|_| !self.idle.busy);
         let told_to = told_to.map(|time| self.idle.used + time);
-        let forgotten = self.plan.tenancy == Tenancy::Private && self.board.is_idle();
-        let forgotten = forgotten.then(|| self.plan.gauge.used() + IDLE_REST);
+        let used = self.plan.gauge.used();
+        let forgotten = (self.has_one_client() && self.board.is_idle())
+            .then(|| used + patience(used.saturating_duration_since(self.born)));
         [told_to, forgotten].into_iter().flatten().min()
+    }
+}
+
+/// How long a child may be idle that was in use for so long.
+fn patience(used: Duration) -> Duration {
+    used.saturating_mul(IDLE_FACTOR).clamp(IDLE_REST_MIN, IDLE_REST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_briefly_is_missed_briefly() {
+        let patience = |secs| patience(Duration::from_secs(secs)).as_secs();
+        assert_eq!([0, 29, 60, 180, 86_400].map(patience), [300, 300, 600, 1800, 1800]);
     }
 }

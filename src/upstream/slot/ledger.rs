@@ -22,9 +22,11 @@ pub(super) struct Ledger {
 pub(in crate::upstream) struct Gauge {
     /// A process is there.
     pub(in crate::upstream) running: AtomicBool,
+    /// A process is wanted, and has no place yet.
+    pub(in crate::upstream) wants: AtomicBool,
     pub(in crate::upstream) calls: AtomicUsize,
     pub(in crate::upstream) streams: AtomicBool,
-    /// Milliseconds from `born` to the last order of a client.
+    /// Milliseconds from `born` to the last order of a client, or the last moment of a call.
     used: AtomicU64,
     /// Since when its process is being made to leave, in milliseconds from `born`; 0 if it is not.
     leaving: AtomicU64,
@@ -37,6 +39,7 @@ impl Gauge {
     pub(in crate::upstream) fn new() -> Arc<Self> {
         Arc::new(Self {
             running: AtomicBool::new(false),
+            wants: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             streams: AtomicBool::new(false),
             used: AtomicU64::new(0),
@@ -45,7 +48,7 @@ impl Gauge {
         })
     }
 
-    pub(super) fn touch(&self, now: Instant) {
+    pub(in crate::upstream) fn touch(&self, now: Instant) {
         let used = u64::try_from(now.duration_since(self.born).as_millis()).unwrap_or(u64::MAX);
         self.used.store(used, Ordering::Relaxed);
     }
@@ -65,7 +68,11 @@ impl Gauge {
         (since > 0).then(|| self.born.elapsed().saturating_sub(Duration::from_millis(since)))
     }
 
-    /// When a client last wanted something.
+    pub(in crate::upstream) fn age(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    /// When a client last wanted something, or got it.
     pub(in crate::upstream) fn used(&self) -> Instant {
         self.born + Duration::from_millis(self.used.load(Ordering::Relaxed))
     }

@@ -3,84 +3,43 @@
 //! The loop waits for one thing, lets the pure core take it, and then does what came out: lines to the child, notes to the log,
 //! acts of the lifecycle. A panic in it ends this slot's child and sessions, is counted, and the slot begins anew.
 
+mod commands;
 mod due;
 mod hearing;
 mod idle;
 mod ledger;
 mod occupant;
+mod plan;
 mod start;
+mod waiting;
 
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use idle::Idle;
-pub(super) use ledger::Gauge;
-use ledger::Ledger;
-use occupant::{Occupant, Seen};
-
-use super::nursery::{Made, Nursery};
-use super::places::{HostRoom, Places};
-use super::process::{Recipe, SpawnError};
+pub(super) use self::commands::Command;
+use self::idle::Idle;
+pub(super) use self::ledger::Gauge;
+use self::ledger::Ledger;
+use self::occupant::{Occupant, Seen};
+pub(super) use self::plan::{Plan, Policy};
+use self::waiting::Waiting;
+use super::nursery::Made;
+use super::process::SpawnError;
 use super::recall::Recall;
 use super::stderr::Tail;
-use crate::bridge::greeting::Hello;
-use crate::bridge::lifecycle::{Happened, Lifecycle, Pace, State};
-use crate::bridge::switchboard::{Absence, Limits, Order, Switchboard, Tenancy};
+use crate::bridge::lifecycle::{Happened, Lifecycle, State};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::switchboard::{Order, Switchboard, Tenancy};
 use crate::bridge::turn::Turn;
-use crate::link::directory::ChildReport;
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
-use crate::wire::id::ServerName;
 
-/// What a slot is made from.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) name: ServerName,
-    pub(super) tenancy: Tenancy,
-    pub(super) hello: Hello,
-    pub(super) recipe: Arc<Recipe>,
-    pub(super) limits: Limits,
-    pub(super) pace: Pace,
-    pub(super) line_max: usize,
-    /// What the child holds for its session must not be lost unnoticed: they end together.
-    pub(super) stateful: bool,
-    /// Log what is said, word for word.
-    pub(super) payloads: bool,
-    /// Start at once rather than with the first call.
-    pub(super) eager: bool,
-    /// Places for processes of this server.
-    pub(super) permits: Arc<Semaphore>,
-    /// The places all servers share.
-    pub(super) host: Arc<HostRoom>,
-    pub(super) nursery: Nursery,
-    /// Permits to be busy starting, shared by all servers: programs that start together slow each other down.
-    pub(super) starts: Arc<Semaphore>,
-    /// Told when a place of this server is wanted and none is free.
-    pub(super) squeezed: Arc<Notify>,
-    pub(super) gauge: Arc<Gauge>,
-    /// How long it may be unused before it is put to rest.
-    pub(super) idle_stop: Option<Duration>,
-    /// Where to keep what it said last.
-    pub(super) state: Option<Arc<Path>>,
-}
-
-/// What a warden wants of a slot.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// Stop the child if nobody needs it; the next call starts it again.
-    Rest,
-    Report(oneshot::Sender<ChildReport>),
-    /// Finish calls within this time, then end.
-    Stop(Duration),
-    /// End now.
-    Hurry,
-}
+/// A private slot whose child is at rest ends when nobody has used it for so long.
+const RESTING_ENDS: Duration = Duration::from_secs(60 * 60);
 
 /// A private slot whose session never begins ends.
 const UNCLAIMED: Duration = Duration::from_secs(60);
@@ -88,26 +47,27 @@ const UNCLAIMED: Duration = Duration::from_secs(60);
 /// How long a starting child keeps others from starting.
 const START_TURN: Duration = Duration::from_millis(500);
 
-/// How often a slot that waits for a place says so.
-const SQUEEZE_AGAIN: Duration = Duration::from_millis(100);
-
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
 
 /// Lives until the slot is stopped, or, if it is private, until its session has ended.
-pub(super) async fn run(plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
+pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
     loop {
         let mut slot = Slot::new(plan.clone());
-        let mut life = pin!(slot.live(&mut inbox, &mut commands));
-        let ended = std::future::poll_fn(|cx| {
-            let poll = std::panic::catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
-            match poll {
-                Ok(poll) => poll.map(Ok),
-                Err(panic) => std::task::Poll::Ready(Err(panic)),
-            }
-        })
-        .await;
+        let ended = {
+            let mut life = pin!(slot.live(&mut inbox, &mut commands));
+            std::future::poll_fn(|cx| {
+                let poll = std::panic::catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
+                match poll {
+                    Ok(poll) => poll.map(Ok),
+                    Err(panic) => std::task::Poll::Ready(Err(panic)),
+                }
+            })
+            .await
+        };
         plan.gauge.running.store(false, Ordering::Relaxed);
+        plan = slot.plan.clone();
+        plan.gauge.wants.store(false, Ordering::Relaxed);
         if ended.is_ok() || plan.tenancy == Tenancy::Private {
             return;
         }
@@ -126,8 +86,8 @@ struct Slot {
     coming: Option<oneshot::Receiver<Made>>,
     /// Held until the child is ready, or has had its time.
     starting: Option<OwnedSemaphorePermit>,
-    /// A process is to be started as soon as there is a permit.
-    wants_process: bool,
+    /// A process is to be started as soon as there is a place for it.
+    waiting: Waiting,
     /// The handshake with this occupant is done.
     greeted: bool,
     turn: Turn,
@@ -141,10 +101,14 @@ struct Slot {
     claimed: bool,
     /// Set when the slot is to end: by then all calls have to be settled.
     stopping: Option<Instant>,
+    /// What those are told that are not.
+    farewell: Refusal,
     /// The lifecycle has been told that no child is wanted any more.
     leaving: bool,
-    /// Nobody holds a link or commands any more, so there is nothing to wait for from there.
-    deaf: bool,
+    /// Nothing more can come from there: nobody holds a link any more, or none was allowed to send.
+    no_orders: bool,
+    no_control: bool,
+    /// The warden is gone.
     orphaned: bool,
 }
 
@@ -154,12 +118,12 @@ impl Slot {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
         Self {
-            board: Switchboard::new(plan.tenancy, plan.limits.clone(), stream_base(), now),
-            life: Lifecycle::new(plan.pace),
+            board: Switchboard::new(plan.tenancy, plan.policy.limits.clone(), stream_base(), now),
+            life: Lifecycle::new(plan.policy.pace),
             occupant: None,
             coming: None,
             starting: None,
-            wants_process: false,
+            waiting: Waiting::default(),
             greeted: false,
             turn: Turn::new(now),
             ledger: Ledger::new(plan.name.clone()),
@@ -170,8 +134,10 @@ impl Slot {
             born: now,
             claimed: false,
             stopping: None,
+            farewell: Refusal::Interrupted,
             leaving: false,
-            deaf: false,
+            no_orders: false,
+            no_control: false,
             orphaned: false,
             plan,
         }
@@ -199,55 +165,31 @@ impl Slot {
             }
             // In no fixed order: a child that never stops talking must not keep its clients from being heard.
             tokio::select! {
-                command = commands.recv(), if !self.orphaned => self.on_command(command),
+                command = commands.recv(), if !self.orphaned => self.on_command(command, inbox),
                 seen = next(&mut self.occupant) => self.on_seen(seen),
-                order = inbox.control.recv(), if !self.deaf => {
+                order = inbox.control.recv(), if !self.no_control => {
+                    self.no_control = order.is_none();
                     self.on_orders(order, &mut inbox.control);
                 }
-                order = inbox.orders.recv(), if !self.deaf => {
+                order = inbox.orders.recv(), if !self.no_orders => {
+                    self.no_orders = order.is_none();
                     self.on_orders(order, &mut inbox.orders);
                 }
-                (places, turn) = permits(&self.plan), if self.wants_process => {
-                    self.start(places, turn);
+                (places, turn) = self.waiting.leave() => {
+                    if let Some(places) = places {
+                        self.start(places, turn);
+                    } else {
+                        self.stopping.get_or_insert(self.turn.now);
+                    }
                 }
                 made = arrival(&mut self.coming) => self.arrived(made),
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
             }
             self.turn.now = Instant::now();
-            self.on_time();
+            self.on_time(inbox);
             let room = self.occupant.as_ref().map_or(usize::MAX, |o| o.outbox.room());
             self.board.allow(room, &mut self.turn);
             self.perform();
-        }
-    }
-
-    fn on_command(&mut self, command: Option<Command>) {
-        let now = Instant::now();
-        match command {
-            Some(Command::Rest) => {
-                if self.board.calls() == 0 && !self.ends_with_child() {
-                    tracing::info!(server = %self.plan.name, pid = self.pid(), "put to rest, to make room for another");
-                    self.happened(Happened::Unwanted);
-                }
-            }
-            Some(Command::Report(answer)) => {
-                // Whoever asked may have left.
-                answer.send(self.report(now)).ok();
-            }
-            Some(Command::Stop(within)) => {
-                self.stopping.get_or_insert(now + within);
-            }
-            Some(Command::Hurry) => {
-                self.stopping = Some(now);
-                if let Some(occupant) = &mut self.occupant {
-                    occupant.process.kill();
-                }
-            }
-            // The warden is gone, and with it every reason to stay.
-            None => {
-                self.orphaned = true;
-                self.stopping = Some(now);
-            }
         }
     }
 
@@ -255,7 +197,6 @@ impl Slot {
         self.turn.now = Instant::now();
         self.plan.gauge.touch(self.turn.now);
         if first.is_none() {
-            self.deaf = true;
             self.stopping.get_or_insert(self.turn.now);
         }
         let rest = std::iter::from_fn(|| more.try_recv().ok());
@@ -278,7 +219,7 @@ impl Slot {
     /// Does what the core wants done.
     fn perform(&mut self) {
         for message in self.turn.to_child.drain(..) {
-            if self.plan.payloads {
+            if self.plan.policy.payloads {
                 self.ledger.payload("to", &message);
             }
             if let Some(occupant) = &mut self.occupant
@@ -291,12 +232,20 @@ impl Slot {
             self.ledger.note(&note);
         }
         let gauge = &self.plan.gauge;
-        gauge.calls.store(self.board.calls(), Ordering::Relaxed);
+        let calls = self.board.calls();
+        // Its client may have waited long for an answer, and is not to be taken for one that is gone.
+        if gauge.calls.swap(calls, Ordering::Relaxed) > 0 {
+            gauge.touch(self.turn.now);
+        }
         // Only private children make room for others, and only they have few enough sessions to look at each time.
         if self.plan.tenancy == Tenancy::Private {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
-        gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
+        let was_running = gauge.running.swap(self.occupant.is_some(), Ordering::Relaxed);
+        gauge.wants.store(self.waiting.is_on(), Ordering::Relaxed);
+        if was_running && self.occupant.is_none() {
+            self.plan.rested.notify_one();
+        }
         gauge.leaves(matches!(self.life.state(), State::Draining { .. }), self.turn.now);
     }
 
@@ -308,41 +257,6 @@ impl Slot {
 /// Clients keep the ids of streams of other slots and of earlier processes; none may mean one of ours.
 fn stream_base() -> u64 {
     getrandom::u64().unwrap_or_default()
-}
-
-/// Waits for leave to start: a place for the process, then a turn among those that start.
-async fn permits(plan: &Plan) -> (Places, Option<OwnedSemaphorePermit>) {
-    let places = loop {
-        let waiting = Places::take(&plan.permits, &plan.host);
-        match tokio::time::timeout(SQUEEZE_AGAIN, waiting).await {
-            Ok(places) => break places,
-            // Several may wait while one made room; and who was busy then may rest now.
-            Err(_) => {
-                if squeeze(plan) == Some(Absence::HostFull) && plan.host.is_to_be_said() {
-                    tracing::warn!(
-                        server = %plan.name,
-                        "all servers together have {} children, as many as the top-level max_children allows; a client has to wait for one",
-                        plan.host.max()
-                    );
-                }
-            }
-        }
-    };
-    let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
-    (places, turn)
-}
-
-/// Asks for room where it lacks; says so if it does.
-fn squeeze(plan: &Plan) -> Option<Absence> {
-    if plan.permits.available_permits() == 0 {
-        plan.squeezed.notify_one();
-        return Some(Absence::NoPlace);
-    }
-    if plan.host.is_full() {
-        plan.host.squeezed.notify_waiters();
-        return Some(Absence::HostFull);
-    }
-    None
 }
 
 async fn arrival(coming: &mut Option<oneshot::Receiver<Made>>) -> Made {

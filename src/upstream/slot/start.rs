@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::Slot;
 use super::occupant::Occupant;
-use super::{Slot, squeeze};
+use super::waiting::squeeze;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::{Absence, Tenancy};
@@ -38,13 +39,15 @@ impl Slot {
     fn act(&mut self, act: Act) -> Option<Happened> {
         match act {
             Act::Spawn => {
-                self.wants_process = true;
-                if let Some(absence) = squeeze(&self.plan) {
+                self.waiting.begin(&self.plan);
+                if !self.plan.spare
+                    && let Some(absence) = squeeze(&self.plan)
+                {
                     self.board.explain(absence);
                 }
             }
             Act::CloseStdin => {
-                self.wants_process = false;
+                self.waiting.end();
                 // One that comes all the same is let go, and killed by that.
                 (self.coming, self.starting) = (None, None);
                 match &mut self.occupant {
@@ -78,7 +81,6 @@ impl Slot {
 
     /// Asks for the process that a place was waited for.
     pub(super) fn start(&mut self, places: Places, turn: Option<OwnedSemaphorePermit>) {
-        self.wants_process = false;
         self.greeted = false;
         self.starting = turn;
         self.board.explain(Absence::Starting);
@@ -149,6 +151,7 @@ impl Slot {
     pub(super) fn report(&self, now: Instant) -> ChildReport {
         ChildReport {
             shared: self.plan.tenancy == Tenancy::Shared,
+            spare: self.plan.spare,
             state: self.life.label(),
             pid: self.pid(),
             for_s: now.duration_since(self.state_since).as_secs(),

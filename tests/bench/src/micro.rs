@@ -136,7 +136,7 @@ fn switchboard() {
         principal: Principal::anonymous(),
         declared: AskSet::default(),
         client: "bench".into(),
-        since: turn.now,
+        since: None,
     });
     let who = Who { front: FrontId(1), card };
     turn.to_child.clear();

@@ -174,7 +174,7 @@ impl Outlet for Letters {
         if inner.gone.get() {
             return Offer::Gone;
         }
-        if inner.room.get() < if weight == Weight::Droppable { 2 } else { 1 } {
+        if inner.room.get() < if weight == Weight::Droppable { 3 } else { 1 } {
             inner.was_full.set(true);
             return Offer::Full;
         }

@@ -89,6 +89,7 @@ impl World {
         limits.log.bytes_max = 900;
         limits.log.streams_max = 3;
         let now = Instant::now();
+        limits.log_bytes_max = 2000;
         Self {
             board: Switchboard::new(tenancy, limits, 99 << 32, now),
             tenancy,
@@ -181,7 +182,7 @@ impl World {
             principal: Principal::new(if (a / 4).is_multiple_of(2) { "p" } else { "q" }),
             declared: AskSet::declared(r#"{"sampling":{},"elicitation":{}}"#),
             client: "pretend".into(),
-            since: self.now,
+            since: Some(self.now),
         };
         self.fronts.push(Who { front, card: Arc::new(card) });
     }
@@ -251,7 +252,7 @@ impl World {
             principal: Principal::new("p"),
             declared: AskSet::default(),
             client: "pretend".into(),
-            since: self.now,
+            since: Some(self.now),
         });
         let reach = Reach::Own { outlet, streams: c & 2 == 0 };
         self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
@@ -450,6 +451,8 @@ impl World {
         assert_eq!(self.settled + self.board.calls(), self.taken, "settled once, or not yet");
         assert!(self.board.asks() <= 3, "questions are bounded");
         assert!(self.board.fronts() <= self.fronts.len());
+        assert!(self.board.kept() <= 2000, "what is kept for all is bounded");
+        assert_eq!(self.board.fronts(), self.fronts.len());
         for letters in self.all.iter().filter(|letters| letters.waits_for_answer()) {
             assert!(letters.is_held() || letters.is_over(), "a call was forgotten");
         }

@@ -46,6 +46,7 @@ fn check_prints_what_holds_and_where_it_comes_from() {
     let (out, _) = check(&desk, &["check", "--print", "-c", "a.toml"], 0);
     insta::assert_snapshot!(out, @r#"
 max_children = 256                               # default
+watch = false                                    # default
 
 [http]
 listen = ["127.0.0.1:8750"]                      # default
@@ -73,6 +74,8 @@ enabled = true                                   # default
 mode = "shared"                                  # a.toml:2
 private_for = ["sampling", "elicitation", "roots"] # default
 max_children = 16                                # default
+overflow = "wait"                                # default
+spare = 0                                        # default
 era = "auto"                                     # default
 start = "eager"                                  # default
 idle_stop = "never"                              # default

@@ -75,6 +75,16 @@ fn the_schema_is_of_the_file_form() {
     let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(
         sections,
-        ["state_dir", "max_children", "http", "auth", "sessions", "log", "defaults", "servers"]
+        [
+            "state_dir",
+            "max_children",
+            "watch",
+            "http",
+            "auth",
+            "sessions",
+            "log",
+            "defaults",
+            "servers"
+        ]
     );
 }

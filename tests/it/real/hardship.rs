@@ -139,6 +139,73 @@ fn t41_a_reader_of_a_byte_a_second_slows_nobody_and_costs_little() {
 }
 
 #[test]
+fn t41_progress_without_end_for_a_reader_that_sips_slows_nobody_and_costs_little() {
+    let daemon = Daemon::demo("--hasty-tool");
+    let mut quick = daemon.plain();
+    slowest(&mut quick, 100);
+    let rss_before = daemon.resident();
+    let dawdler = daemon.plain();
+    let params = json!({
+        "name": "hasty", "arguments": {"steps": 100_000}, "_meta": {"progressToken": "t"},
+    });
+    let mut telling = dawdler.post(&request(&json!(1), "tools/call", &params)).events();
+    let done = AtomicBool::new(false);
+    let (during, grown) = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                telling.sip(Duration::from_millis(100));
+            }
+        });
+        let child = || daemon.status()["servers"]["demo"]["children"][0].clone();
+        let (mut during, mut grown) = (Duration::ZERO, 0);
+        while child()["in_flight"] != 0 {
+            during = during.max(slowest(&mut quick, 10));
+            grown = grown.max(daemon.resident().saturating_sub(rss_before) >> 20);
+        }
+        assert!(child()["dropped"].as_u64().unwrap() > 10_000, "{}", child());
+        done.store(true, Ordering::Relaxed);
+        (during, grown)
+    });
+    println!("slowest {during:?}; RSS grew by {grown} MiB");
+    assert!(during < Duration::from_secs(1), "{during:?}");
+    assert!(grown < 16, "{grown} MiB");
+    // Whoever goes on reading after all hears how far it came, and then the answer.
+    let told = telling.messages();
+    let (answer, progress) = told.split_last().unwrap();
+    assert_eq!(text(answer), "Done.");
+    assert_eq!(progress.last().unwrap()["params"]["progress"], 100_000);
+    assert!(progress.len() < 50_000, "{} of 100,000", progress.len());
+}
+
+#[test]
+fn t41_what_is_kept_for_lost_readers_is_bounded_over_all_sessions() {
+    let daemon = Daemon::demo("");
+    daemon.ready("/readyz");
+    let rss_before = daemon.resident();
+    // Each of them may keep 8 MiB; together they would keep twice what all may.
+    let sessions: Vec<Mcp> = (0..16).map(|_| daemon.plain()).collect();
+    let log = json!({"level": "error", "text": "x".repeat(1 << 20)});
+    let mut first = None;
+    for session in &sessions {
+        let mut listening = session.listen();
+        let call = session.request(&tool(&json!(1), "log", &log));
+        let call = call.header("Accept", "application/json");
+        for _ in 0..8 {
+            assert_eq!(text(&session.send(&call).json()), "Sent.");
+            listening.message().unwrap();
+        }
+        first.get_or_insert_with(|| listening.last_event_id().replace("-8", "-1"));
+    }
+    let grown = daemon.resident().saturating_sub(rss_before) >> 20;
+    let child = daemon.status()["servers"]["demo"]["children"][0].clone();
+    println!("RSS grew by {grown} MiB, {} were forgotten", child["dropped"]);
+    assert!(grown < 64 + 40, "{grown} MiB");
+    assert!(child["dropped"].as_u64().unwrap() >= 8, "{child}");
+    // The oldest are gone, and no gap is passed over in silence.
+    assert_eq!(sessions[0].resume(&first.unwrap()).status, 400);
+}
+
+#[test]
 fn t42_a_child_killed_in_a_call_is_told_of_at_once_and_the_session_goes_on() {
     let (daemon, record) = recorded("", "");
     let mut client = daemon.plain();

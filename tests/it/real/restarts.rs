@@ -24,12 +24,12 @@ fn t46_a_session_goes_on_after_the_daemon_was_restarted_or_killed() {
         let mut client = daemon.plain();
         echo(&mut client);
         let daemon = daemon.follow(how);
-        let mut client = client.at(&daemon);
+        let mut client = client.at(daemon.address());
         echo(&mut client);
         assert_eq!(client.initialize(&json!({})).status, 400, "it has been greeted");
         assert_eq!(client.delete().status, 200);
         let daemon = daemon.follow(how);
-        let client = client.at(&daemon);
+        let client = client.at(daemon.address());
         assert_eq!(client.post(&tool(&json!(1), "echo", &json!({"text": "x"}))).status, 404);
         assert_eq!(client.send(&client.dressed(Request::listen("/mcp"))).status, 404);
         assert_eq!(client.delete().status, 404);
@@ -49,7 +49,7 @@ fn t46_a_private_child_is_greeted_again_as_its_client_did() {
     };
     assert_eq!(greeted(&record).len(), 1);
     let daemon = daemon.follow(Signal::KILL);
-    let mut client = client.at(&daemon);
+    let mut client = client.at(daemon.address());
     echo(&mut client);
     let again = eventually("the second greeting", || greeted(&record).into_iter().nth(1));
     assert_eq!(again["params"], greeted(&record)[0]["params"]);
@@ -65,7 +65,7 @@ fn t46_a_standing_stream_stands_again_and_is_told_that_lists_may_have_changed() 
     listening.until("list_changed");
     let id = listening.raw().lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
     let daemon = daemon.follow(Signal::KILL);
-    let client = client.at(&daemon);
+    let client = client.at(daemon.address());
     let mut again = client.resume(&id).events();
     again.until("notifications/tools/list_changed");
     client.post(&tool(&json!(2), "announce_change", &json!({"list": "resources"})));
@@ -92,7 +92,11 @@ fn t46_what_was_forged_or_cut_or_is_anothers_is_404() {
     assert_eq!(status("/servers/a/mcp", &format!("{other}{rest}")), 404);
     assert_eq!(status("/servers/a/mcp", &"A".repeat(5000)), 404);
     let elsewhere = Daemon::start(&config);
-    assert_eq!(client.at(&elsewhere).post(&ping).status, 404, "another daemon has another key");
+    assert_eq!(
+        client.at(elsewhere.address()).post(&ping).status,
+        404,
+        "another daemon has another key"
+    );
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn replicas_with_one_key_serve_the_same_sessions() {
     for capabilities in [json!({}), asks()] {
         let client = replicas[0].client("/mcp", "2025-11-25", &capabilities);
         for turn in 0..6 {
-            echo(&mut client.at(&replicas[turn % 2]));
+            echo(&mut client.at(replicas[turn % 2].address()));
         }
     }
 }
@@ -128,7 +132,7 @@ fn a_session_that_must_not_change_children_ends_with_its_own() {
     let mut other = daemon.plain();
     echo(&mut other);
     let daemon = daemon.follow(Signal::TERM);
-    assert_eq!(other.at(&daemon).post(&ping).status, 404);
+    assert_eq!(other.at(daemon.address()).post(&ping).status, 404);
 }
 
 #[test]
@@ -146,13 +150,13 @@ fn keys_are_turned_without_losing_a_session() {
     assert!(said.contains("a new key seals, 1 older still open"), "{said}");
     assert_eq!(keys().lines().last(), before.lines().last());
     daemon.signal(Signal::HUP);
-    daemon.logged("SIGHUP");
+    daemon.logged("reloaded: ");
     echo(&mut client);
     let mut newer = daemon.plain();
     std::fs::write(&file, before).unwrap();
     let daemon = daemon.follow(Signal::TERM);
-    echo(&mut client.at(&daemon));
-    newer = newer.at(&daemon);
+    echo(&mut client.at(daemon.address()));
+    newer = newer.at(daemon.address());
     assert_eq!(newer.delete().status, 404, "its key is gone");
 }
 

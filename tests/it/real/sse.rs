@@ -23,7 +23,12 @@ impl Old {
     }
 
     /// The stream is open and `initialize` is sent.
-    fn greeted(daemon: &Daemon, path: &str, revision: &str, capabilities: &Value) -> Self {
+    pub(super) fn greeted(
+        daemon: &Daemon,
+        path: &str,
+        revision: &str,
+        capabilities: &Value,
+    ) -> Self {
         let answer = daemon.send(&Request::listen(path));
         assert_eq!(answer.header("cache-control"), Some("no-cache, no-transform"));
         assert_eq!(answer.header("x-accel-buffering"), Some("no"));

@@ -44,6 +44,12 @@ impl Desk {
         std::fs::write(&path, text).unwrap();
         path
     }
+
+    /// Writes a file as careful programs do: another one takes its name.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let new = self.write(&format!(".{name}.new"), text);
+        std::fs::rename(new, self.0.join(name)).unwrap();
+    }
 }
 
 impl Drop for Desk {

@@ -112,10 +112,6 @@ impl Daemon {
         Refused { code: code.code(), said }
     }
 
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.desk
-    }
-
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -185,16 +181,41 @@ impl Daemon {
     /// Waits for a line with this in it.
     #[track_caller]
     pub(crate) fn logged(&self, needle: &str) -> String {
+        self.logged_after(0, needle)
+    }
+
+    /// The same, past the first so many lines.
+    #[track_caller]
+    pub(crate) fn logged_after(&self, seen: usize, needle: &str) -> String {
         let end = Instant::now() + LIMIT;
         let mut lines = self.log.lines.lock().unwrap();
         loop {
-            if let Some(line) = lines.iter().find(|line| line.contains(needle)) {
+            if let Some(line) = lines.iter().skip(seen).find(|line| line.contains(needle)) {
                 return line.clone();
             }
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "it never logged {needle:?}:\n{}", lines.join("\n"));
             lines = self.log.more.wait_timeout(lines, left).unwrap().0;
         }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Has it read this configuration, and waits until it says what that changed, or why it changed nothing.
+    #[track_caller]
+    pub(crate) fn reload(&self, config: &str) -> String {
+        self.desk.replace("stdiod.toml", config);
+        self.hang_up()
+    }
+
+    /// The same without another configuration.
+    #[track_caller]
+    pub(crate) fn hang_up(&self) -> String {
+        let seen = self.log().len();
+        self.signal(Signal::HUP);
+        self.logged_after(seen, "reloaded: ")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -57,9 +57,9 @@ impl Mcp {
         self
     }
 
-    /// The same session at another daemon.
-    pub(crate) fn at(&self, daemon: &super::Daemon) -> Self {
-        Self { address: daemon.address().to_owned(), ..self.clone() }
+    /// The same session at another address, of this daemon or of another.
+    pub(crate) fn at(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
     }
 
     pub(crate) fn initialize(&self, capabilities: &Value) -> Answer {

@@ -5,7 +5,6 @@ mod batch;
 mod opening;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -122,7 +121,8 @@ impl Visit {
             Some(event) => {
                 let events = self.events(replies).begin(&event);
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
-                let events = if resumed { events } else { events.until(&self.house.stopping) };
+                let end = if resumed { &self.last_call } else { &self.leaving };
+                let events = events.until(end);
                 Ok(self.with_session(events.into_response(), true))
             }
             None => Err(Refusal::Interrupted.into()),
@@ -209,7 +209,7 @@ impl Visit {
             principal: self.principal.clone(),
             declared: AskSet::default(),
             client: self.header(header::USER_AGENT).unwrap_or_default().into(),
-            since: Instant::now(),
+            since: None,
         };
         Ok((&self.entry.shared, Caller::Implicit(card)))
     }

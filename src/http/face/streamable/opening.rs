@@ -35,7 +35,7 @@ impl Visit {
                 principal: self.principal.clone(),
                 declared: AskSet::declared(&hello.capabilities),
                 client: hello.client_name().into(),
-                since: std::time::Instant::now(),
+                since: None,
             };
             let caller = Caller::Implicit(card);
             let replies = ask(&self.entry.shared, caller, frame, false).await?;

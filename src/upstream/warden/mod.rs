@@ -1,4 +1,10 @@
 //! One server: its shared slot, its private slots, and the permits to run processes.
+//!
+//! - `room`: who gets a child of its own, and who makes room for it
+//! - `spares`: warm children for those who come next
+
+mod room;
+mod spares;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,16 +16,19 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::room::Role;
+use self::spares::Spares;
 use super::environment;
 use super::nursery::Nursery;
 use super::places::HostRoom;
 use super::process::Recipe;
-use super::slot::{self, Command, Gauge, Plan};
+use super::slot::{self, Command, Gauge, Plan, Policy};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::policy::ToolPolicy;
+use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Tenancy};
-use crate::config::model::{Server, Start};
+use crate::config::model::{Overflow, Server, Start};
 use crate::link::directory::{Entry, Report, WardenOrder};
 use crate::link::handle::Link;
 use crate::wire::id::ServerName;
@@ -41,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) nursery: Nursery,
     /// Finish calls and end.
     pub(crate) stop: CancellationToken,
+    /// The daemon ends, and not only this server.
+    pub(crate) ending: CancellationToken,
     /// End now.
     pub(crate) hurry: CancellationToken,
     /// How long calls may go on after `stop`.
@@ -50,12 +61,6 @@ pub(crate) struct Settings {
 /// How long a slot may take to say how it is doing.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a child that was put to rest may take before another is.
-const LEAVING_SOON: Duration = Duration::from_millis(500);
-
-/// How often it is logged that clients wait for a child.
-const CROWDED_AGAIN: Duration = Duration::from_secs(10);
-
 #[derive(Debug)]
 struct Warden {
     plan: Plan,
@@ -63,6 +68,9 @@ struct Warden {
     orders: mpsc::Receiver<WardenOrder>,
     slots: Vec<Held>,
     tasks: JoinSet<()>,
+    overflow: Overflow,
+    max_children: usize,
+    spares: Spares,
     /// When it was last said that nobody can make room.
     crowded: Option<Instant>,
 }
@@ -72,7 +80,9 @@ struct Warden {
 struct Held {
     commands: mpsc::Sender<Command>,
     gauge: Arc<Gauge>,
-    private: bool,
+    role: Role,
+    /// It was told to leave.
+    is_told: bool,
 }
 
 /// Makes a server: what the HTTP side is to know of it, and the task that has to run for it.
@@ -87,10 +97,19 @@ pub(crate) fn open(
         Arc::new(Entry { name: name.clone(), config: Arc::clone(config), shared, warden: sender });
     let environment = environment::compose(config, settings.environment.iter().cloned());
     let plan = plan(name, config, environment, &settings);
-    let mut warden =
-        Warden { plan, settings, orders, slots: Vec::new(), tasks: JoinSet::new(), crowded: None };
+    let mut warden = Warden {
+        plan,
+        settings,
+        orders,
+        slots: Vec::new(),
+        tasks: JoinSet::new(),
+        overflow: config.overflow,
+        max_children: config.max_children,
+        spares: Spares::new(config),
+        crowded: None,
+    };
     let shared = Plan { eager: config.start == Start::Eager, ..warden.plan.clone() };
-    warden.occupy(shared, inbox);
+    warden.occupy(shared, inbox, Role::Shared);
     (entry, warden.run())
 }
 
@@ -107,6 +126,29 @@ fn plan(
         environment,
         limits: config.limits.clone(),
     };
+    Plan {
+        name: name.clone(),
+        tenancy: Tenancy::Shared,
+        hello: Hello::shared(),
+        recipe: Arc::new(recipe),
+        policy: policy(name, config, settings),
+        line_max: config.max_message.bytes(),
+        stateful: config.stateful,
+        eager: false,
+        spare: false,
+        permits: Arc::new(Semaphore::new(config.max_children)),
+        host: Arc::clone(&settings.host),
+        nursery: settings.nursery.clone(),
+        starts: Arc::clone(&settings.starts),
+        squeezed: Arc::new(Notify::new()),
+        rested: Arc::new(Notify::new()),
+        gauge: Gauge::new(),
+        state: settings.state.clone(),
+    }
+}
+
+/// What can change while children run.
+fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
     let limits = Limits {
         concurrency: config.concurrency,
         request_timeout: config.request_timeout.0,
@@ -115,33 +157,14 @@ fn plan(
         push_wait: config.push_wait.0,
         commit_after: settings.commit_after,
         tools: ToolPolicy::new(config.tools.clone()),
-        ..Limits::new(name.clone())
+        ..Limits::new(name)
     };
     let pace = Pace {
         start_timeout: config.start_timeout.0,
         grace: config.stop_grace.0,
         ..Pace::default()
     };
-    Plan {
-        name,
-        tenancy: Tenancy::Shared,
-        hello: Hello::shared(),
-        recipe: Arc::new(recipe),
-        limits,
-        pace,
-        line_max: config.max_message.bytes(),
-        stateful: config.stateful,
-        payloads: settings.payloads,
-        eager: false,
-        permits: Arc::new(Semaphore::new(config.max_children)),
-        host: Arc::clone(&settings.host),
-        nursery: settings.nursery.clone(),
-        starts: Arc::clone(&settings.starts),
-        squeezed: Arc::new(Notify::new()),
-        gauge: Gauge::new(),
-        idle_stop: config.idle_stop.0,
-        state: settings.state.clone(),
-    }
+    Policy { limits, pace, idle_stop: config.idle_stop.0, payloads: settings.payloads }
 }
 
 // === impl Warden ===
@@ -151,11 +174,14 @@ impl Warden {
         let stop = self.settings.stop.clone();
         let squeezed = Arc::clone(&self.plan.squeezed);
         let host = Arc::clone(&self.plan.host);
+        let rested = Arc::clone(&self.plan.rested);
         loop {
+            let look = self.replenish();
             tokio::select! { biased;
                 () = stop.cancelled() => return self.drain().await,
                 () = squeezed.notified() => self.make_room(),
                 () = host.squeezed.notified() => self.make_room_for_others(),
+                () = rested.notified() => self.end_resting(),
                 order = self.orders.recv() => match order {
                     Some(order) => self.on_order(order),
                     None => return self.drain().await,
@@ -164,35 +190,46 @@ impl Warden {
                     if let Err(error) = ended {
                         tracing::error!(server = %self.plan.name, "a slot was lost: {error}");
                     }
-                    self.slots.retain(|slot| !slot.commands.is_closed());
+                    self.forget_ended();
                 }
+                () = tokio::time::sleep_until(look.unwrap_or_else(Instant::now).into()), if look.is_some() => {}
             }
         }
     }
 
     fn on_order(&mut self, order: WardenOrder) {
         match order {
-            WardenOrder::Private { hello, answer } => {
-                let (link, inbox) = Link::new(self.plan.name.clone());
-                let plan = Plan {
-                    tenancy: Tenancy::Private,
-                    hello,
-                    eager: true,
-                    gauge: Gauge::new(),
-                    ..self.plan.clone()
-                };
-                self.occupy(plan, inbox);
-                // If nobody takes the link the slot ends by itself, unclaimed.
-                answer.send(link).ok();
-            }
+            // If nobody takes the link the slot ends by itself, unclaimed.
+            WardenOrder::Private { hello, answer } => drop(answer.send(self.place(hello))),
             WardenOrder::Report { answer } => self.report(answer),
+            WardenOrder::Adjust(to) => {
+                self.settings.commit_after = to.commit_after;
+                self.settings.payloads = to.payloads;
+                self.plan.policy = policy(self.plan.name.clone(), &to.config, &self.settings);
+                let policy = self.plan.policy.clone();
+                self.tell_all(|| Command::Adjust(Box::new(policy.clone())));
+            }
         }
     }
 
-    fn occupy(&mut self, plan: Plan, inbox: crate::link::handle::Inbox) {
+    /// A slot of its own for whoever introduces itself so.
+    fn private(&mut self, hello: Hello, spare: bool) -> Link {
+        let (link, inbox) = Link::new(self.plan.name.clone());
+        let role = if spare {
+            Role::Spare { link: link.clone(), hello: hello.clone() }
+        } else {
+            Role::Private
+        };
+        let (tenancy, gauge) = (Tenancy::Private, Gauge::new());
+        gauge.wants.store(true, Ordering::Relaxed);
+        let plan = Plan { tenancy, hello, eager: true, spare, gauge, ..self.plan.clone() };
+        self.occupy(plan, inbox, role);
+        link
+    }
+
+    fn occupy(&mut self, plan: Plan, inbox: crate::link::handle::Inbox, role: Role) {
         let (commands, commands_end) = mpsc::channel(8);
-        let private = plan.tenancy == Tenancy::Private;
-        self.slots.push(Held { commands, gauge: Arc::clone(&plan.gauge), private });
+        self.slots.push(Held { commands, gauge: Arc::clone(&plan.gauge), role, is_told: false });
         self.tasks.spawn(slot::run(plan, inbox, commands_end));
     }
 
@@ -214,68 +251,29 @@ impl Warden {
         });
     }
 
-    /// Puts a child to rest that nobody is calling: a private one before the shared one, one whose client holds no stream before
-    /// one whose client does, and of these the one that was unused longest.
-    fn make_room(&mut self) {
-        // Who is leaving already will make room, unless it takes its time.
-        let soon = |slot: &Held| slot.gauge.leaving().is_some_and(|since| since < LEAVING_SOON);
-        if self.slots.iter().any(soon) {
-            return;
-        }
-        if let Some(slot) = self.resting(|_| true) {
-            // A slot with a full queue is far from resting.
-            slot.commands.try_send(Command::Rest).ok();
-        } else if self.crowded.is_none_or(|since| since.elapsed() >= CROWDED_AGAIN) {
-            self.crowded = Some(Instant::now());
-            tracing::warn!(
-                server = %self.plan.name,
-                "all its children are in use (max_children); a client has to wait for one"
-            );
-        }
-    }
-
-    /// Puts an unused private child to rest when the host is full, unless another server has just done so. The shared child
-    /// stays: its server would be without any.
-    fn make_room_for_others(&mut self) {
-        let host = &self.plan.host;
-        let private = self.resting(|slot| slot.private);
-        if let Some(slot) = private.filter(|_| host.claim()) {
-            // A slot with a full queue is far from resting.
-            slot.commands.try_send(Command::Rest).ok();
-        }
-    }
-
-    /// The slot whose child would be missed least, of those where nobody would miss it now.
-    fn resting(&self, may: impl Fn(&Held) -> bool) -> Option<&Held> {
-        let rests = |slot: &&Held| {
-            may(slot)
-                && slot.gauge.running.load(Ordering::Relaxed)
-                && slot.gauge.calls.load(Ordering::Relaxed) == 0
-                && slot.gauge.leaving().is_none()
-        };
-        self.slots.iter().filter(rests).min_by_key(|slot| {
-            let streams = slot.gauge.streams.load(Ordering::Relaxed);
-            (!slot.private, streams, slot.gauge.used())
-        })
-    }
-
     async fn drain(mut self) {
         self.orders.close();
-        self.tell_all(Command::Stop);
+        let (within, name) = (self.settings.drain, self.plan.name.clone());
+        let why = if self.settings.ending.is_cancelled() {
+            Refusal::Interrupted
+        } else {
+            Refusal::Replaced { server: name, after: within }
+        };
+        self.tell_all(|| Command::Stop { within, why: why.clone() });
         loop {
             tokio::select! {
                 ended = self.tasks.join_next() => if ended.is_none() { return },
                 () = self.settings.hurry.cancelled() => break,
             }
         }
-        self.tell_all(|_| Command::Hurry);
+        self.tell_all(|| Command::Hurry);
         while self.tasks.join_next().await.is_some() {}
     }
 
     /// Gives every slot a command that must not be lost: one that is busy gets it when it looks.
-    fn tell_all(&mut self, command: impl Fn(Duration) -> Command) {
+    fn tell_all(&mut self, command: impl Fn() -> Command) {
         for slot in &self.slots {
-            let (commands, command) = (slot.commands.clone(), command(self.settings.drain));
+            let (commands, command) = (slot.commands.clone(), command());
             self.tasks.spawn(async move {
                 // A slot that has ended needs no telling.
                 commands.send(command).await.ok();
@@ -287,9 +285,8 @@ impl Warden {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::places::Places;
 
-    fn warden(slots: Vec<Held>) -> Warden {
+    pub(super) fn warden(config: &Server, slots: Vec<Held>) -> Warden {
         let settings = Settings {
             commit_after: Duration::from_secs(5),
             payloads: false,
@@ -299,69 +296,40 @@ mod tests {
             host: HostRoom::new(100),
             nursery: Nursery::open(1).unwrap(),
             stop: CancellationToken::new(),
+            ending: CancellationToken::new(),
             hurry: CancellationToken::new(),
             drain: Duration::from_secs(10),
         };
         let name = ServerName::new("s").unwrap();
-        let plan = plan(name, &Server::default(), std::collections::BTreeMap::new(), &settings);
+        let plan = plan(name, config, std::collections::BTreeMap::new(), &settings);
         let (_, orders) = mpsc::channel(1);
-        Warden { plan, settings, orders, slots, tasks: JoinSet::new(), crowded: None }
+        Warden {
+            plan,
+            settings,
+            orders,
+            slots,
+            tasks: JoinSet::new(),
+            overflow: config.overflow,
+            max_children: config.max_children,
+            spares: Spares::new(config),
+            crowded: None,
+        }
     }
 
-    fn held(private: bool) -> (Held, mpsc::Receiver<Command>) {
+    pub(super) fn held(role: Role) -> (Held, mpsc::Receiver<Command>) {
         let (commands, received) = mpsc::channel(1);
         let gauge = Gauge::new();
         gauge.running.store(true, Ordering::Relaxed);
-        (Held { commands, gauge, private }, received)
+        (Held { commands, gauge, role, is_told: false }, received)
     }
 
     #[tokio::test]
     async fn a_slot_too_busy_to_look_is_told_to_stop_all_the_same() {
-        let (slot, mut received) = held(false);
+        let (slot, mut received) = held(Role::Shared);
         slot.commands.try_send(Command::Rest).unwrap();
-        let mut warden = warden(vec![slot]);
-        warden.tell_all(Command::Stop);
+        let mut warden = warden(&Server::default(), vec![slot]);
+        warden.tell_all(|| Command::Hurry);
         assert!(matches!(received.recv().await, Some(Command::Rest)));
-        assert!(matches!(received.recv().await, Some(Command::Stop(_))));
-    }
-
-    #[tokio::test]
-    async fn who_takes_long_to_leave_does_not_keep_others_from_making_room() {
-        let ((slow, mut told_slow), (idle, mut told_idle)) = (held(true), held(true));
-        slow.gauge.leaves(true, Instant::now());
-        let mut warden = warden(vec![slow, idle]);
-        warden.make_room();
-        assert!(told_idle.try_recv().is_err(), "the one that is leaving may be enough");
-        tokio::time::sleep(LEAVING_SOON + Duration::from_millis(50)).await;
-        warden.make_room();
-        assert!(matches!(told_idle.try_recv(), Ok(Command::Rest)));
-        assert!(told_slow.try_recv().is_err());
-    }
-
-    #[tokio::test]
-    async fn the_shared_child_makes_room_last() {
-        let ((shared, mut told_shared), (private, mut told_private)) = (held(false), held(true));
-        let mut warden = warden(vec![shared, private]);
-        warden.make_room();
-        assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));
-        warden.slots.truncate(1);
-        warden.make_room();
-        assert!(matches!(told_shared.try_recv(), Ok(Command::Rest)));
-    }
-    #[tokio::test]
-    async fn on_a_full_host_private_children_make_room_for_other_servers_and_shared_ones_do_not() {
-        let ((shared, mut told_shared), (private, mut told_private)) = (held(false), held(true));
-        let mut warden = warden(vec![shared, private]);
-        warden.make_room_for_others();
-        assert!(told_private.try_recv().is_err(), "there is room");
-        let host = HostRoom::new(1);
-        let _held = Places::take(&Arc::new(Semaphore::new(1)), &host).await;
-        warden.plan.host = Arc::clone(&host);
-        warden.make_room_for_others();
-        assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));
-        warden.slots.truncate(1);
-        warden.plan.host = HostRoom::new(0);
-        warden.make_room_for_others();
-        assert!(told_shared.try_recv().is_err());
+        assert!(matches!(received.recv().await, Some(Command::Hurry)));
     }
 }
