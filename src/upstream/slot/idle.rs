@@ -126,8 +126,9 @@ impl Slot {
     /// When an unused child is put to rest.
     pub(super) fn rests_at(&self) -> Option<Instant> {
         let is_ready = matches!(self.life.state(), State::Ready { .. });
-        // A spare child is unused by its nature.
-        if !is_ready || self.plan.spare || self.board.calls() > 0 {
+        // A spare child is unused by its nature, and what a stateful session holds at its child would be lost.
+        let is_kept = self.plan.spare || self.ends_with_child();
+        if !is_ready || is_kept || self.board.calls() > 0 {
             return None;
         }
         let told_to = self.plan.policy.idle_stop.filter(|_| !self.idle.busy);

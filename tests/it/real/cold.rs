@@ -302,13 +302,23 @@ fn a_private_child_rests_too_and_comes_back_for_its_session() {
         recorded("idle_stop = \"200ms\"\nmode = \"per-session\"\nstart = \"lazy\"");
     let mut client = daemon.plain();
     client.tool("echo", &json!({"text": "x"}));
-    let private = || -> Value {
+    eventually("it rests", || {
         let children = daemon.status()["servers"]["demo"]["children"].clone();
-        children.as_array().unwrap().iter().find(|c| c["lane"] == "private").unwrap().clone()
-    };
-    eventually("it rests", || (private()["state"] == "stopped").then_some(()));
+        children.as_array().unwrap().iter().all(|child| child["pid"].is_null()).then_some(())
+    });
     assert!(client.call("tools/list", &json!({}))["result"].is_object());
-    assert_eq!((starts(&record), private()["calls"]["recalled"].clone()), (2, json!(0)));
+    assert_eq!(starts(&record), 2, "nobody answers for it");
+}
+
+#[test]
+fn a_stateful_session_keeps_what_it_holds_at_its_child() {
+    let (daemon, record) = recorded("idle_stop = \"200ms\"\nstateful = true\nstart = \"lazy\"");
+    let mut client = daemon.plain();
+    assert_eq!(text(&client.tool("count_state", &json!({}))), "1");
+    // Five times as long as an idle child is left.
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(text(&client.tool("count_state", &json!({}))), "2");
+    assert_eq!(starts(&record), 1);
 }
 
 #[test]
