@@ -113,6 +113,8 @@ pub struct Lifecycle {
     starts: u64,
     trouble: Option<Arc<str>>,
     wanted: bool,
+    /// This child has answered a call.
+    served: bool,
 }
 
 // === impl Pace ===
@@ -134,7 +136,15 @@ impl Default for Pace {
 
 impl Lifecycle {
     pub fn new(pace: Pace) -> Self {
-        Self { pace, state: State::Stopped, failures: 0, starts: 0, trouble: None, wanted: false }
+        Self {
+            pace,
+            state: State::Stopped,
+            failures: 0,
+            starts: 0,
+            trouble: None,
+            wanted: false,
+            served: false,
+        }
     }
 
     /// Goes on at another pace. A clock that runs is read by it from now on.
@@ -144,6 +154,11 @@ impl Lifecycle {
 
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The child has answered a call.
+    pub fn served(&mut self) {
+        self.served = matches!(self.state, State::Ready { .. });
     }
 
     /// Failures since the last time of health.
@@ -318,6 +333,7 @@ impl Lifecycle {
 
     fn start(&mut self, acts: &mut Vec<Act>) {
         self.starts += 1;
+        self.served = false;
         self.state = State::Placing;
         acts.push(Act::Spawn);
     }
@@ -337,9 +353,11 @@ impl Lifecycle {
         }
     }
 
-    /// Counts a failure, settles what was running, and says when waiting has become pointless.
+    /// Counts a failure, settles what was running, and says when waiting has become pointless. It never is after a child that
+    /// has answered calls: its successor will, so it comes soon, however often this happens.
     fn fail(&mut self, why: &Arc<str>, acts: &mut Vec<Act>) {
-        self.failures = self.failures.saturating_add(1);
+        let most = if self.served { self.pace.patience.saturating_sub(1) } else { u32::MAX };
+        self.failures = self.failures.saturating_add(1).min(most);
         self.trouble = Some(Arc::clone(why));
         acts.push(Act::Lost(Arc::clone(why)));
         if self.failures >= self.pace.patience {
@@ -421,6 +439,21 @@ mod tests {
         assert_eq!(life.machine.label(), "failed");
         life.step(Happened::Greeted);
         assert_eq!(life.machine.label(), "ready");
+    }
+
+    #[test]
+    fn a_child_that_answers_calls_before_it_dies_comes_back_soon_each_time() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        for round in 1..20 {
+            life.step(Happened::Greeted);
+            life.machine.served();
+            let acts = life.step(exit());
+            assert_eq!(acts, [Act::Lost("exit status 1".into())]);
+            assert_eq!(life.wait().0.as_millis(), if round == 1 { 160 } else { 320 });
+        }
+        // One that does not is a failure like any other.
+        assert!(life.step(exit()).contains(&Act::GiveUp("exit status 1".into())));
     }
 
     #[test]

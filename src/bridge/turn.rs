@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::wire::id::FrontId;
-use crate::wire::method::{Method, Subject};
+use crate::wire::method::{Method, RequestRoute, Subject};
 use crate::wire::version::Version;
 
 /// One turn. The owner sets the time before it, empties the rest after it, and keeps the memory.
@@ -77,6 +77,13 @@ pub enum Dropped {
 // === impl Settled ===
 
 impl Settled {
+    /// Whether it was the child that answered, and nobody for it.
+    pub fn by_child(&self) -> bool {
+        let asked =
+            matches!(self.method.as_request(), RequestRoute::Forward | RequestRoute::CallTool);
+        asked && !self.recalled && matches!(self.outcome, Outcome::Result | Outcome::Error)
+    }
+
     /// The tool, prompt or resource; empty if the call named none.
     pub fn subject(&self) -> &str {
         if self.method.subject() == Subject::None { "" } else { &self.name }

@@ -34,7 +34,7 @@ use super::stderr::Tail;
 use crate::bridge::lifecycle::{Happened, Lifecycle, State};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Order, Switchboard, Tenancy};
-use crate::bridge::turn::Turn;
+use crate::bridge::turn::{Note, Turn};
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
 
@@ -229,6 +229,9 @@ impl Slot {
             }
         }
         for note in self.turn.notes.drain(..) {
+            if matches!(&note, Note::Settled(call) if call.by_child()) {
+                self.life.served();
+            }
             self.ledger.note(&note);
         }
         let gauge = &self.plan.gauge;

@@ -302,12 +302,15 @@ fn a_private_child_rests_too_and_comes_back_for_its_session() {
         recorded("idle_stop = \"200ms\"\nmode = \"per-session\"\nstart = \"lazy\"");
     let mut client = daemon.plain();
     client.tool("echo", &json!({"text": "x"}));
-    eventually("it rests", || {
+    let private = || -> Option<Value> {
         let children = daemon.status()["servers"]["demo"]["children"].clone();
-        children.as_array().unwrap().iter().all(|child| child["pid"].is_null()).then_some(())
-    });
+        children.as_array().unwrap().iter().find(|c| c["lane"] == "private").cloned()
+    };
+    // Its slot goes with it: what the session is stands in its id.
+    eventually("it rests", || private().is_none().then_some(()));
     assert!(client.call("tools/list", &json!({}))["result"].is_object());
-    assert_eq!(starts(&record), 2, "nobody answers for it");
+    let recalled = private().unwrap()["calls"]["recalled"].clone();
+    assert_eq!((starts(&record), recalled), (2, json!(0)));
 }
 
 #[test]
