@@ -87,7 +87,7 @@ enum Found {
 }
 
 /// Sessions that were used a moment ago. A session that is not among them costs its client a microsecond.
-const RECENT_MAX: usize = 512;
+const RECENT_MAX: usize = 256;
 
 /// How often those that were not used are forgotten.
 pub(crate) const MOMENT: Duration = Duration::from_secs(15);
