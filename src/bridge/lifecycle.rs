@@ -111,6 +111,8 @@ pub struct Lifecycle {
     /// Failures since the last time of health.
     failures: u32,
     starts: u64,
+    /// How many of those followed a failure.
+    restarts: u64,
     trouble: Option<Arc<str>>,
     wanted: bool,
     /// This child has answered a call.
@@ -141,6 +143,7 @@ impl Lifecycle {
             state: State::Stopped,
             failures: 0,
             starts: 0,
+            restarts: 0,
             trouble: None,
             wanted: false,
             served: false,
@@ -169,6 +172,11 @@ impl Lifecycle {
     /// How many processes there have been.
     pub fn starts(&self) -> u64 {
         self.starts
+    }
+
+    /// How many processes followed one that failed.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
     }
 
     /// What went wrong last, until the child has been healthy again.
@@ -327,7 +335,10 @@ impl Lifecycle {
                 acts.push(act);
                 self.state = State::Draining { rung, until: now + self.pace.grace, then };
             }
-            State::BackingOff { .. } => self.start(acts),
+            State::BackingOff { .. } => {
+                self.restarts += 1;
+                self.start(acts);
+            }
         }
     }
 
@@ -433,6 +444,7 @@ mod tests {
             assert_eq!(acts[0], Act::Lost(Arc::clone(&why)));
             let (pause, acts) = life.wait();
             assert_eq!(acts, [Act::Spawn]);
+            assert_eq!((life.machine.starts(), life.machine.restarts()), (round + 1, round));
             pauses.push(pause.as_millis());
         }
         assert_eq!(pauses, [160, 320, 640, 1280, 2560, 5120, 10240, 20480, 24000, 24000]);

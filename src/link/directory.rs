@@ -77,7 +77,7 @@ pub(crate) struct ChildReport {
     pub(crate) pid: Option<u32>,
     /// Seconds in this state.
     pub(crate) for_s: u64,
-    /// Processes after the first.
+    /// Processes that followed one that failed.
     pub(crate) restarts: u64,
     /// What went wrong last, until it has been well for a while.
     pub(crate) trouble: Option<Arc<str>>,

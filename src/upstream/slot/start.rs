@@ -155,7 +155,7 @@ impl Slot {
             state: self.life.label(),
             pid: self.pid(),
             for_s: now.duration_since(self.state_since).as_secs(),
-            restarts: self.life.starts().saturating_sub(1),
+            restarts: self.life.restarts(),
             trouble: self.life.trouble().cloned(),
             about: self.board.known_abilities().map(|abilities| About {
                 name: abilities.server_name.clone(),
