@@ -91,7 +91,7 @@ NODE_MODULES="$typescript/node_modules" node "$here/clients/typescript/client.mj
   typescript "$base/servers/{server}/mcp" "$work/plan.json" </dev/null >>"$results" 2>>"$work/clients.log" || true
 
 # Sessions that outlive the daemon, on daemons of their own.
-NODE_MODULES="$typescript/node_modules" python3 "$here/lasting.py" \
+NODE_MODULES="$typescript/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/lasting.py" \
   "$binary" "$work" "$results" "$mark" "$python/bin/python" </dev/null 2>>"$work/lasting.log" || true
 
 # line CLIENT SERVER CHECK RESULT DETAIL
