@@ -1,7 +1,7 @@
 //! The handle to a slot.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,6 +15,11 @@ use crate::wire::id::{CallId, FrontId, ServerName};
 /// The orders of clients to one slot, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Link(Arc<Wires>);
+
+/// A handle that does not keep what lies behind it. The room for orders is kilobytes, and who is remembered longer than its
+/// slot must not hold that.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakLink(Weak<Wires>);
 
 #[derive(Debug)]
 struct Wires {
@@ -30,6 +35,8 @@ struct Wires {
 pub(crate) struct Inbox {
     pub(crate) orders: mpsc::Receiver<Order<Post>>,
     pub(crate) control: mpsc::Receiver<Order<Post>>,
+    /// As long as the slot is there, so is the way to it.
+    _link: Link,
 }
 
 /// Orders that wait for a slot's attention.
@@ -48,7 +55,12 @@ impl Link {
         let (orders, orders_end) = mpsc::channel(ORDERS_MAX);
         let (control, control_end) = mpsc::channel(CALLS_MAX);
         let link = Self(Arc::new(Wires { server, orders, control, next: AtomicU64::new(1) }));
-        (link, Inbox { orders: orders_end, control: control_end })
+        let inbox = Inbox { orders: orders_end, control: control_end, _link: link.clone() };
+        (link, inbox)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakLink {
+        WeakLink(Arc::downgrade(&self.0))
     }
 
     /// A number for a call, and the room for its goodbye.
@@ -97,5 +109,18 @@ impl Link {
 
     fn closed(&self) -> Refusal {
         Refusal::NoChild { server: self.0.server.clone(), why: "it is being stopped".into() }
+    }
+}
+
+// === impl WeakLink ===
+
+impl WeakLink {
+    /// The handle again, if its slot still listens.
+    pub(crate) fn upgrade(&self) -> Option<Link> {
+        self.0.upgrade().map(Link).filter(Link::is_open)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.upgrade().is_some()
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, mpsc};
 
 use super::directory::{Entry, Place, WardenOrder};
 use super::ended::Ended;
-use super::handle::Link;
+use super::handle::{Link, WeakLink};
 use crate::bridge::front::{FrontCard, Principal, Who};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::Lane;
@@ -25,6 +25,13 @@ use crate::wire::id::{FrontId, SessionId};
 pub(crate) struct Session {
     pub(crate) who: Who,
     pub(crate) link: Link,
+}
+
+/// A session as it is remembered.
+#[derive(Clone, Debug)]
+struct Known {
+    who: Who,
+    link: WeakLink,
     /// The server it belongs to, as long as that runs.
     warden: mpsc::Sender<WardenOrder>,
 }
@@ -35,7 +42,7 @@ pub(crate) struct Beginning<'a> {
     sessions: &'a Sessions,
     entry: &'a Entry,
     passport: Passport,
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Session,
     /// It has a child of its own.
     private: bool,
     begun: bool,
@@ -57,8 +64,8 @@ struct Tables {
     keys: Keys,
     ended: Ended,
     /// Those used a moment ago, by their ids, and those used a moment before.
-    recent: HashMap<Box<str>, Arc<Session>>,
-    earlier: HashMap<Box<str>, Arc<Session>>,
+    recent: HashMap<Box<str>, Known>,
+    earlier: HashMap<Box<str>, Known>,
     /// The slots of those with a child of their own.
     homes: HashMap<FrontId, Home>,
 }
@@ -68,19 +75,19 @@ struct Tables {
 struct Home {
     warden: mpsc::Sender<WardenOrder>,
     /// `None` once it has found no room.
-    link: Arc<OnceCell<Option<Link>>>,
+    link: Arc<OnceCell<Option<WeakLink>>>,
 }
 
 /// What is known of an id.
 #[derive(Debug)]
 enum Found {
-    Here(Arc<Session>),
+    Here(Session),
     /// It is sound, and the child of its own that it needs is not there.
     Away(Passport),
 }
 
 /// Sessions that were used a moment ago. A session that is not among them costs its client a microsecond.
-const RECENT_MAX: usize = 512;
+const RECENT_MAX: usize = 256;
 
 /// How often those that were not used are forgotten.
 pub(crate) const MOMENT: Duration = Duration::from_secs(15);
@@ -129,7 +136,7 @@ impl Sessions {
             (Place::Shared, Lane::Private) => (entry.shared.clone(), false, brief.deaf()),
         };
         let passport = Passport { front: self.new_front(), born: now_us(), version, client };
-        let session = Self::session(&passport, None, entry, principal, link);
+        let session = Self::session(&passport, None, principal, link);
         Ok(Beginning { sessions: self, entry, passport, session, private, begun: false })
     }
 
@@ -139,7 +146,7 @@ impl Sessions {
         id: &str,
         entry: &Entry,
         principal: &Principal,
-    ) -> Result<Arc<Session>, Refusal> {
+    ) -> Result<Session, Refusal> {
         match self.look(id, entry, principal)? {
             Found::Here(session) => Ok(session),
             Found::Away(mut passport) => {
@@ -149,7 +156,7 @@ impl Sessions {
                 }
                 let link = home.unwrap_or_else(|| entry.shared.clone());
                 let since = Some(self.instant(passport.born));
-                self.remember(id, Self::session(&passport, since, entry, principal, link))
+                self.remember(id, entry, Self::session(&passport, since, principal, link))
             }
         }
     }
@@ -160,7 +167,7 @@ impl Sessions {
         id: &str,
         entry: &Entry,
         principal: &Principal,
-    ) -> Result<Option<Arc<Session>>, Refusal> {
+    ) -> Result<Option<Session>, Refusal> {
         match self.look(id, entry, principal)? {
             Found::Here(session) => Ok(Some(session)),
             Found::Away(_) => Ok(None),
@@ -186,7 +193,7 @@ impl Sessions {
             None => entry.shared.close(front),
             // A slot that is still being made ends when nobody takes it.
             Some(home) => {
-                if let Some(Some(link)) = home.link.get() {
+                if let Some(link) = home.link.get().and_then(|link| link.as_ref()?.upgrade()) {
                     link.close(front);
                 }
             }
@@ -218,13 +225,13 @@ impl Sessions {
         let link = if private {
             let tables = self.lock();
             let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
-            home.and_then(|home| home.link.get()?.clone())
+            home.and_then(|home| home.link.get()?.as_ref()?.upgrade())
         } else {
             Some(entry.shared.clone())
         };
         let Some(link) = link else { return Ok(Found::Away(passport)) };
         let since = Some(self.instant(passport.born));
-        self.remember(id, Self::session(&passport, since, entry, principal, link)).map(Found::Here)
+        self.remember(id, entry, Self::session(&passport, since, principal, link)).map(Found::Here)
     }
 
     /// Makes a child of its own for a session that had one before. All that want it wait for the same. `None` if there is no
@@ -246,20 +253,22 @@ impl Sessions {
             }
         };
         let hello = passport.client.hello(passport.version);
+        // Held until it is remembered, or its slot might end as soon as it begins.
+        let mut kept = None;
         let make = async || match entry.place(Lane::Private, hello).await? {
-            Place::Private(link) => Ok(Some(link)),
+            Place::Private(link) => Ok(Some(kept.insert(link).downgrade())),
             Place::Shared => Ok(None),
         };
-        link.get_or_try_init(make).await.cloned()
+        let home = link.get_or_try_init(make).await?;
+        home.as_ref().map(|link| link.upgrade().ok_or(Refusal::Interrupted)).transpose()
     }
 
     fn session(
         passport: &Passport,
         since: Option<Instant>,
-        entry: &Entry,
         principal: &Principal,
         link: Link,
-    ) -> Arc<Session> {
+    ) -> Session {
         let card = FrontCard {
             version: passport.version,
             principal: principal.clone(),
@@ -267,17 +276,21 @@ impl Sessions {
             client: passport.client.name().into(),
             since,
         };
-        let who = Who { front: passport.front, card: Arc::new(card) };
-        Arc::new(Session { who, link, warden: entry.warden.clone() })
+        Session { who: Who { front: passport.front, card: Arc::new(card) }, link }
     }
 
-    fn remember(&self, id: &str, session: Arc<Session>) -> Result<Arc<Session>, Refusal> {
+    fn remember(&self, id: &str, entry: &Entry, session: Session) -> Result<Session, Refusal> {
         let mut tables = self.lock();
         // It may have been ended since we looked.
         if tables.ended.contains(session.who.front) {
             return Err(Refusal::SessionGone);
         }
-        tables.remember(id, Arc::clone(&session));
+        let known = Known {
+            who: session.who.clone(),
+            link: session.link.downgrade(),
+            warden: entry.warden.clone(),
+        };
+        tables.remember(id, known);
         Ok(session)
     }
 
@@ -297,24 +310,26 @@ impl Sessions {
 // === impl Tables ===
 
 impl Tables {
-    fn known(&mut self, id: &str, entry: &Entry, principal: &Principal) -> Option<Arc<Session>> {
+    fn known(&mut self, id: &str, entry: &Entry, principal: &Principal) -> Option<Session> {
         let recent = self.recent.get(id);
         let is_recent = recent.is_some();
-        let session = Arc::clone(recent.or_else(|| self.earlier.get(id))?);
-        let sound = session.warden.same_channel(&entry.warden)
-            && session.who.card.principal == *principal
-            && session.link.is_open();
-        if sound && !is_recent {
-            self.remember(id, Arc::clone(&session));
+        let known = recent.or_else(|| self.earlier.get(id))?;
+        if !known.warden.same_channel(&entry.warden) || known.who.card.principal != *principal {
+            return None;
         }
-        sound.then_some(session)
+        let session = Session { who: known.who.clone(), link: known.link.upgrade()? };
+        if !is_recent {
+            let known = known.clone();
+            self.remember(id, known);
+        }
+        Some(session)
     }
 
-    fn remember(&mut self, id: &str, session: Arc<Session>) {
+    fn remember(&mut self, id: &str, known: Known) {
         if self.recent.len() >= RECENT_MAX {
             self.earlier = std::mem::take(&mut self.recent);
         }
-        self.recent.insert(id.into(), session);
+        self.recent.insert(id.into(), known);
     }
 }
 
@@ -324,7 +339,7 @@ impl Home {
     /// Whether its slot listens, or is being made.
     fn is_open(&self) -> bool {
         match self.link.get() {
-            Some(link) => link.as_ref().is_some_and(Link::is_open),
+            Some(link) => link.as_ref().is_some_and(WeakLink::is_open),
             None => Arc::strong_count(&self.link) > 1,
         }
     }
@@ -346,7 +361,7 @@ impl Beginning<'_> {
         if self.private {
             let home = Home {
                 warden: self.entry.warden.clone(),
-                link: Arc::new(OnceCell::new_with(Some(Some(self.session.link.clone())))),
+                link: Arc::new(OnceCell::new_with(Some(Some(self.session.link.downgrade())))),
             };
             tables.homes.insert(self.passport.front, home);
         }

@@ -3,8 +3,8 @@
 #
 #   tests/torture/run.sh [--bin PATH] [SCENARIO…] [OPTION…]
 #
-# Without a scenario those run that must pass everywhere, in their short forms, for a minute. The others and the options
-# stand in docs/torture.md. Needs no network. Exit status 0: everything held; the seed to repeat a run is printed first.
+# Without a scenario all run in their short forms, for about two minutes, and reloads and restarts are part of the mix. The
+# scenarios and the options stand in docs/torture.md. Needs no network. Exit status 0: everything held; the seed to repeat a run is printed first.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
@@ -21,7 +21,7 @@ need cargo
 binary=$(stdiod_binary "$binary")
 cargo() { command cargo "$@" --quiet --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$root/target/side"; }
 if [ ${#more[@]} -eq 0 ]; then
-  more=(short)
+  more=(short --reload --restarts)
   # The bench must read and choose rightly before anybody is judged by it.
   cargo test
 fi

@@ -69,16 +69,18 @@ impl<R: Outlet> Switchboard<R> {
         for uri in self.topics.forget(id) {
             self.unsubscribe(&uri, turn);
         }
-        let Some(front) = self.fronts.remove(&id) else { return };
-        if let Some(log) = &front.log {
-            self.kept.lost(log);
-        }
-        // Sessions without streams, which are the most, have no readers to look for.
-        if front.log.is_some() || !front.standing.is_empty() {
-            self.readers.retain(|_, reader| reader.front != id);
-        }
-        if front.level.is_some() {
-            self.raise_level(turn);
+        // Without its calls it may have been forgotten already.
+        if let Some(front) = self.fronts.remove(&id) {
+            if let Some(log) = &front.log {
+                self.kept.lost(log);
+            }
+            // Sessions without streams, which are the most, have no readers to look for.
+            if front.log.is_some() || !front.standing.is_empty() {
+                self.readers.retain(|_, reader| reader.front != id);
+            }
+            if front.level.is_some() {
+                self.raise_level(turn);
+            }
         }
         // Not before: the places of its flying calls are not for those of its own that waited.
         self.pump(turn);

@@ -201,7 +201,8 @@ impl Slot {
         }
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
-            self.claimed |= matches!(order, Order::Call { .. } | Order::Listen { .. });
+            self.claimed |=
+                matches!(order, Order::Call { .. } | Order::Listen { .. } | Order::Close { .. });
             self.attend(&order);
             self.board.order(order, &mut self.turn);
         }

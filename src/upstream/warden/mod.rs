@@ -29,9 +29,9 @@ use crate::bridge::policy::ToolPolicy;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::config::model::{Overflow, Server, Start};
-use crate::link::directory::{Entry, Report, WardenOrder};
+use crate::link::directory::{Entry, Place, Report, WardenOrder};
 use crate::link::handle::Link;
-use crate::wire::id::ServerName;
+use crate::wire::id::{FrontId, ServerName};
 
 /// What a warden is told beyond its server's configuration.
 #[derive(Clone, Debug)]
@@ -57,6 +57,9 @@ pub(crate) struct Settings {
     /// How long calls may go on after `stop`.
     pub(crate) drain: Duration,
 }
+
+/// No session has this number.
+const NOBODY: FrontId = FrontId(0);
 
 /// How long a slot may take to say how it is doing.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
@@ -199,8 +202,12 @@ impl Warden {
 
     fn on_order(&mut self, order: WardenOrder) {
         match order {
-            // If nobody takes the link the slot ends by itself, unclaimed.
-            WardenOrder::Private { hello, answer } => drop(answer.send(self.place(hello))),
+            WardenOrder::Private { hello, answer } => {
+                // Whoever asked may have left; then the slot has nothing to wait for.
+                if let Err(Ok(Place::Private(link))) = answer.send(self.place(hello)) {
+                    link.close(NOBODY);
+                }
+            }
             WardenOrder::Report { answer } => self.report(answer),
             WardenOrder::Adjust(to) => {
                 self.settings.commit_after = to.commit_after;

@@ -62,6 +62,25 @@ impl Havoc {
         }
     }
 
+    /// Puts everything back as it was configured at first, as far as that was changed.
+    pub(crate) async fn repair(&mut self) {
+        if !self.reload || self.broken.is_some() {
+            return;
+        }
+        self.daemon.servers.retain(|server| server.name != GUEST);
+        self.daemon.servers.push(Server::new(GUEST).flags("--act-up"));
+        self.broken = self.daemon.configure(None).err();
+        self.daemon.signal(Signal::HUP);
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.daemon.status().await["servers"][GUEST]["state"] != "ready" {
+            if Instant::now() > end {
+                self.broken = Some("the configuration was not put back".to_owned());
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn kill(&mut self) {
         if self.kills_left == 0 {
             return;

@@ -53,10 +53,10 @@ impl Visit {
             return Err(Refusal::Busy { server, what: "an array holds at most 100 messages" });
         }
         let (post, mut replies) = replies::channel(EVENTS_MAX + requests.len());
-        let (link, caller) = self.caller(session.as_deref())?;
+        let (link, caller) = self.caller(session.as_ref())?;
         for frame in frames {
             if frame.kind() != Kind::Request {
-                self.pass_on(session.as_deref(), frame).await;
+                self.pass_on(session.as_ref(), frame).await;
                 continue;
             }
             let farewell = link.admit()?;

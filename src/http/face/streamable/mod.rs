@@ -4,8 +4,6 @@ mod accepts;
 mod batch;
 mod opening;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName};
@@ -81,11 +79,11 @@ impl Visit {
             self.said_version()?;
         }
         if !request {
-            self.pass_on(session.as_deref(), frame).await;
+            self.pass_on(session.as_ref(), frame).await;
             return Ok(accepted());
         }
         let id = frame.id();
-        let (link, caller) = self.caller(session.as_deref())?;
+        let (link, caller) = self.caller(session.as_ref())?;
         let replies = ask(link, caller, frame, accepts.events).await?;
         let answer = self.answer(replies, accepts, id).await?;
         Ok(self.with_session(answer, session.is_some()))
@@ -176,13 +174,13 @@ impl Visit {
     }
 
     /// The session this request names.
-    async fn session(&self) -> Result<Option<Arc<Session>>, Refusal> {
+    async fn session(&self) -> Result<Option<Session>, Refusal> {
         let Some(id) = self.session_id() else { return Ok(None) };
         self.house.sessions.find(id, &self.entry, &self.principal).await.map(Some)
     }
 
     /// The same, if it need not be brought back to life.
-    fn present(&self) -> Result<Option<Arc<Session>>, Refusal> {
+    fn present(&self) -> Result<Option<Session>, Refusal> {
         let Some(id) = self.session_id() else { return Ok(None) };
         self.house.sessions.present(id, &self.entry, &self.principal)
     }

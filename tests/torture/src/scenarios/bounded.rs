@@ -37,13 +37,13 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
         server = server.key("idle_stop = \"2s\"");
     }
     let daemon = Daemon::start(options, vec![server]).await?;
-    let idle = proc::marked(&daemon.mark).len();
 
     // Enough to have been at the ceiling once.
     let warm_up = World::new(daemon.address, Ledger::new(Chaos::default()), true, options.seed);
     crowd(&warm_up, 300).await;
     rest(&daemon, rests).await;
     let before = Baseline::of(&daemon);
+    let idle = proc::marked(&daemon.mark).len();
 
     let world = World::new(daemon.address, Ledger::new(Chaos::default()), true, options.seed);
     let begun = Instant::now();
@@ -93,7 +93,7 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
 async fn rest(daemon: &Daemon, rests: bool) {
     let end = Instant::now() + Duration::from_secs(10);
     sleep(Duration::from_secs(1)).await;
-    while rests && proc::marked(&daemon.mark).len() > 1 && Instant::now() < end {
+    while rests && !proc::marked(&daemon.mark).is_empty() && Instant::now() < end {
         sleep(Duration::from_millis(100)).await;
     }
 }

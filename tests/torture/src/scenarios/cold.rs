@@ -33,6 +33,9 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     let mut peer = Peer::new(daemon.address, "sleepy", "2025-06-18");
     let first = peer.echo("first").await;
     report.check("it answers once awake", first == Outcome::Right, format!("{first:?}"));
+    // What it has never said nobody can answer for it: the gateway has found it once before.
+    let found = peer.ask("tools/list", &json!({})).await;
+    report.check("it was found while awake", found.is_ok(), found.is_ok());
     let slept = asleep(&daemon).await;
     report.check("it sleeps when nobody uses it", slept, slept);
 

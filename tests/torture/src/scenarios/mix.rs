@@ -69,6 +69,7 @@ pub(super) async fn run(options: &Options) -> Result<Report, String> {
     let watching = watch(world.address, chaos.clone());
     let raging = async {
         havoc.rage(until).await;
+        havoc.repair().await;
         world.over.set(true);
         let well = well(world.address, &chaos, Duration::from_mins(1)).await;
         // The last answers may lag a little behind.

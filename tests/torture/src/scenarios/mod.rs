@@ -17,7 +17,7 @@ pub(crate) const ALL: [&str; 8] =
     ["mix", "crash", "orphans", "bounded", "restart", "dormant", "cold", "reload"];
 
 /// Those that must pass everywhere, in their short forms.
-pub(crate) const SHORT: [&str; 2] = ["mix", "crash"];
+pub(crate) const SHORT: [&str; 8] = ALL;
 
 pub(crate) async fn run(name: &str, options: &Options) -> Result<Report, String> {
     match name {
