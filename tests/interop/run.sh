@@ -6,7 +6,8 @@
 # From nothing: installs the pinned servers and the official Python and TypeScript SDKs into the cache
 # ($STDIOD_CACHE, else .cache in the repository), starts stdiod with all servers in one configuration, and lets
 # each client list and call each server over Streamable HTTP, the Python SDK over HTTP+SSE too, and curl without
-# any handshake over three versions of HTTP. In the end stdiod must leave in time and leave no process behind.
+# any handshake over three versions of HTTP. Then the same SDKs keep their sessions while a daemon is restarted and
+# killed, and over two replicas behind HAProxy. In the end stdiod must leave in time and leave no process behind.
 # Prints a table; exit status 0: all green.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +22,9 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-need curl git python3 sha256sum
+# Debian keeps HAProxy where only root looks.
+PATH="$PATH:/usr/sbin"
+need curl git haproxy python3 sha256sum
 ensure_node
 npm_servers=$(npm_cached servers-npm "$here/servers")
 python_servers=$(venv_cached servers-python "$here/servers/requirements.txt")
@@ -86,6 +89,10 @@ wait_http "$base/readyz" 60 "$daemon"
   python-sse sse "$base/servers/{server}/sse" "$work/plan.json" </dev/null >>"$results" 2>>"$work/clients.log" || true
 NODE_MODULES="$typescript/node_modules" node "$here/clients/typescript/client.mjs" \
   typescript "$base/servers/{server}/mcp" "$work/plan.json" </dev/null >>"$results" 2>>"$work/clients.log" || true
+
+# Sessions that outlive the daemon, on daemons of their own.
+NODE_MODULES="$typescript/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/lasting.py" \
+  "$binary" "$work" "$results" "$mark" "$python/bin/python" </dev/null 2>>"$work/lasting.log" || true
 
 # line CLIENT SERVER CHECK RESULT DETAIL
 line() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$results"; }
