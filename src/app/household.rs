@@ -20,8 +20,8 @@ use crate::config::diff::Diff;
 use crate::config::model::Model;
 use crate::config::picture::line;
 use crate::http::{House, Reloads};
-use crate::link::ended::Ended as EndedSessions;
 use crate::link::sessions::Sessions;
+use crate::link::sessions::ended::Ended as EndedSessions;
 use crate::link::stream_sessions::StreamSessions;
 use crate::upstream::Nursery;
 

@@ -41,6 +41,9 @@ pub(super) struct Events {
 /// How long a client is asked to wait before it comes back for a stream.
 const RETRY_MS: u64 = 1000;
 
+/// The same when we leave, or its server does. Some clients try twice and then never again, and a restart takes a while.
+const AWAY_MS: u64 = 2000;
+
 /// So much is gathered before it is handed over.
 const GATHER_MAX: usize = 64 * 1024;
 
@@ -145,7 +148,7 @@ impl Events {
                 Poll::Ready(None) => {
                     self.ended = true;
                     // Whatever was waited for comes no more on this connection; on another one it may.
-                    sse::retry(&mut self.ready, RETRY_MS);
+                    sse::retry(&mut self.ready, AWAY_MS);
                 }
                 Poll::Pending => break,
             }
@@ -159,7 +162,7 @@ impl Events {
         }
         if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(cx).is_ready()) {
             self.ended = true;
-            sse::retry(&mut self.ready, RETRY_MS);
+            sse::retry(&mut self.ready, AWAY_MS);
             return Poll::Ready(self.take());
         }
         if self.silence.as_mut().poll(cx).is_ready() {

@@ -12,6 +12,5 @@ pub(crate) mod handle;
 pub(crate) mod replies;
 
 pub(crate) mod directory;
-pub(crate) mod ended;
 pub(crate) mod sessions;
 pub(crate) mod stream_sessions;

@@ -56,7 +56,7 @@ fn gone(what: &str, pid: Pid) {
 
 fn ended_in_order(mut stream: Events) {
     while stream.next_event().is_some() {}
-    assert!(stream.raw().trim_end().ends_with("retry: 1000"), "{}", stream.raw());
+    assert!(stream.raw().trim_end().ends_with("retry: 2000"), "{}", stream.raw());
 }
 
 #[test]

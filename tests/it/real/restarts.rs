@@ -57,6 +57,27 @@ fn t46_a_private_child_is_greeted_again_as_its_client_did() {
 }
 
 #[test]
+fn t46_of_many_calls_that_bring_a_session_back_one_starts_its_child() {
+    let desk = Desk::new();
+    let (demo, record) = Demo::new("demo").keys("start = \"lazy\"").recorded(&desk);
+    let daemon = Daemon::at(desk, &demo.toml());
+    let mut client = daemon.client("/mcp", "2025-11-25", &asks());
+    echo(&mut client);
+    let daemon = daemon.follow(Signal::KILL);
+    let client = client.at(daemon.address());
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let client = &client;
+            scope.spawn(move || {
+                let call = tool(&json!(n), "echo", &json!({"text": n.to_string()}));
+                assert_eq!(text(&client.post(&call).json()), n.to_string());
+            });
+        }
+    });
+    assert_eq!(record.of("initialize").len(), 2, "one before the restart, one after");
+}
+
+#[test]
 fn t46_a_standing_stream_stands_again_and_is_told_that_lists_may_have_changed() {
     let daemon = Daemon::demo("");
     let client = daemon.plain();

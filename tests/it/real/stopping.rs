@@ -49,7 +49,7 @@ fn a_call_under_way_is_answered_and_streams_are_asked_to_come_back() {
             );
         });
         for raw in [listening.raw(), old.raw()] {
-            assert!(raw.trim_end().ends_with("retry: 1000"), "{raw}");
+            assert!(raw.trim_end().ends_with("retry: 2000"), "{raw}");
         }
         assert_eq!(daemon.ended(LIMIT).code(), Some(0));
         let took = begun.elapsed();

@@ -2,16 +2,20 @@
 //! are kept here that were used a moment ago, so that their ids need not be opened again for each request, those with a child
 //! of their own, and which were ended.
 
+pub(crate) mod ended;
+mod tables;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::OnceCell;
 
-use super::directory::{Entry, Place, WardenOrder};
-use super::ended::Ended;
-use super::handle::{Link, WeakLink};
+use self::ended::Ended;
+use self::tables::{Home, Known, RECENT_MAX, Tables};
+use super::directory::{Entry, Place};
+use super::handle::Link;
 use crate::bridge::front::{FrontCard, Principal, Who};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::Lane;
@@ -25,15 +29,6 @@ use crate::wire::id::{FrontId, SessionId};
 pub(crate) struct Session {
     pub(crate) who: Who,
     pub(crate) link: Link,
-}
-
-/// A session as it is remembered.
-#[derive(Clone, Debug)]
-struct Known {
-    who: Who,
-    link: WeakLink,
-    /// The server it belongs to, as long as that runs.
-    warden: mpsc::Sender<WardenOrder>,
 }
 
 /// A session that is beginning. If its client leaves before it has, nothing is left of it.
@@ -59,25 +54,6 @@ pub(crate) struct Sessions {
     born: Instant,
 }
 
-#[derive(Debug)]
-struct Tables {
-    keys: Keys,
-    ended: Ended,
-    /// Those used a moment ago, by their ids, and those used a moment before.
-    recent: HashMap<Box<str>, Known>,
-    earlier: HashMap<Box<str>, Known>,
-    /// The slots of those with a child of their own.
-    homes: HashMap<FrontId, Home>,
-}
-
-/// The slot of one session, or its making, which all that want it wait for.
-#[derive(Debug)]
-struct Home {
-    warden: mpsc::Sender<WardenOrder>,
-    /// `None` once it has found no room.
-    link: Arc<OnceCell<Option<WeakLink>>>,
-}
-
 /// What is known of an id.
 #[derive(Debug)]
 enum Found {
@@ -85,9 +61,6 @@ enum Found {
     /// It is sound, and the child of its own that it needs is not there.
     Away(Passport),
 }
-
-/// Sessions that were used a moment ago. A session that is not among them costs its client a microsecond.
-const RECENT_MAX: usize = 256;
 
 /// How often those that were not used are forgotten.
 pub(crate) const MOMENT: Duration = Duration::from_secs(15);
@@ -304,48 +277,6 @@ impl Sessions {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         // Nothing that panics is done under the lock, so its contents are sound whatever happened elsewhere.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Tables ===
-
-impl Tables {
-    fn known(&mut self, id: &str, entry: &Entry, principal: &Principal) -> Option<Session> {
-        let recent = self.recent.get(id);
-        let is_recent = recent.is_some();
-        let known = recent.or_else(|| self.earlier.get(id))?;
-        if !known.warden.same_channel(&entry.warden) || known.who.card.principal != *principal {
-            return None;
-        }
-        let session = Session { who: known.who.clone(), link: known.link.upgrade()? };
-        if !is_recent {
-            let known = known.clone();
-            self.remember(id, known);
-        }
-        Some(session)
-    }
-
-    fn remember(&mut self, id: &str, known: Known) {
-        if self.recent.len() >= RECENT_MAX {
-            self.earlier = std::mem::take(&mut self.recent);
-        }
-        self.recent.insert(id.into(), known);
-    }
-}
-
-// === impl Home ===
-
-impl Home {
-    /// Whether its slot listens, or is being made.
-    fn is_open(&self) -> bool {
-        match self.link.get() {
-            Some(link) => link.as_ref().is_some_and(WeakLink::is_open),
-            None => Arc::strong_count(&self.link) > 1,
-        }
-    }
-
-    fn serves(&self, entry: &Entry) -> bool {
-        self.warden.same_channel(&entry.warden) && self.is_open()
     }
 }
 
