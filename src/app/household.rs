@@ -42,7 +42,7 @@ pub(super) struct Household {
     hurry: CancellationToken,
 }
 
-/// How long connections may take to close once all calls are answered.
+/// How long connections may take to close once all calls are answered, and a slow disk to take in what is left to write.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 // === impl Household ===
@@ -207,6 +207,9 @@ impl Household {
             tracing::debug!("some connections were cut");
         }
         self.nursery.end().await;
+        if tokio::time::timeout(FAREWELL, self.sessions.write_down()).await.is_err() {
+            tracing::warn!("which sessions were ended last could not be written down in time");
+        }
     }
 }
 

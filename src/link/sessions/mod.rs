@@ -69,6 +69,8 @@ pub(crate) const MOMENT: Duration = Duration::from_secs(15);
 
 impl Sessions {
     pub(crate) fn new(keys: Keys, ended: Ended) -> Self {
+        let epoch = u64::from_be_bytes(random());
+        ended.own(epoch);
         let tables = Tables {
             keys,
             ended,
@@ -76,7 +78,6 @@ impl Sessions {
             earlier: HashMap::new(),
             homes: HashMap::new(),
         };
-        let epoch = u64::from_be_bytes(random());
         Self { tables: Mutex::new(tables), epoch, serials: AtomicU64::new(0), born: Instant::now() }
     }
 
@@ -181,6 +182,12 @@ impl Sessions {
         tables.homes.retain(|_, home| home.is_open());
         // Room that many once needed is given back.
         tables.homes.shrink_to(RECENT_MAX);
+    }
+
+    /// Has it written down which were ended, if that is not done yet; on a bad disk it may never be.
+    pub(crate) async fn write_down(&self) {
+        let written = self.lock().ended.close();
+        written.await;
     }
 
     fn open(&self, id: &str, entry: &Entry, principal: &Principal) -> Option<Passport> {

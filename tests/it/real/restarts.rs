@@ -28,6 +28,12 @@ fn t46_a_session_goes_on_after_the_daemon_was_restarted_or_killed() {
         echo(&mut client);
         assert_eq!(client.initialize(&json!({})).status, 400, "it has been greeted");
         assert_eq!(client.delete().status, 200);
+        if how == Signal::KILL {
+            // Nobody waits for the disk, so it may take a moment.
+            let file = daemon.desk().path().join("state/ended-sessions");
+            let is_written = || std::fs::metadata(&file).unwrap().len() > 0;
+            eventually("the record", || is_written().then_some(()));
+        }
         let daemon = daemon.follow(how);
         let client = client.at(daemon.address());
         assert_eq!(client.post(&tool(&json!(1), "echo", &json!({"text": "x"}))).status, 404);
