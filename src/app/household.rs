@@ -103,6 +103,10 @@ impl Household {
         self.model.watch
     }
 
+    pub(super) fn state(&self) -> Option<Arc<Path>> {
+        self.state.clone()
+    }
+
     /// In a few words, for the service manager.
     pub(super) fn summary(&self) -> String {
         format!("serving {} servers", self.houses.borrow().directory.servers.len())
@@ -117,7 +121,7 @@ impl Household {
     }
 
     async fn adopt(&mut self, fresh: Fresh) {
-        let Fresh { loaded, bearers } = fresh;
+        let Fresh { loaded, bearers, keys } = fresh;
         for warning in &loaded.warnings {
             tracing::warn!("{}", line(warning));
         }
@@ -128,7 +132,7 @@ impl Household {
             // The files are the same and hold others.
             diff.settings.push("auth.tokens");
         }
-        if let Some(keys) = keys::reload(&model, self.state.as_deref()) {
+        if let Some(keys) = keys {
             self.sessions.rekey(keys);
         }
         if diff.settings.contains(&"log.level") {
