@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
@@ -266,6 +266,38 @@ fn who_comes_while_another_writes_takes_over_from_it() {
     for client in clients {
         assert_eq!(client.at(second.address()).delete().status, 404);
     }
+}
+
+#[test]
+fn a_disk_that_was_full_in_the_middle_of_a_record_mixes_up_no_sessions() {
+    // A file that may not grow is a full disk, if the signal that goes with it is ignored.
+    let limited = crate::support::daemon::by_shell("trap '' XFSZ");
+    let daemon =
+        Daemon::run(Desk::new(), &Demo::new("demo").toml(), limited, &["--listen", "127.0.0.1:0"]);
+    let clients: Vec<Mcp> = (0..80).map(|_| daemon.plain()).collect();
+    let file = daemon.desk().path().join("state/ended-sessions");
+    let records = || std::fs::metadata(&file).unwrap().len() / 32;
+    let before = rustix::process::getrlimit(Resource::Fsize);
+    let limit = |bytes| {
+        let limit = Rlimit { current: bytes, maximum: before.maximum };
+        rustix::process::prlimit(Some(daemon.pid()), Resource::Fsize, limit).unwrap();
+    };
+    limit(Some(1000));
+    // Every other one, so that they make no range.
+    for client in clients.iter().step_by(2) {
+        assert_eq!(client.delete().status, 200);
+    }
+    daemon.logged("sessions that end cannot be written down");
+    assert_eq!(std::fs::metadata(&file).unwrap().len() % 32, 0, "no fragment is left");
+    assert!(records() < 40, "{} records", records());
+    limit(before.current);
+    let daemon = daemon.follow(Signal::TERM);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    for (n, client) in clients.iter().enumerate() {
+        let expected = if n % 2 == 0 { 404 } else { 200 };
+        assert_eq!(client.at(daemon.address()).post(&ping).status, expected, "session {n}");
+    }
+    assert_eq!(records(), 40, "all was written in the end");
 }
 
 #[test]

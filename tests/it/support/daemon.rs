@@ -47,6 +47,17 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// The same after a shell has done this.
+#[allow(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
+pub(crate) fn by_shell(before: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_stdiod"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+}
+
 // === impl Daemon ===
 
 impl Daemon {
