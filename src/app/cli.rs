@@ -84,8 +84,8 @@ Examples:
   STATE_DIRECTORY=/var/lib/stdiod stdiod key rotate && systemctl reload stdiod
 
 The file is key_file of [sessions] in the configuration, else session-keys in the state directory: state_dir of the
-configuration, else $STATE_DIRECTORY, $XDG_STATE_HOME/stdiod or ~/.local/state/stdiod. systemd sets the second for the
-service alone.";
+configuration, else $STATE_DIRECTORY, $XDG_STATE_HOME/stdiod or ~/.local/state/stdiod. systemd sets
+$STATE_DIRECTORY for the service alone.";
 
 /// What `serve` takes beyond the configuration.
 #[derive(Debug, Default, Args)]

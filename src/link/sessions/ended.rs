@@ -80,7 +80,8 @@ impl Ended {
             None => (None, Contents::of(directory)?),
         };
         let file = journal::path(directory);
-        if contents.spoilt > 0 {
+        let is_spoilt = contents.spoilt > 0 && journal.is_some();
+        if is_spoilt {
             tracing::warn!(
                 file = %file.display(), bytes = contents.spoilt,
                 "a part of this file is spoilt and left out: ids of sessions that were ended may open again"
@@ -95,7 +96,8 @@ impl Ended {
         }
         let desk = Arc::<Desk>::default();
         let mut papers = desk.lock();
-        papers.anew = contents.spoilt > 0 && journal.is_some();
+        // Whoever waits for another process to leave takes in what that writes until then.
+        papers.anew = is_spoilt || journal.is_none();
         contents.ranges.into_iter().for_each(|range| papers.ranges.add(range));
         drop(papers);
         let (done, written) = oneshot::channel();
