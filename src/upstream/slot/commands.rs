@@ -75,7 +75,8 @@ impl Slot {
             }
             Some(Command::Stop { within, why }) => {
                 self.close(inbox);
-                self.stopping.get_or_insert(now + within);
+                let until = now + within;
+                self.stopping = Some(self.stopping.map_or(until, |before| before.min(until)));
                 self.farewell = why;
             }
             Some(Command::Hurry) => {
