@@ -121,7 +121,7 @@ impl Household {
     }
 
     async fn adopt(&mut self, fresh: Fresh) {
-        let Fresh { loaded, bearers, keys } = fresh;
+        let Fresh { loaded, mut bearers, keys } = fresh;
         for warning in &loaded.warnings {
             tracing::warn!("{}", line(warning));
         }
@@ -142,6 +142,11 @@ impl Household {
             tracing::warn!("{key} has changed; that takes effect when stdiod is restarted");
         }
         let (directory, retiring) = self.wardens.change(&held.directory, &model, &diff).await;
+        match (&held.bearers, &mut bearers) {
+            (Some(old), Some(new)) => new.follow(old, &self.model.servers, &model.servers),
+            (Some(old), None) => old.revoke_all(),
+            (None, _) => {}
+        }
         let taken = held.reloads.taken + 1;
         self.houses.send_replace(Arc::new(House {
             directory,

@@ -1,9 +1,11 @@
 //! Static bearer tokens. Only their hashes are kept, and hashes are compared in constant time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use crate::bridge::front::Principal;
 use crate::config::model::{Auth, Server};
@@ -15,12 +17,14 @@ pub(crate) struct Bearers {
     tokens: Vec<Bearer>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Bearer {
     principal: Principal,
     name: String,
     hash: [u8; 32],
     servers: Vec<String>,
+    /// Set when it opens less than before: what was opened with it ends.
+    revoked: CancellationToken,
 }
 
 /// What a good token grants.
@@ -56,9 +60,41 @@ impl Bearers {
                 name,
                 hash: Sha256::digest(secret).into(),
                 servers: token.servers.clone(),
+                revoked: CancellationToken::new(),
             })
         };
         Ok(Self { tokens: auth.tokens.iter().map(read).collect::<Result<_, _>>()? })
+    }
+
+    /// Follows another set: what was opened with tokens that are the same here goes on, as long as they open all `servers`
+    /// which they opened `before`. What was opened with others ends.
+    pub(crate) fn follow(
+        &mut self,
+        old: &Self,
+        before: &BTreeMap<ServerName, Server>,
+        servers: &BTreeMap<ServerName, Server>,
+    ) {
+        for old in &old.tokens {
+            let opens = |servers: &BTreeMap<ServerName, Server>, name: &ServerName| {
+                servers.get(name).is_some_and(|server| Grant(old).opens(name, server))
+            };
+            // What a server that is gone had open ends with it.
+            let narrowed = |name: &ServerName| {
+                servers.contains_key(name) && opens(before, name) && !opens(servers, name)
+            };
+            let same = self.tokens.iter_mut().find(|new| *new == old);
+            match same.filter(|_| !before.keys().any(narrowed)) {
+                Some(new) => new.revoked = old.revoked.clone(),
+                None => old.revoked.cancel(),
+            }
+        }
+    }
+
+    /// Ends everything that was opened with a token: tokens mean nothing any more.
+    pub(crate) fn revoke_all(&self) {
+        for bearer in &self.tokens {
+            bearer.revoked.cancel();
+        }
     }
 
     /// Whom an `Authorization` header stands for.
@@ -79,11 +115,30 @@ impl Bearers {
     }
 }
 
+// === impl Bearer ===
+
+impl PartialEq for Bearer {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { principal, name, hash, servers, revoked: _ } = self;
+        *principal == other.principal
+            && *name == other.name
+            && *hash == other.hash
+            && *servers == other.servers
+    }
+}
+
+impl Eq for Bearer {}
+
 // === impl Grant ===
 
 impl Grant<'_> {
     pub(crate) fn principal(self) -> Principal {
         self.0.principal.clone()
+    }
+
+    /// Set when it is taken back.
+    pub(crate) fn revoked(self) -> CancellationToken {
+        self.0.revoked.clone()
     }
 
     /// Whether both the token and the server allow it.
@@ -105,6 +160,7 @@ mod tests {
             name: (*name).to_owned(),
             hash: Sha256::digest(secret).into(),
             servers: servers.iter().map(|server| (*server).to_owned()).collect(),
+            revoked: CancellationToken::new(),
         });
         Bearers { tokens: tokens.collect() }
     }
@@ -154,5 +210,28 @@ mod tests {
         assert!(matches!(read(Some("\n")), Err(BadToken::Empty(..))));
         assert!(matches!(read(None), Err(BadToken::Unreadable(..))));
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_a_token_opened_ends_when_it_is_changed_or_opens_less() {
+        let servers = |tokens: &[&str]| {
+            let tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+            let git = Server { tokens, ..Server::default() };
+            BTreeMap::from([(ServerName::new("git").unwrap(), git)])
+        };
+        let ended = |old: &Bearers| -> Vec<bool> {
+            old.tokens.iter().map(|bearer| bearer.revoked.is_cancelled()).collect()
+        };
+        let (all, only_b) = (servers(&[]), servers(&["b"]));
+        let three = [("a", "1", &["*"][..]), ("b", "2", &["*"]), ("c", "3", &["time"])];
+        let old = bearers(&three);
+        let mut more = bearers(&[three[2], three[1], three[0], ("d", "4", &["*"])]);
+        more.follow(&old, &all, &all);
+        assert_eq!(ended(&old), [false, false, false], "more tokens take nothing away");
+        bearers(&three).follow(&more, &all, &only_b);
+        assert_eq!(ended(&old), [true, false, false], "a opens less, and c never opened it");
+        let old = bearers(&three);
+        bearers(&[("a", "9", &["*"]), three[1]]).follow(&old, &all, &all);
+        assert_eq!(ended(&old), [true, false, true]);
     }
 }

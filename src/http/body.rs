@@ -33,7 +33,7 @@ pub(super) struct Events {
     ended: bool,
     keep_alive: Duration,
     silence: Pin<Box<Sleep>>,
-    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    stopping: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Dropped with the stream.
     companion: Option<Box<dyn Send + Sync>>,
 }
@@ -104,14 +104,14 @@ impl Events {
             ended: false,
             keep_alive,
             silence: Box::pin(tokio::time::sleep(keep_alive)),
-            stopping: None,
+            stopping: Vec::new(),
             companion: None,
         }
     }
 
-    /// Ends when this happens, and asks the client to come back.
+    /// Ends when this happens, or another such thing, and asks the client to come back.
     pub(super) fn until(mut self, stopping: &CancellationToken) -> Self {
-        self.stopping = Some(Box::pin(stopping.clone().cancelled_owned()));
+        self.stopping.push(Box::pin(stopping.clone().cancelled_owned()));
         self
     }
 
@@ -160,7 +160,7 @@ impl Events {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(cx).is_ready()) {
+        if self.stopping.iter_mut().any(|stopping| stopping.as_mut().poll(cx).is_ready()) {
             self.ended = true;
             sse::retry(&mut self.ready, AWAY_MS);
             return Poll::Ready(self.take());

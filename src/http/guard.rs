@@ -15,6 +15,8 @@ use tokio::time::timeout;
 use super::body::Body;
 use super::listen::Scope;
 use super::render::Refused;
+use tokio_util::sync::CancellationToken;
+
 use crate::auth::bearer::{Bearers, Grant};
 use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
@@ -92,15 +94,15 @@ pub(super) fn principal(
     bearers: Option<&Bearers>,
     headers: &HeaderMap,
     entry: Option<&Entry>,
-) -> Result<Principal, Refused> {
-    let Some(bearers) = bearers else { return Ok(Principal::anonymous()) };
+) -> Result<(Principal, Option<CancellationToken>), Refused> {
+    let Some(bearers) = bearers else { return Ok((Principal::anonymous(), None)) };
     let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let grant = bearers.check(authorization).ok_or(Refusal::Unauthorized)?;
     match entry {
         Some(entry) if !grant.opens(&entry.name, &entry.config) => {
             Err(Refusal::Forbidden { server: entry.name.clone() }.into())
         }
-        _ => Ok(grant.principal()),
+        _ => Ok((grant.principal(), Some(grant.revoked()))),
     }
 }
 

@@ -73,6 +73,8 @@ struct Visit {
     house: Arc<House>,
     entry: Arc<Entry>,
     principal: Principal,
+    /// What it opens now ends when its token is taken back.
+    revoked: Option<CancellationToken>,
     headers: HeaderMap,
     /// The connection is to end: what only listens ends with it.
     leaving: CancellationToken,
@@ -140,7 +142,7 @@ fn enter(
     mut request: Request<Incoming>,
 ) -> Result<(Visit, Request<Incoming>), Refused> {
     let bearers = house.bearers.as_deref();
-    let principal = guard::principal(bearers, request.headers(), Some(&entry))?;
+    let (principal, revoked) = guard::principal(bearers, request.headers(), Some(&entry))?;
     // It came on a connection that was open before; there is nobody left to work on it.
     if house.stopping.is_cancelled() {
         return Err(Refusal::Interrupted.into());
@@ -148,5 +150,5 @@ fn enter(
     let headers = std::mem::take(request.headers_mut());
     let (leaving, last_call) = (doorway.leaving.clone(), doorway.last_call.clone());
     let house = Arc::clone(house);
-    Ok((Visit { house, entry, principal, headers, leaving, last_call }, request))
+    Ok((Visit { house, entry, principal, revoked, headers, leaving, last_call }, request))
 }

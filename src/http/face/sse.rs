@@ -57,6 +57,7 @@ pub(in crate::http) fn stream<B>(
     let uri = format!("{prefix}/messages?sessionId={id}");
     let events = Events::new(replies, house.config.keep_alive.0);
     let events = events.until(&visit.last_call);
+    let events = visit.revoked.iter().fold(events, Events::until);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
 

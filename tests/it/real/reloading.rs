@@ -255,7 +255,14 @@ fn tokens_are_given_changed_and_taken_away() {
     let before = eventually("its child", there);
     assert!(daemon.reload(&both).contains("changed auth.tokens; 1 unchanged"));
     assert_eq!((status(&secret("ann")), status(&secret("bob"))), (200, 200));
+    let holding = |who: &str| Mcp::with_token(daemon.address(), "/mcp", &secret(who)).listen();
+    let (mut anns, mut bobs) = (holding("ann"), holding("bob"));
     assert!(daemon.reload(&only_bob).contains("changed auth.tokens; 1 unchanged"));
+    while anns.next_event().is_some() {}
+    let change = tool(&json!(2), "announce_change", &json!({"list": "tools"}));
+    let bearer = format!("Bearer {}", secret("bob"));
+    daemon.send(&Request::post("/mcp", &change).header("Authorization", &bearer));
+    bobs.until("list_changed");
     assert_eq!((status(&secret("ann")), status(&secret("bob"))), (401, 200));
     // The same file with another token.
     daemon.desk().replace("bob", &secret("new-bob"));

@@ -165,7 +165,8 @@ impl Visit {
 
     /// The stream of a call. It ends with its answer, which is waited for even while the daemon stops.
     fn events(&self, replies: Replies) -> Events {
-        Events::new(replies, self.house.config.keep_alive.0)
+        let events = Events::new(replies, self.house.config.keep_alive.0);
+        self.revoked.iter().fold(events, Events::until)
     }
 
     /// The id of the session this request names.
