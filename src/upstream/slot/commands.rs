@@ -76,6 +76,9 @@ impl Slot {
             Some(Command::Stop { within, why }) => {
                 self.close(inbox);
                 self.stopping.get_or_insert(now + within);
+                if let (Refusal::Replaced { .. }, Some(recall)) = (&why, &mut self.recall) {
+                    recall.hand_over();
+                }
                 self.farewell = why;
             }
             Some(Command::Hurry) => {

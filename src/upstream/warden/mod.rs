@@ -22,6 +22,7 @@ use super::environment;
 use super::nursery::Nursery;
 use super::places::HostRoom;
 use super::process::Recipe;
+use super::site::Site;
 use super::slot::{self, Command, Gauge, Plan, Policy};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
@@ -133,7 +134,7 @@ fn plan(
         name: name.clone(),
         tenancy: Tenancy::Shared,
         hello: Hello::shared(),
-        recipe: Arc::new(recipe),
+        site: Site::new(recipe),
         policy: policy(name, config, settings),
         line_max: config.max_message.bytes(),
         stateful: config.stateful,
