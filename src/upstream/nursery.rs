@@ -160,8 +160,8 @@ impl Nursery {
         Ok(nursery)
     }
 
-    /// Asks for a process. It comes through the channel that is given back. The disks have to have answered for the program and
-    /// its directory: one that does not would keep all others waiting here.
+    /// Asks for a process. It comes through the channel that is given back. A disk that does not answer would keep all others
+    /// waiting, so the program has to have been found.
     pub(super) fn spawn(
         &self,
         recipe: Arc<Recipe>,
@@ -183,16 +183,9 @@ impl Nursery {
     /// Waits until nothing is left of any child. To be called once no slot is there any more.
     pub(crate) async fn end(&self) {
         let (done, ended) = oneshot::channel();
-        let over = async {
-            if self.0.send(Request::End(done)).await.is_ok() {
-                // Whether it says so or has gone without a word, it is over.
-                ended.await.ok();
-            }
-        };
-        if tokio::time::timeout(PATIENCE + GRACE, over).await.is_err() {
-            tracing::warn!(
-                "a process that is being started keeps stdiod from seeing to what others left; the keeper does so instead"
-            );
+        if self.0.send(Request::End(done)).await.is_ok() {
+            // Whether it says so or has gone without a word, it is over.
+            ended.await.ok();
         }
     }
 }

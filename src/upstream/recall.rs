@@ -160,3 +160,28 @@ async fn read(shelf: Arc<Shelf>, fingerprint: Fingerprint, server: &ServerName) 
     tracing::warn!(server = %server, "the state directory does not answer: what this server said last is not known");
     Memory::default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::ProcessLimits;
+    use crate::upstream::process::Recipe;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_seen_counts_as_changed() {
+        let recipe = Recipe {
+            command: "sh".into(),
+            args: Vec::new(),
+            cwd: None,
+            environment: std::collections::BTreeMap::new(),
+            limits: ProcessLimits::default(),
+        };
+        let found = Some(Fingerprint::of(&recipe));
+        let name = ServerName::new("s").unwrap();
+        let (mut recall, _) = Recall::open(None, &name, &Site::hung(recipe)).await;
+        let now = Instant::now();
+        let holds = [None, found, found, None, None, found].map(|found| recall.holds(found, now));
+        assert_eq!(holds, [false, false, true, false, false, false]);
+        assert!(!recall.is_old(now) && recall.is_old(now + LOOK_AGAIN));
+    }
+}

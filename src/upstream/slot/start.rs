@@ -89,8 +89,9 @@ impl Slot {
 
     /// The process is there, or could not be made.
     pub(super) fn arrived(&mut self, arrival: Arrival) {
-        self.compare_with_memory(arrival.found, arrival.looked);
         let now = Instant::now();
+        self.turn.now = now;
+        self.compare_with_memory(arrival.found, arrival.looked);
         match arrival.made {
             Ok((process, pipes)) => {
                 let mut occupant = Occupant::new(process, pipes, self.plan.line_max, now);

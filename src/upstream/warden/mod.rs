@@ -331,6 +331,28 @@ mod tests {
         (Held { commands, gauge, role, is_told: false }, received)
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_start_from_a_disk_that_never_answers_fails_and_says_so() {
+        let mut warden = warden(&Server::default(), Vec::new());
+        let recipe = Recipe { cwd: Some("/away".into()), ..(*warden.plan.site.recipe).clone() };
+        let site = Site::hung(recipe);
+        let (link, inbox) = Link::new(warden.plan.name.clone());
+        let plan = Plan { site, eager: true, ..warden.plan.clone() };
+        warden.occupy(plan, inbox, Role::Shared);
+        let trouble = loop {
+            let (answer, report) = oneshot::channel();
+            warden.report(answer);
+            let children = report.await.unwrap().children;
+            if let Some(trouble) = children.into_iter().find_map(|child| child.trouble) {
+                break trouble;
+            }
+            tokio::time::sleep(REPORT_WAIT).await;
+        };
+        assert!(trouble.contains("\"/away\"") && trouble.contains("does not answer"), "{trouble}");
+        assert_eq!(warden.plan.permits.available_permits(), Server::default().max_children);
+        drop(link);
+    }
+
     #[tokio::test]
     async fn a_slot_too_busy_to_look_is_told_to_stop_all_the_same() {
         let (slot, mut received) = held(Role::Shared);
