@@ -66,13 +66,26 @@ pub(crate) struct KeyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     /// Put a new key on top of the file; the three before it still open the sessions they sealed.
-    Rotate,
+    #[command(after_help = KEY_EXAMPLES)]
+    Rotate(RotateArgs),
+}
+
+/// What `key rotate` does beyond that.
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// Make the file if there is none.
+    #[arg(long)]
+    pub(crate) create: bool,
 }
 
 const KEY_EXAMPLES: &str = "\
 Examples:
   stdiod key rotate
-  stdiod --config /etc/stdiod/stdiod.toml key rotate && systemctl reload stdiod";
+  STATE_DIRECTORY=/var/lib/stdiod stdiod key rotate && systemctl reload stdiod
+
+The file is key_file of [sessions] in the configuration, else session-keys in the state directory: state_dir of the
+configuration, else $STATE_DIRECTORY, $XDG_STATE_HOME/stdiod or ~/.local/state/stdiod. systemd sets
+$STATE_DIRECTORY for the service alone.";
 
 /// What `serve` takes beyond the configuration.
 #[derive(Debug, Default, Args)]

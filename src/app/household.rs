@@ -42,7 +42,7 @@ pub(super) struct Household {
     hurry: CancellationToken,
 }
 
-/// How long connections may take to close once all calls are answered.
+/// How long connections may take to close once all calls are answered, and a slow disk to take in what is left to write.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long what children left behind may take to end: longer than the nursery tries, unless it is stuck.
@@ -106,6 +106,10 @@ impl Household {
         self.model.watch
     }
 
+    pub(super) fn state(&self) -> Option<Arc<Path>> {
+        self.state.clone()
+    }
+
     /// In a few words, for the service manager.
     pub(super) fn summary(&self) -> String {
         format!("serving {} servers", self.houses.borrow().directory.servers.len())
@@ -120,7 +124,7 @@ impl Household {
     }
 
     async fn adopt(&mut self, fresh: Fresh) {
-        let Fresh { loaded, bearers } = fresh;
+        let Fresh { loaded, bearers, keys } = fresh;
         for warning in &loaded.warnings {
             tracing::warn!("{}", line(warning));
         }
@@ -131,7 +135,7 @@ impl Household {
             // The files are the same and hold others.
             diff.settings.push("auth.tokens");
         }
-        if let Some(keys) = keys::reload(&model, self.state.as_deref()) {
+        if let Some(keys) = keys {
             self.sessions.rekey(keys);
         }
         if diff.settings.contains(&"log.level") {
@@ -213,6 +217,9 @@ impl Household {
             tracing::warn!(
                 "the start of a process hangs; what others left behind is ended by the keeper instead"
             );
+        }
+        if tokio::time::timeout(FAREWELL, self.sessions.write_down()).await.is_err() {
+            tracing::warn!("which sessions were ended last could not be written down in time");
         }
     }
 }

@@ -31,80 +31,110 @@ pub(crate) enum KeyError {
     Unwritable(PathBuf, io::Error),
 }
 
+/// Where keys are.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In a file that the configuration names. It has to be there.
+    Named(PathBuf),
+    /// In the state directory, where one is made if there is none.
+    Own(PathBuf),
+}
+
 /// Where the keys of this configuration are.
-pub(crate) fn file(model: &Model, state: Option<&Path>) -> Option<PathBuf> {
-    let own = || state.map(|state| state.join("session-keys"));
-    model.sessions.key_file.clone().or_else(own)
+pub(crate) fn place(model: &Model, state: Option<&Path>) -> Option<Place> {
+    let own = || Some(Place::Own(state?.join("session-keys")));
+    model.sessions.key_file.clone().map(Place::Named).or_else(own)
 }
 
 /// The keys to serve with. Without a file of them that can be used, ones that end with this process, after a warning.
 pub(super) fn load(model: &Model, state: Option<&Path>) -> Keys {
-    let found = match file(model, state) {
+    let found = match place(model, state).as_ref().map(Place::read) {
         None => None,
-        Some(path) => match read_or_make(&path, model.sessions.key_file.is_none()) {
-            Ok(keys) => Some(keys),
-            Err(error) => {
-                tracing::warn!("sessions will end with this process: {error}");
-                None
-            }
-        },
+        Some(Ok(keys)) => Some(keys),
+        Some(Err(error)) => {
+            tracing::warn!("sessions will end with this process: {error}");
+            None
+        }
     };
-    found
-        .and_then(|keys| Keys::new(&keys))
-        .unwrap_or_else(|| Keys::new(&[random()]).expect("one key is enough"))
+    found.unwrap_or_else(|| known(&[random()]))
 }
 
-/// Reads the keys again. `None`, after a warning, if that cannot be done; then the old ones hold.
-pub(super) fn reload(model: &Model, state: Option<&Path>) -> Option<Keys> {
-    match read(&file(model, state)?) {
-        Ok(keys) => Keys::new(&keys),
-        Err(error) => {
+/// Reads the keys again. `None` if the ones that hold have to go on: nothing else is known, or our own file is spoilt, which is
+/// no mistake of the configuration.
+pub(super) fn reload(model: &Model, state: Option<&Path>) -> Result<Option<Keys>, KeyError> {
+    let Some(place) = place(model, state) else { return Ok(None) };
+    // Even our own file is not made here: another key would end the sessions that this process can still open.
+    match (read(place.path()).map(|keys| known(&keys)), place) {
+        (Ok(keys), _) => Ok(Some(keys)),
+        (Err(error), Place::Named(_)) => Err(error),
+        (Err(error), Place::Own(_)) => {
             tracing::warn!("the session keys stay as they are: {error}");
-            None
+            Ok(None)
         }
     }
 }
 
 /// Puts a new key on top of the file, and tells how many of the old ones are kept.
 pub(crate) fn rotate(path: &Path) -> Result<usize, KeyError> {
-    let mut keys = match read(path) {
-        Err(KeyError::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {
-            Vec::new()
-        }
-        read => read?,
-    };
+    let mut keys = read(path)?;
     keys.truncate(KEPT);
     keys.insert(0, random());
-    let fresh = path.with_extension("new");
     let fail = |error| KeyError::Unwritable(path.to_owned(), error);
-    // What an interrupted attempt left has to go: it may be readable to others.
-    match std::fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-        Ok(()) | Err(_) => {}
+    // Where a link stands it stays, and what it points to is replaced.
+    let path = path.canonicalize().map_err(fail)?;
+    let fresh = write_beside(&path, &keys).map_err(fail)?;
+    let put = || {
+        // Services may read the file as another user than the one who turns the keys.
+        let before = std::fs::metadata(&path)?;
+        std::os::unix::fs::chown(&fresh, Some(before.uid()), Some(before.gid()))?;
+        std::fs::set_permissions(&fresh, before.permissions())?;
+        std::fs::rename(&fresh, &path)
+    };
+    if let Err(error) = put() {
+        std::fs::remove_file(&fresh).ok();
+        return Err(fail(error));
     }
-    write_new(&fresh, &keys).map_err(fail)?;
-    // Services may read the file as another user than the one who turns the keys.
-    if let Ok(before) = std::fs::metadata(path) {
-        let owner = (Some(before.uid()), Some(before.gid()));
-        std::os::unix::fs::chown(&fresh, owner.0, owner.1).map_err(fail)?;
-        std::fs::set_permissions(&fresh, before.permissions()).map_err(fail)?;
-    }
-    std::fs::rename(&fresh, path).map_err(fail)?;
     Ok(keys.len() - 1)
 }
 
-fn read_or_make(path: &Path, may_make: bool) -> Result<Vec<Key>, KeyError> {
-    match read(path) {
-        Err(KeyError::Unreadable(_, error))
-            if may_make && error.kind() == io::ErrorKind::NotFound => {}
-        read => return read,
-    }
-    let keys = vec![random()];
-    match write_new(path, &keys) {
-        Ok(()) => Ok(keys),
-        // Another stdiod was quicker, and its keys are as good.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+/// Makes the file, with a first key, if there is none. False if there is one.
+pub(crate) fn create(path: &Path) -> Result<bool, KeyError> {
+    match write_new(path, &[random()]) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(KeyError::Unwritable(path.to_owned(), error)),
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        let (Self::Named(path) | Self::Own(path)) = self;
+        path
+    }
+
+    fn read(&self) -> Result<Keys, KeyError> {
+        let keys = match self {
+            Self::Named(path) => read(path)?,
+            Self::Own(path) => read_or_make(path)?,
+        };
+        Ok(known(&keys))
+    }
+}
+
+fn known(keys: &[Key]) -> Keys {
+    Keys::new(keys).expect("a file without any is an error")
+}
+
+fn read_or_make(path: &Path) -> Result<Vec<Key>, KeyError> {
+    match read(path) {
+        Err(KeyError::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+            // If another stdiod is quicker, its keys are as good.
+            create(path)?;
+            read(path)
+        }
+        read => read,
     }
 }
 
@@ -144,25 +174,41 @@ fn parse(line: &str) -> Option<Key> {
 
 /// Writes a file that was not there; nobody ever sees a part of it.
 fn write_new(path: &Path, keys: &[Key]) -> io::Result<()> {
+    let fresh = write_beside(path, keys)?;
+    let linked = std::fs::hard_link(&fresh, path);
+    // It is only a second name by now, or nothing.
+    std::fs::remove_file(&fresh).ok();
+    linked
+}
+
+/// Writes a file in the same directory, under a name that nobody else has or can guess.
+fn write_beside(path: &Path, keys: &[Key]) -> io::Result<PathBuf> {
     let mut text = ABOUT.to_owned();
     for key in keys {
-        for byte in key {
-            write!(text, "{byte:02x}").expect("a string takes any text");
-        }
+        text.push_str(&hex(key));
         text.push('\n');
     }
-    let part = path.with_extension(format!("{}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::hard_link(&part, path));
-    // It is only a second name by now, or nothing.
-    std::fs::remove_file(&part).ok();
-    written
+    let mut suffix = [0; 8];
+    getrandom::fill(&mut suffix)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = path.with_file_name(format!(".{name}.{}", hex(&suffix)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    // A power cut must not leave the name with nothing behind it.
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    match written {
+        Ok(()) => Ok(fresh),
+        Err(error) => {
+            std::fs::remove_file(&fresh).ok();
+            Err(error)
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes any text");
+        text
+    })
 }
 
 fn random() -> Key {
@@ -173,6 +219,9 @@ fn random() -> Key {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn directory(name: &str) -> PathBuf {
@@ -185,11 +234,13 @@ mod tests {
     fn keys_are_made_once_and_are_for_nobody_else() {
         let here = directory("keys");
         let path = here.join("session-keys");
-        let made = read_or_make(&path, true).unwrap();
-        assert_eq!(read_or_make(&path, true).unwrap(), made);
+        let made = read_or_make(&path).unwrap();
+        assert_eq!(read_or_make(&path).unwrap(), made);
+        assert!(!create(&path).unwrap());
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(&here).unwrap().count(), 1, "nothing else is left");
-        assert!(matches!(read_or_make(&here.join("other"), false), Err(KeyError::Unreadable(..))));
+        let other = Place::Named(here.join("other"));
+        assert!(matches!(other.read(), Err(KeyError::Unreadable(..))));
         std::fs::remove_dir_all(here).unwrap();
     }
 
@@ -197,7 +248,8 @@ mod tests {
     fn a_new_key_comes_on_top_and_the_oldest_go() {
         let here = directory("keys-rotate");
         let path = here.join("session-keys");
-        assert_eq!(rotate(&path).unwrap(), 0);
+        assert!(matches!(rotate(&path), Err(KeyError::Unreadable(..))), "there is none");
+        assert!(create(&path).unwrap());
         let first = read(&path).unwrap();
         for kept in 1..=KEPT {
             assert_eq!(rotate(&path).unwrap(), kept);
@@ -205,6 +257,46 @@ mod tests {
         assert_eq!(read(&path).unwrap().last(), first.last());
         assert_eq!(rotate(&path).unwrap(), KEPT);
         assert!(!read(&path).unwrap().contains(&first[0]));
+        std::fs::remove_dir_all(here).unwrap();
+    }
+
+    #[test]
+    fn turning_keys_touches_no_other_file_and_keeps_links_and_rights() {
+        let here = directory("keys-beside");
+        let (path, link) = (here.join("key.new"), here.join("link"));
+        std::fs::write(&path, "0a".repeat(32)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("key.new", &link).unwrap();
+        let neighbours = ["key.1", "link.new", "key"].map(|name| here.join(name));
+        for neighbour in &neighbours {
+            std::fs::write(neighbour, "other").unwrap();
+        }
+        assert_eq!(rotate(&link).unwrap(), 1);
+        assert_eq!(rotate(&path).unwrap(), 2);
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(read(&link).unwrap().last(), Some(&[0x0a; 32]));
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        for neighbour in &neighbours {
+            assert_eq!(std::fs::read_to_string(neighbour).unwrap(), "other");
+        }
+        assert_eq!(std::fs::read_dir(&here).unwrap().count(), 5, "nothing else is left");
+        std::fs::remove_dir_all(here).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_named_has_to_be_sound_and_our_own_need_not_be() {
+        let here = directory("keys-reload");
+        let mut model = Model::default();
+        assert!(reload(&model, None).unwrap().is_none());
+        assert!(reload(&model, Some(&here)).unwrap().is_none());
+        assert!(create(&here.join("session-keys")).unwrap());
+        assert!(reload(&model, Some(&here)).unwrap().is_some());
+        std::fs::write(here.join("session-keys"), "spoilt").unwrap();
+        assert!(reload(&model, Some(&here)).unwrap().is_none());
+        model.sessions.key_file = Some(here.join("named"));
+        assert!(matches!(reload(&model, Some(&here)), Err(KeyError::Unreadable(..))));
+        std::fs::write(here.join("named"), "0a".repeat(32)).unwrap();
+        assert!(reload(&model, Some(&here)).unwrap().is_some());
         std::fs::remove_dir_all(here).unwrap();
     }
 

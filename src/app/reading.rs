@@ -2,17 +2,22 @@
 //!
 //! One reading at a time. Whoever asks during one gets another after it, so that what was written last is what holds.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::keys::{self, KeyError};
 use crate::auth::bearer::{BadToken, Bearers};
+use crate::bridge::seal::Keys;
 use crate::config::picture::line;
 use crate::config::{Loaded, Rejected, Sources, count, load};
 
 #[derive(Debug)]
 pub(super) struct Reading {
     sources: Arc<Sources>,
+    /// The state directory, which stays what it was at the start.
+    state: Option<Arc<Path>>,
     under_way: JoinSet<Outcome>,
     asked_again: bool,
 }
@@ -20,11 +25,13 @@ pub(super) struct Reading {
 /// What a reading gives.
 pub(super) type Outcome = Result<Box<Fresh>, Refused>;
 
-/// A sound configuration with the tokens it names.
+/// A sound configuration with the tokens and the keys it names.
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) loaded: Loaded,
     pub(super) bearers: Option<Bearers>,
+    /// None where the ones that hold go on.
+    pub(super) keys: Option<Keys>,
 }
 
 /// Why what was read cannot be used.
@@ -34,6 +41,8 @@ pub(super) enum Refused {
     Rejected(#[from] Rejected),
     #[error(transparent)]
     Token(#[from] BadToken),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("reading it failed by a fault of stdiod: {0}")]
     Failed(#[from] tokio::task::JoinError),
 }
@@ -41,8 +50,9 @@ pub(super) enum Refused {
 // === impl Reading ===
 
 impl Reading {
-    pub(super) fn new(sources: Sources) -> Self {
-        Self { sources: Arc::new(sources), under_way: JoinSet::new(), asked_again: false }
+    pub(super) fn new(sources: Sources, state: Option<Arc<Path>>) -> Self {
+        let sources = Arc::new(sources);
+        Self { sources, state, under_way: JoinSet::new(), asked_again: false }
     }
 
     pub(super) fn sources(&self) -> &Arc<Sources> {
@@ -51,8 +61,8 @@ impl Reading {
 
     pub(super) fn ask(&mut self) {
         if self.under_way.is_empty() {
-            let sources = Arc::clone(&self.sources);
-            self.under_way.spawn_blocking(move || read(&sources));
+            let (sources, state) = (Arc::clone(&self.sources), self.state.clone());
+            self.under_way.spawn_blocking(move || read(&sources, state.as_deref()));
         } else {
             self.asked_again = true;
         }
@@ -70,10 +80,11 @@ impl Reading {
     }
 }
 
-fn read(sources: &Sources) -> Outcome {
+fn read(sources: &Sources, state: Option<&Path>) -> Outcome {
     let loaded = load(sources)?;
     let bearers = loaded.model.auth.as_ref().map(Bearers::read).transpose()?;
-    Ok(Box::new(Fresh { loaded, bearers }))
+    let keys = keys::reload(&loaded.model, state)?;
+    Ok(Box::new(Fresh { loaded, bearers, keys }))
 }
 
 // === impl Refused ===
@@ -91,7 +102,7 @@ impl Refused {
                     }
                 }
             }
-            Self::Token(_) | Self::Failed(_) => tracing::error!("{self}"),
+            Self::Token(_) | Self::Key(_) | Self::Failed(_) => tracing::error!("{self}"),
         }
     }
 
@@ -99,7 +110,7 @@ impl Refused {
     pub(super) fn brief(&self) -> String {
         match self {
             Self::Rejected(rejected) => count(&rejected.problems),
-            Self::Token(_) | Self::Failed(_) => self.to_string(),
+            Self::Token(_) | Self::Key(_) | Self::Failed(_) => self.to_string(),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn serve(loaded: Loaded, sources: Sources) -> Result<(), Fatal> {
 async fn live(loaded: Loaded, sources: Sources, reins: Reins) -> Result<(), Fatal> {
     let mut signals = Signals::new()?;
     let mut household = Household::begin(loaded, reins).await?;
-    let mut reading = Reading::new(sources);
+    let mut reading = Reading::new(sources, household.state());
     let watch = |reading: &Reading| Watcher::new(Arc::clone(reading.sources()));
     let mut watcher = household.watches().then(|| watch(&reading));
     systemd::ready(&household.summary());

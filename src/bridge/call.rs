@@ -48,6 +48,8 @@ pub(super) struct Call<R> {
     pub question: Option<Box<Question>>,
     /// It was answered from memory.
     pub recalled: bool,
+    /// Nobody but the child could answer it.
+    pub works: bool,
     pub started: Instant,
     pub deadline: Instant,
     /// Since when nobody reads its answer.

@@ -115,8 +115,8 @@ pub struct Lifecycle {
     restarts: u64,
     trouble: Option<Arc<str>>,
     wanted: bool,
-    /// This child has answered a call.
-    served: bool,
+    /// How many calls this child has answered.
+    served: u32,
 }
 
 // === impl Pace ===
@@ -137,6 +137,9 @@ impl Default for Pace {
 // === impl Lifecycle ===
 
 impl Lifecycle {
+    /// A child that answered so many calls before it died was of use.
+    const SERVED_MANY: u32 = 16;
+
     pub fn new(pace: Pace) -> Self {
         Self {
             pace,
@@ -146,7 +149,7 @@ impl Lifecycle {
             restarts: 0,
             trouble: None,
             wanted: false,
-            served: false,
+            served: 0,
         }
     }
 
@@ -161,7 +164,7 @@ impl Lifecycle {
 
     /// The child has answered a call.
     pub fn served(&mut self) {
-        self.served = matches!(self.state, State::Ready { .. });
+        self.served = self.served.saturating_add(1);
     }
 
     /// Failures since the last time of health.
@@ -344,7 +347,7 @@ impl Lifecycle {
 
     fn start(&mut self, acts: &mut Vec<Act>) {
         self.starts += 1;
-        self.served = false;
+        self.served = 0;
         self.state = State::Placing;
         acts.push(Act::Spawn);
     }
@@ -365,9 +368,13 @@ impl Lifecycle {
     }
 
     /// Counts a failure, settles what was running, and says when waiting has become pointless. It never is after a child that
-    /// has answered calls: its successor will, so it comes soon, however often this happens.
+    /// has answered many calls: its successor will, so it comes soon, however often this happens.
     fn fail(&mut self, why: &Arc<str>, acts: &mut Vec<Act>) {
-        let most = if self.served { self.pace.patience.saturating_sub(1) } else { u32::MAX };
+        let most = if self.served >= Self::SERVED_MANY {
+            self.pace.patience.saturating_sub(1)
+        } else {
+            u32::MAX
+        };
         self.failures = self.failures.saturating_add(1).min(most);
         self.trouble = Some(Arc::clone(why));
         acts.push(Act::Lost(Arc::clone(why)));
@@ -459,12 +466,14 @@ mod tests {
         life.step(Happened::Wanted);
         for round in 1..20 {
             life.step(Happened::Greeted);
-            life.machine.served();
+            (0..Lifecycle::SERVED_MANY).for_each(|_| life.machine.served());
             let acts = life.step(exit());
             assert_eq!(acts, [Act::Lost("exit status 1".into())]);
             assert_eq!(life.wait().0.as_millis(), if round == 1 { 160 } else { 320 });
         }
-        // One that does not is a failure like any other.
+        // One that answers few is a failure like any other.
+        life.step(Happened::Greeted);
+        life.machine.served();
         assert!(life.step(exit()).contains(&Act::GiveUp("exit status 1".into())));
     }
 

@@ -24,6 +24,8 @@ pub struct Passport {
 pub enum Introduction {
     /// What matters where a child is shared: the questions it can answer, and its name for the log.
     Brief { declared: AskSet, name: Box<str> },
+    /// The same of one that found no room for a child of its own, and stays where all others are.
+    Guest { name: Box<str> },
     /// All of it, for a child of its own: the raw objects of its `initialize`.
     Full { capabilities: Box<str>, client_info: Box<str> },
 }
@@ -39,6 +41,7 @@ const FULL_MAX: usize = 1024;
 
 const BRIEF: u8 = 0;
 const FULL: u8 = 1;
+const GUEST: u8 = 2;
 
 // === impl Passport ===
 
@@ -71,6 +74,10 @@ impl Passport {
                 bytes.extend([BRIEF, declared.bits()]);
                 bytes.extend(name.as_bytes());
             }
+            Introduction::Guest { name } => {
+                bytes.push(GUEST);
+                bytes.extend(name.as_bytes());
+            }
             Introduction::Full { capabilities, client_info } => {
                 bytes.push(FULL);
                 let length = u16::try_from(capabilities.len()).expect("it is not that long");
@@ -93,6 +100,7 @@ impl Passport {
                 let (declared, name) = rest.split_first()?;
                 Introduction::Brief { declared: AskSet::of_bits(*declared), name: text(name)? }
             }
+            GUEST => Introduction::Guest { name: text(rest)? },
             FULL => {
                 let (length, rest) = rest.split_first_chunk()?;
                 let (capabilities, client_info) =
@@ -140,16 +148,20 @@ impl Introduction {
         }
     }
 
-    /// The same client, asked nothing.
+    /// The same client without a child of its own, asked nothing.
     #[must_use]
-    pub fn deaf(&self) -> Self {
-        Self::Brief { declared: AskSet::default(), name: shortened(&self.name()) }
+    pub fn guest(&self) -> Self {
+        Self::Guest { name: shortened(&self.name()) }
+    }
+
+    pub fn is_guest(&self) -> bool {
+        matches!(self, Self::Guest { .. })
     }
 
     /// What the client calls itself, for the log.
     pub fn name(&self) -> String {
         match self {
-            Self::Brief { name, .. } => name.clone().into(),
+            Self::Brief { name, .. } | Self::Guest { name } => name.clone().into(),
             Self::Full { client_info, .. } => Hello::client_name_of(client_info),
         }
     }
@@ -157,6 +169,7 @@ impl Introduction {
     pub fn declared(&self) -> AskSet {
         match self {
             Self::Brief { declared, .. } => *declared,
+            Self::Guest { .. } => AskSet::default(),
             Self::Full { capabilities, .. } => AskSet::declared(capabilities),
         }
     }
@@ -164,9 +177,9 @@ impl Introduction {
     /// What a fresh child is told, as far as it is still known.
     pub fn hello(&self, version: Version) -> Hello {
         match self {
-            Self::Brief { declared, name } => Hello {
+            Self::Brief { name, .. } | Self::Guest { name } => Hello {
                 version,
-                capabilities: declared.capabilities().into(),
+                capabilities: self.declared().capabilities().into(),
                 client_info: format!(r#"{{"name":{},"version":""}}"#, raw::quoted(name)).into(),
             },
             Self::Full { capabilities, client_info } => Hello {
@@ -207,7 +220,8 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         let asks = hello(r#"{"roots":{},"experimental":{"x":1}}"#, r#"{"name":"c","version":"2"}"#);
-        for client in [Introduction::brief(&asks), Introduction::full(&asks)] {
+        let brief = Introduction::brief(&asks);
+        for client in [brief.guest(), brief, Introduction::full(&asks)] {
             let passport = passport(client);
             assert_eq!(Passport::read(&passport.write()), Some(passport));
         }
@@ -250,7 +264,7 @@ mod tests {
         for end in 0..sound.len() - 2 {
             assert_eq!(Passport::read(&sound[..end]), None, "cut at {end}");
         }
-        for (place, odd) in [(0, 2), (25, 99), (26, 7), (27, 255)] {
+        for (place, odd) in [(0, 2), (25, 99), (26, 3), (27, 255)] {
             let mut bytes = sound.clone();
             bytes[place] = odd;
             assert_eq!(Passport::read(&bytes), None, "{odd} at {place}");

@@ -29,6 +29,8 @@ pub enum BadUnit {
     Span(String),
     #[error("{0:?} is not a duration; write it like \"10m\", or \"never\"")]
     SpanOrNever(String),
+    #[error("{0:?} is more than ten years; write \"365d\" where there should be no limit")]
+    TooLong(String),
     #[error("{0:?} is not a size; write it like \"16MiB\", \"64KiB\" or \"1024\"")]
     Size(String),
 }
@@ -47,6 +49,9 @@ const SIZES: [(&str, u64); 8] = [
 // === impl Span ===
 
 impl Span {
+    /// Clocks cannot be set much further.
+    const MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
@@ -56,7 +61,9 @@ impl FromStr for Span {
     type Err = BadUnit;
 
     fn from_str(text: &str) -> Result<Self, BadUnit> {
-        humantime::parse_duration(text.trim()).map(Self).map_err(|_| BadUnit::Span(text.to_owned()))
+        let span =
+            humantime::parse_duration(text.trim()).map_err(|_| BadUnit::Span(text.to_owned()))?;
+        if span > Self::MAX { Err(BadUnit::TooLong(text.to_owned())) } else { Ok(Self(span)) }
     }
 }
 
@@ -116,7 +123,12 @@ impl FromStr for SpanOrNever {
             return Ok(Self::NEVER);
         }
         let span: Result<Span, BadUnit> = text.parse();
-        span.map(|span| Self(Some(span.0))).map_err(|_| BadUnit::SpanOrNever(text.to_owned()))
+        span.map(|span| Self(Some(span.0))).map_err(|error| match error {
+            BadUnit::TooLong(_) => error,
+            BadUnit::Span(_) | BadUnit::SpanOrNever(_) | BadUnit::Size(_) => {
+                BadUnit::SpanOrNever(text.to_owned())
+            }
+        })
     }
 }
 

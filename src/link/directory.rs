@@ -36,6 +36,8 @@ pub(crate) enum WardenOrder {
     /// A slot for one session alone.
     Private {
         hello: Hello,
+        /// It had one before, and is neither refused nor put with others now.
+        again: bool,
         answer: oneshot::Sender<Result<Place, Refusal>>,
     },
     Report {
@@ -120,15 +122,26 @@ impl Entry {
     pub(crate) async fn place(&self, lane: Lane, hello: Hello) -> Result<Place, Refusal> {
         match lane {
             Lane::Shared => Ok(Place::Shared),
-            Lane::Private => self.private(hello).await,
+            Lane::Private => self.private(hello, false).await,
         }
     }
 
-    async fn private(&self, hello: Hello) -> Result<Place, Refusal> {
+    /// A slot for a session that had one of its own before.
+    pub(crate) async fn again(&self, hello: Hello) -> Result<Link, Refusal> {
+        match self.private(hello, true).await? {
+            Place::Private(link) => Ok(link),
+            Place::Shared => Ok(self.shared.clone()),
+        }
+    }
+
+    async fn private(&self, hello: Hello, again: bool) -> Result<Place, Refusal> {
         let (answer, place) = oneshot::channel();
         let stopped =
             || Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() };
-        self.warden.send(WardenOrder::Private { hello, answer }).await.map_err(|_| stopped())?;
+        self.warden
+            .send(WardenOrder::Private { hello, again, answer })
+            .await
+            .map_err(|_| stopped())?;
         place.await.map_err(|_| stopped())?
     }
 

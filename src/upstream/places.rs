@@ -1,5 +1,6 @@
 //! Room for processes: so many for one server, and so many for all servers together.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ pub(super) struct Places {
 
 /// How long the room that one child makes may take to become free before another is asked.
 const MADE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often a slot that waits for a place says so.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How often it is said that the host is full.
 const SAID_AGAIN: Duration = Duration::from_secs(10);
@@ -84,11 +88,28 @@ impl Places {
         Some(Self { _server: Some(server), _host: Some(host) })
     }
 
-    /// Waits for a place of the server and then for one of the host.
-    pub(super) async fn take(server: &Arc<Semaphore>, host: &HostRoom) -> Self {
-        let server = Arc::clone(server).acquire_owned().await.ok();
-        let host = Arc::clone(&host.places).acquire_owned().await.ok();
-        Self { _server: server, _host: host }
+    /// Waits for a place of the server and then for one of the host. As long as there is none, it asks again and again for
+    /// room: several may wait where one made room, and who was busy may rest now.
+    pub(super) async fn take(
+        server: &Arc<Semaphore>,
+        ask_server: impl Fn(),
+        host: &HostRoom,
+        ask_host: impl Fn(),
+    ) -> Self {
+        let server = asking(Arc::clone(server).acquire_owned(), ask_server).await;
+        let host = asking(Arc::clone(&host.places).acquire_owned(), ask_host).await;
+        Self { _server: server.ok(), _host: host.ok() }
+    }
+}
+
+/// Waits, in the same place of the row all the time.
+async fn asking<T>(waiting: impl Future<Output = T>, ask: impl Fn()) -> T {
+    let mut waiting = pin!(waiting);
+    loop {
+        match tokio::time::timeout(ASK_AGAIN, &mut waiting).await {
+            Ok(place) => return place,
+            Err(_) => ask(),
+        }
     }
 }
 
@@ -100,9 +121,9 @@ mod tests {
     async fn a_place_of_the_host_is_waited_for_and_comes_back() {
         let (one, other) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(2)));
         let host = HostRoom::new(1);
-        let held = Places::take(&one, &host).await;
+        let held = Places::take(&one, || {}, &host, || {}).await;
         assert!(host.is_full());
-        let mut waiting = std::pin::pin!(Places::take(&other, &host));
+        let mut waiting = std::pin::pin!(Places::take(&other, || {}, &host, || {}));
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, waiting.as_mut()).await.is_err());
         drop(held);
@@ -111,10 +132,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_a_place_of_its_server_goes_on_asking_the_host() {
+        let host = HostRoom::new(1);
+        let held = Places::take(&Arc::new(Semaphore::new(1)), || {}, &host, || {}).await;
+        let (own, asked) = (Arc::new(Semaphore::new(1)), AtomicU64::new(0));
+        let ask_host = || {
+            asked.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut waiting = pin!(Places::take(&own, || panic!("it has its place"), &host, ask_host));
+        assert!(tokio::time::timeout(ASK_AGAIN * 3, waiting.as_mut()).await.is_err());
+        assert!(asked.load(Ordering::Relaxed) >= 2 && own.available_permits() == 0);
+        drop(held);
+        waiting.await;
+    }
+
+    #[tokio::test]
     async fn of_several_that_could_make_room_one_does() {
         let host = HostRoom::new(1);
         assert!(!host.claim(), "there is room");
-        let _held = Places::take(&Arc::new(Semaphore::new(1)), &host).await;
+        let _held = Places::take(&Arc::new(Semaphore::new(1)), || {}, &host, || {}).await;
         assert!(host.claim());
         assert!(!host.claim());
         tokio::time::sleep(MADE_AGAIN + Duration::from_millis(20)).await;

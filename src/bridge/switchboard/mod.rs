@@ -91,6 +91,8 @@ pub struct Switchboard<R> {
     /// Calls that wait for the child or behind `concurrency`, in order.
     waiting: Queue,
     flying: usize,
+    /// Calls that nobody but the child could answer.
+    working: usize,
     /// Bytes that may be sent to the child before it has to read some; calls wait for them.
     room: usize,
     /// Ordered, so that of several calls the latest is found and walks are the same every time.
@@ -175,6 +177,7 @@ impl<R: Outlet> Switchboard<R> {
             calls: HashMap::new(),
             waiting: Queue::default(),
             flying: 0,
+            working: 0,
             room: usize::MAX,
             asks: BTreeMap::new(),
             asks_made: 0,
@@ -220,6 +223,7 @@ impl<R: Outlet> Switchboard<R> {
             && self.calls.is_empty()
             && self.waiting.is_empty()
             && self.flying == 0
+            && self.working == 0
             && self.asks.is_empty()
             && self.topics.len() == 0
             && self.readers.is_empty()

@@ -88,6 +88,7 @@ impl<R: Outlet> Switchboard<R> {
                 reader: id,
             },
         };
+        let question = self.question(&request);
         let call = Call {
             client_id: client_id.clone(),
             method: request.method(),
@@ -97,7 +98,8 @@ impl<R: Outlet> Switchboard<R> {
             path,
             state: Stage::Waiting,
             name: name_of(&request, &params),
-            question: self.question(&request),
+            works: question.is_none() && request.method() != Method::Initialize,
+            question,
             request: Some(request),
             repeated: false,
             recalled: false,
@@ -119,6 +121,7 @@ impl<R: Outlet> Switchboard<R> {
         let is_gone =
             matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         let party = Party::of(&call.caller);
+        self.working += usize::from(call.works);
         self.calls.insert(id, call);
         if is_gone {
             self.goodbye(id, false, turn);

@@ -4,7 +4,7 @@
 //! here, levels of log messages are noted and subscriptions taken back; everything else needs the child itself. One that runs,
 //! starts or fails is never answered for.
 
-use super::{Call, Child, Order, Switchboard, Tenancy};
+use super::{Child, Order, Switchboard, Tenancy};
 use crate::bridge::greeting::Abilities;
 use crate::bridge::memory::{Memory, Question, Said};
 use crate::bridge::outlet::Outlet;
@@ -62,11 +62,10 @@ impl<R: Outlet> Switchboard<R> {
     /// Whether the child does what nobody else could, or is expected to tell somebody who listens of resources they subscribed to.
     /// A stream alone is no work: its reader is told of changed lists when the child is back.
     pub fn is_in_use(&self) -> bool {
-        let works = |call: &Call<R>| call.question.is_none() && call.method != Method::Initialize;
         let listens = |front: FrontId| {
             self.fronts.get(&front).is_some_and(|front| !front.standing.is_empty())
         };
-        self.calls.values().any(works) || self.topics.subscribers().any(listens)
+        self.working > 0 || self.topics.subscribers().any(listens)
     }
 
     /// Says what an order takes, before it is given.

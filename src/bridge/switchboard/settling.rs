@@ -223,6 +223,7 @@ impl<R: Outlet> Switchboard<R> {
         turn: &mut Turn,
     ) -> Option<Call<R>> {
         let mut call = self.calls.remove(&id)?;
+        self.working -= usize::from(call.works);
         match call.state {
             Stage::Flying => self.flying -= 1,
             Stage::Waiting => self.waiting.remove(id),

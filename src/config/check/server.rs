@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Rules;
 use crate::config::key::KeyPath;
 use crate::config::layers::Host;
-use crate::config::model::{Mode, Server};
+use crate::config::model::{Mode, Overflow, Server};
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Severity};
 use crate::config::programs::{self, NoProgram};
@@ -103,6 +103,13 @@ impl Rules<'_> {
                 &path.key("stateful"),
                 "a child that everybody shares holds nothing for one session alone",
                 &["write `mode = \"per-session\"`, or leave `mode` away"],
+            );
+        }
+        if server.stateful && server.overflow == Overflow::Share {
+            self.error(
+                &path.key("overflow"),
+                "a session whose state the child keeps (stateful) cannot share one",
+                &["write \"wait\" or \"refuse\""],
             );
         }
         self.process_limits(path, server);
@@ -258,6 +265,10 @@ mod tests {
         check("limits.nice = -1", "limits.nice: -1 is no niceness: it goes from 0 to 19");
         check("cwd = \"/no/such\"", "cwd: there is no directory /no/such");
         check("max_message = \"0\"", "max_message: no message would fit");
+        check(
+            "stateful = true\noverflow = \"share\"",
+            "overflow: a session whose state the child keeps (stateful) cannot share one",
+        );
         check(
             "stateful = true\nmode = \"shared\"",
             "stateful: a child that everybody shares holds nothing for one session alone",

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use self::ended::Ended;
 use self::tables::{Home, Known, RECENT_MAX, Tables};
 use super::directory::{Entry, Place};
-use super::handle::Link;
+use super::handle::{Link, WeakLink};
 use crate::bridge::front::{FrontCard, Principal, Who};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::Lane;
@@ -69,6 +69,8 @@ pub(crate) const MOMENT: Duration = Duration::from_secs(15);
 
 impl Sessions {
     pub(crate) fn new(keys: Keys, ended: Ended) -> Self {
+        let epoch = u64::from_be_bytes(random());
+        ended.own(epoch);
         let tables = Tables {
             keys,
             ended,
@@ -76,7 +78,6 @@ impl Sessions {
             earlier: HashMap::new(),
             homes: HashMap::new(),
         };
-        let epoch = u64::from_be_bytes(random());
         Self { tables: Mutex::new(tables), epoch, serials: AtomicU64::new(0), born: Instant::now() }
     }
 
@@ -106,7 +107,7 @@ impl Sessions {
             (Place::Private(link), _) => (link, true, full),
             (Place::Shared, Lane::Shared) => (entry.shared.clone(), false, brief),
             // It found no room, and nobody will ask it anything.
-            (Place::Shared, Lane::Private) => (entry.shared.clone(), false, brief.deaf()),
+            (Place::Shared, Lane::Private) => (entry.shared.clone(), false, brief.guest()),
         };
         let passport = Passport { front: self.new_front(), born: now_us(), version, client };
         let session = Self::session(&passport, None, principal, link);
@@ -122,12 +123,8 @@ impl Sessions {
     ) -> Result<Session, Refusal> {
         match self.look(id, entry, principal)? {
             Found::Here(session) => Ok(session),
-            Found::Away(mut passport) => {
-                let home = self.home(&passport, entry).await?;
-                if home.is_none() {
-                    passport.client = passport.client.deaf();
-                }
-                let link = home.unwrap_or_else(|| entry.shared.clone());
+            Found::Away(passport) => {
+                let link = self.home(&passport, entry).await?;
                 let since = Some(self.instant(passport.born));
                 self.remember(id, entry, Self::session(&passport, since, principal, link))
             }
@@ -166,7 +163,7 @@ impl Sessions {
             None => entry.shared.close(front),
             // A slot that is still being made ends when nobody takes it.
             Some(home) => {
-                if let Some(link) = home.link.get().and_then(|link| link.as_ref()?.upgrade()) {
+                if let Some(link) = home.link.get().and_then(WeakLink::upgrade) {
                     link.close(front);
                 }
             }
@@ -183,6 +180,12 @@ impl Sessions {
         tables.homes.shrink_to(RECENT_MAX);
     }
 
+    /// Has it written down which were ended, if that is not done yet; on a bad disk it may never be.
+    pub(crate) async fn write_down(&self) {
+        let written = self.lock().ended.close();
+        written.await;
+    }
+
     fn open(&self, id: &str, entry: &Entry, principal: &Principal) -> Option<Passport> {
         let keys = self.lock().keys.clone();
         let passport = Passport::open(&keys, &entry.name, principal, id)?;
@@ -194,11 +197,12 @@ impl Sessions {
             return Ok(Found::Here(session));
         }
         let passport = self.open(id, entry, principal).ok_or(Refusal::SessionGone)?;
-        let private = Lane::of_session(&entry.config, passport.client.declared()) == Lane::Private;
+        let lane = Lane::of_session(&entry.config, passport.client.declared());
+        let private = lane == Lane::Private && !passport.client.is_guest();
         let link = if private {
             let tables = self.lock();
             let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
-            home.and_then(|home| home.link.get()?.as_ref()?.upgrade())
+            home.and_then(|home| home.link.get()?.upgrade())
         } else {
             Some(entry.shared.clone())
         };
@@ -207,9 +211,8 @@ impl Sessions {
         self.remember(id, entry, Self::session(&passport, since, principal, link)).map(Found::Here)
     }
 
-    /// Makes a child of its own for a session that had one before. All that want it wait for the same. `None` if there is no
-    /// room for it, and the session is to go on with all others.
-    async fn home(&self, passport: &Passport, entry: &Entry) -> Result<Option<Link>, Refusal> {
+    /// Makes a child of its own for a session that had one before. All that want it wait for the same.
+    async fn home(&self, passport: &Passport, entry: &Entry) -> Result<Link, Refusal> {
         let link = {
             let mut tables = self.lock();
             let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
@@ -225,15 +228,9 @@ impl Sessions {
                 }
             }
         };
-        let hello = passport.client.hello(passport.version);
-        // Held until it is remembered, or its slot might end as soon as it begins.
-        let mut kept = None;
-        let make = async || match entry.place(Lane::Private, hello).await? {
-            Place::Private(link) => Ok(Some(kept.insert(link).downgrade())),
-            Place::Shared => Ok(None),
-        };
-        let home = link.get_or_try_init(make).await?;
-        home.as_ref().map(|link| link.upgrade().ok_or(Refusal::Interrupted)).transpose()
+        let make =
+            async || Ok(entry.again(passport.client.hello(passport.version)).await?.downgrade());
+        link.get_or_try_init(make).await?.upgrade().ok_or(Refusal::Interrupted)
     }
 
     fn session(
@@ -292,7 +289,7 @@ impl Beginning<'_> {
         if self.private {
             let home = Home {
                 warden: self.entry.warden.clone(),
-                link: Arc::new(OnceCell::new_with(Some(Some(self.session.link.downgrade())))),
+                link: Arc::new(OnceCell::new_with(Some(self.session.link.downgrade()))),
             };
             tables.homes.insert(self.passport.front, home);
         }

@@ -28,8 +28,7 @@ pub(super) struct Tables {
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) warden: mpsc::Sender<WardenOrder>,
-    /// `None` once it has found no room.
-    pub(super) link: Arc<OnceCell<Option<WeakLink>>>,
+    pub(super) link: Arc<OnceCell<WeakLink>>,
 }
 
 /// A session as it is remembered.
@@ -81,7 +80,7 @@ impl Home {
     /// Whether its slot listens, or is being made.
     pub(super) fn is_open(&self) -> bool {
         match self.link.get() {
-            Some(link) => link.as_ref().is_some_and(WeakLink::is_open),
+            Some(link) => link.is_open(),
             None => Arc::strong_count(&self.link) > 1,
         }
     }

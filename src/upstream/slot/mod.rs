@@ -50,6 +50,9 @@ const START_TURN: Duration = Duration::from_millis(500);
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
 
+/// A slot that failed by a fault of ours begins anew after so long.
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
+
 /// Lives until the slot is stopped, or, if it is private, until its session has ended.
 pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
     loop {
@@ -71,6 +74,8 @@ pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Re
         if ended.is_ok() || plan.tenancy == Tenancy::Private {
             return;
         }
+        // Whatever it was may be there again.
+        tokio::time::sleep(AFTER_A_FAULT).await;
         // The panic hook has written what and where.
         tracing::error!(server = %plan.name, "a slot failed by a fault of stdiod; its sessions are lost and it begins anew");
     }
@@ -207,8 +212,13 @@ impl Slot {
         }
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
-            self.claimed |=
-                matches!(order, Order::Call { .. } | Order::Listen { .. } | Order::Close { .. });
+            self.claimed |= matches!(
+                order,
+                Order::Call { .. }
+                    | Order::Listen { .. }
+                    | Order::Attach { .. }
+                    | Order::Close { .. }
+            );
             self.attend(&order);
             self.board.order(order, &mut self.turn);
         }

@@ -1,18 +1,14 @@
 //! Waiting for leave to start: a place among the processes, and a turn among those that are busy starting.
 
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Plan;
 use crate::bridge::switchboard::Absence;
 use crate::upstream::places::Places;
-
-/// How often a slot that waits for a place says so.
-const SQUEEZE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Leave to start: places for the process, and a turn. Without places there is no leave.
 pub(super) type Leave = (Option<Places>, Option<OwnedSemaphorePermit>);
@@ -64,22 +60,18 @@ async fn leave(plan: Plan) -> Leave {
         };
         return (places, turn);
     }
-    let mut waiting = pin!(Places::take(&plan.permits, &plan.host));
-    let places = loop {
-        match tokio::time::timeout(SQUEEZE_AGAIN, &mut waiting).await {
-            Ok(places) => break places,
-            // Several may wait while one made room; and who was busy then may rest now.
-            Err(_) => {
-                if squeeze(&plan) == Some(Absence::HostFull) && plan.host.is_to_be_said() {
-                    tracing::warn!(
-                        server = %plan.name,
-                        "all servers together have {} children, as many as the top-level max_children allows; a client has to wait for one",
-                        plan.host.max()
-                    );
-                }
-            }
+    let ask_host = || {
+        plan.host.squeezed.notify_waiters();
+        if plan.host.is_to_be_said() {
+            tracing::warn!(
+                server = %plan.name,
+                "all servers together have {} children, as many as the top-level max_children allows; a client has to wait for one",
+                plan.host.max()
+            );
         }
     };
+    let ask_server = || plan.squeezed.notify_one();
+    let places = Places::take(&plan.permits, ask_server, &plan.host, ask_host).await;
     let turn = Arc::clone(&plan.starts).acquire_owned().await.ok();
     (Some(places), turn)
 }

@@ -203,9 +203,9 @@ impl Warden {
 
     fn on_order(&mut self, order: WardenOrder) {
         match order {
-            WardenOrder::Private { hello, answer } => {
+            WardenOrder::Private { hello, again, answer } => {
                 // Whoever asked may have left; then the slot has nothing to wait for.
-                if let Err(Ok(Place::Private(link))) = answer.send(self.place(hello)) {
+                if let Err(Ok(Place::Private(link))) = answer.send(self.place(hello, again)) {
                     link.close(NOBODY);
                 }
             }

@@ -41,12 +41,14 @@ const CROWDED_AGAIN: Duration = Duration::from_secs(10);
 // === impl Warden ===
 
 impl Warden {
-    /// Finds a place for a client that needs a child of its own.
-    pub(super) fn place(&mut self, hello: Hello) -> Result<Place, Refusal> {
+    /// Finds a place for a client that needs a child of its own. One that had one before (`again`) waits for its turn: what it
+    /// was promised then holds.
+    pub(super) fn place(&mut self, hello: Hello, again: bool) -> Result<Place, Refusal> {
         if let Some(link) = self.adopt(&hello) {
             return Ok(Place::Private(link));
         }
         match self.overflow {
+            _ if again => {}
             Overflow::Refuse if self.is_full() => {
                 self.tell_crowded("one more was refused (overflow = \"refuse\")");
                 let what = "all its children are in use (max_children)";
@@ -216,7 +218,7 @@ mod tests {
         warden.make_room_for_others();
         assert!(told_private.try_recv().is_err(), "there is room");
         let host = HostRoom::new(1);
-        let _held = Places::take(&Arc::new(Semaphore::new(1)), &host).await;
+        let _held = Places::take(&Arc::new(Semaphore::new(1)), || {}, &host, || {}).await;
         warden.plan.host = Arc::clone(&host);
         warden.make_room_for_others();
         assert!(matches!(told_private.try_recv(), Ok(Command::Rest)));

@@ -89,6 +89,23 @@ fn a_client_that_holds_a_stream_keeps_its_child_where_others_are_refused() {
 }
 
 #[test]
+fn who_had_a_child_waits_for_another_where_newcomers_are_refused_or_share() {
+    for overflow in ["refuse", "share"] {
+        let keys = format!("overflow = \"{overflow}\"\nmode = \"per-session\"\nstart = \"lazy\"");
+        let (daemon, record) = daemon(2, &keys);
+        // The third takes the place of the first, and then nobody gives way for a while.
+        let (mut evicted, others) = (private(&daemon), [private(&daemon), private(&daemon)]);
+        let answer = while_busy(&daemon, &others, 1000, || {
+            evicted.tool("echo", &json!({"text": "patient"}))
+        });
+        assert_eq!(text(&answer), "patient");
+        let roots = |m: &&Value| m["params"]["capabilities"]["roots"].is_object();
+        let greeted = record.of("initialize").iter().filter(roots).count();
+        assert_eq!(greeted, 4, "overflow = {overflow}: the first is greeted again as it was");
+    }
+}
+
+#[test]
 fn who_finds_no_child_shares_one_where_that_is_wanted_and_is_asked_nothing() {
     let (daemon, record) = daemon(2, "overflow = \"share\"");
     let first = private(&daemon);

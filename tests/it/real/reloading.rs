@@ -251,7 +251,8 @@ fn tokens_are_given_changed_and_taken_away() {
         daemon.send(&get).json()["servers"]["demo"]["children"][0]["pid"].clone()
     };
     assert_eq!((status(&secret("ann")), status(&secret("bob"))), (200, 401));
-    let before = pid(&secret("ann"));
+    let there = || Some(pid(&secret("ann"))).filter(|pid| !pid.is_null());
+    let before = eventually("its child", there);
     assert!(daemon.reload(&both).contains("changed auth.tokens; 1 unchanged"));
     assert_eq!((status(&secret("ann")), status(&secret("bob"))), (200, 200));
     assert!(daemon.reload(&only_bob).contains("changed auth.tokens; 1 unchanged"));

@@ -1,6 +1,8 @@
 //! The daemon is restarted, killed, or one of several: its sessions go on, and those that were ended stay so.
 
-use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
@@ -28,6 +30,12 @@ fn t46_a_session_goes_on_after_the_daemon_was_restarted_or_killed() {
         echo(&mut client);
         assert_eq!(client.initialize(&json!({})).status, 400, "it has been greeted");
         assert_eq!(client.delete().status, 200);
+        if how == Signal::KILL {
+            // Nobody waits for the disk, so it may take a moment.
+            let file = daemon.desk().path().join("state/ended-sessions");
+            let is_written = || std::fs::metadata(&file).unwrap().len() > 0;
+            eventually("the record", || is_written().then_some(()));
+        }
         let daemon = daemon.follow(how);
         let client = client.at(daemon.address());
         assert_eq!(client.post(&tool(&json!(1), "echo", &json!({"text": "x"}))).status, 404);
@@ -182,6 +190,117 @@ fn keys_are_turned_without_losing_a_session() {
 }
 
 #[test]
+fn keys_are_only_turned_where_there_are_some() {
+    let desk = Desk::new();
+    let state = desk.path().join("home/.local/state/stdiod");
+    let rotate = |args: &[&str]| {
+        let mut rotate = crate::support::daemon::command();
+        rotate.args(["key", "rotate"]).args(args).env("HOME", desk.path().join("home"));
+        let done = rotate.output().unwrap();
+        let said = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8(said).unwrap())
+    };
+    let (code, said) = rotate(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    let file = state.join("session-keys");
+    assert!(said.contains(file.to_str().unwrap()), "{said}");
+    assert!(said.contains("STATE_DIRECTORY=/var/lib/stdiod stdiod key rotate"), "{said}");
+    assert!(!desk.path().join("home").exists(), "nothing is made unasked");
+    let (code, said) = rotate(&["--create"]);
+    assert!(code == Some(0) && said.contains("made, with one key"), "{said}");
+    let (code, said) = rotate(&["--create"]);
+    assert!(code == Some(0) && said.contains("1 older still open"), "{said}");
+    let named = desk.path().join("named");
+    let config = desk.write("stdiod.toml", &format!("[sessions]\nkey_file = {named:?}\n"));
+    let (code, said) = rotate(&["--config", config.to_str().unwrap()]);
+    assert!(code == Some(1) && said.contains("sessions.key_file names it"), "{said}");
+}
+
+#[test]
+fn a_key_file_that_cannot_be_read_changes_nothing() {
+    let demo = Demo::new("demo").toml();
+    let daemon = Daemon::start(&demo);
+    let mut client = daemon.plain();
+    let with = |name: &str| {
+        let file = daemon.desk().path().join(name);
+        format!("[sessions]\nkey_file = {file:?}\n{demo}")
+    };
+    let said = daemon.reload(&with("absent"));
+    assert!(said.contains("not reloaded: ") && said.contains("absent cannot be read"), "{said}");
+    echo(&mut client);
+    let said = daemon.reload(&demo);
+    assert!(said.contains("reloaded: 1 unchanged"), "{said}");
+}
+
+#[test]
+fn a_key_file_that_hangs_keeps_no_signal_waiting() {
+    let demo = Demo::new("demo").toml();
+    let daemon = Daemon::start(&demo);
+    let hung = daemon.desk().path().join("hung");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &hung, kind, mode, 0).unwrap();
+    let config = format!("[sessions]\nkey_file = {hung:?}\n{demo}");
+    daemon.desk().replace("stdiod.toml", &config);
+    daemon.signal(Signal::HUP);
+    // Opening for writing only works once it is being read.
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+    let _writer = eventually("the reader", || rustix::fs::open(&hung, flags, mode).ok());
+    echo(&mut daemon.plain());
+    daemon.stopped();
+}
+
+#[test]
+fn who_comes_while_another_writes_takes_over_from_it() {
+    let first = Daemon::demo("");
+    let state = first.desk().path().join("state");
+    let config = format!("state_dir = {state:?}\n{}", Demo::new("demo").toml());
+    let second = Daemon::start(&config);
+    second.logged("another stdiod writes here");
+    let clients = [first.plain(), second.plain()];
+    for client in &clients {
+        assert_eq!(client.delete().status, 200);
+    }
+    first.stopped();
+    let second = second.follow(Signal::TERM);
+    for client in clients {
+        assert_eq!(client.at(second.address()).delete().status, 404);
+    }
+}
+
+#[test]
+fn a_disk_that_was_full_in_the_middle_of_a_record_mixes_up_no_sessions() {
+    // A file that may not grow is a full disk, if the signal that goes with it is ignored.
+    let limited = crate::support::daemon::by_shell("trap '' XFSZ");
+    let daemon =
+        Daemon::run(Desk::new(), &Demo::new("demo").toml(), limited, &["--listen", "127.0.0.1:0"]);
+    let clients: Vec<Mcp> = (0..80).map(|_| daemon.plain()).collect();
+    let file = daemon.desk().path().join("state/ended-sessions");
+    let records = || std::fs::metadata(&file).unwrap().len() / 32;
+    let before = rustix::process::getrlimit(Resource::Fsize);
+    let limit = |bytes| {
+        let limit = Rlimit { current: bytes, maximum: before.maximum };
+        rustix::process::prlimit(Some(daemon.pid()), Resource::Fsize, limit).unwrap();
+    };
+    limit(Some(1000));
+    // Every other one, so that they make no range.
+    for client in clients.iter().step_by(2) {
+        assert_eq!(client.delete().status, 200);
+    }
+    daemon.logged("sessions that end cannot be written down");
+    assert_eq!(std::fs::metadata(&file).unwrap().len() % 32, 0, "no fragment is left");
+    assert!(records() < 40, "{} records", records());
+    limit(before.current);
+    let daemon = daemon.follow(Signal::TERM);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    for (n, client) in clients.iter().enumerate() {
+        let expected = if n % 2 == 0 { 404 } else { 200 };
+        assert_eq!(client.at(daemon.address()).post(&ping).status, expected, "session {n}");
+    }
+    assert_eq!(records(), 40, "all was written in the end");
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_used_is_warned_about_and_done_without() {
     let desk = Desk::new();
     desk.write("state", "a file where the directory should be");
@@ -192,7 +311,11 @@ fn a_state_directory_that_cannot_be_used_is_warned_about_and_done_without() {
     std::fs::create_dir(desk.path().join("state")).unwrap();
     desk.write("state/session-keys", "no key\n");
     desk.write("state/ended-sessions", "neither are these");
+    let state = desk.path().join("state");
+    std::fs::set_permissions(state, std::fs::Permissions::from_mode(0o777)).unwrap();
     let daemon = Daemon::at(desk, &Demo::new("demo").toml());
+    daemon.logged("everybody on this host can write to the state directory");
+    daemon.logged("a part of this file is spoilt");
     daemon.logged("line 1 is no key");
     let client = daemon.plain();
     assert_eq!(client.delete().status, 200);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,6 +43,17 @@ pub(crate) struct Refused {
 #[allow(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stdiod"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+}
+
+/// The same after a shell has done this.
+#[allow(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
+pub(crate) fn by_shell(before: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_stdiod"));
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
@@ -175,7 +186,7 @@ impl Daemon {
 
     /// All it has written so far.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lines.lock().unwrap().clone()
+        self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for a line with this in it.
@@ -188,7 +199,7 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn logged_after(&self, seen: usize, needle: &str) -> String {
         let end = Instant::now() + LIMIT;
-        let mut lines = self.log.lines.lock().unwrap();
+        let mut lines = self.log.lines.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(line) = lines.iter().skip(seen).find(|line| line.contains(needle)) {
                 return line.clone();

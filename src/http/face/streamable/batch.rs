@@ -34,6 +34,11 @@ impl Visit {
         if parts.is_empty() {
             return Err(Refusal::BatchEmpty);
         }
+        // Before anything is done with each of them.
+        if parts.len() > BATCH_MAX {
+            let server = self.entry.name.clone();
+            return Err(Refusal::Busy { server, what: "an array holds at most 100 messages" });
+        }
         let frames: Vec<Frame> =
             parts.into_iter().collect::<Result<_, _>>().map_err(Refusal::Malformed)?;
         let requests: Vec<RawId> = frames
@@ -47,10 +52,6 @@ impl Visit {
         }
         if twice {
             return Err(Refusal::DuplicateId);
-        }
-        if frames.len() > BATCH_MAX {
-            let server = self.entry.name.clone();
-            return Err(Refusal::Busy { server, what: "an array holds at most 100 messages" });
         }
         let (post, mut replies) = replies::channel(EVENTS_MAX + requests.len());
         let (link, caller) = self.caller(session.as_ref())?;
