@@ -23,7 +23,7 @@ use crate::http::{House, Reloads};
 use crate::link::sessions::Sessions;
 use crate::link::sessions::ended::Ended as EndedSessions;
 use crate::link::stream_sessions::StreamSessions;
-use crate::upstream::Nursery;
+use crate::upstream::{Nursery, nursery};
 
 #[derive(Debug)]
 pub(super) struct Household {
@@ -44,6 +44,9 @@ pub(super) struct Household {
 
 /// How long connections may take to close once all calls are answered, and a slow disk to take in what is left to write.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long what children left behind may take to end: longer than the nursery tries, unless it is stuck.
+const NURSERY_ENDS: Duration = nursery::PATIENCE.saturating_add(nursery::GRACE);
 
 // === impl Household ===
 
@@ -215,7 +218,11 @@ impl Household {
         if tokio::time::timeout(FAREWELL, self.doors.all_ended()).await.is_err() {
             tracing::debug!("some connections were cut");
         }
-        self.nursery.end().await;
+        if tokio::time::timeout(NURSERY_ENDS, self.nursery.end()).await.is_err() {
+            tracing::warn!(
+                "the start of a process hangs; what others left behind is ended by the keeper instead"
+            );
+        }
         if tokio::time::timeout(FAREWELL, self.sessions.write_down()).await.is_err() {
             tracing::warn!("which sessions were ended last could not be written down in time");
         }

@@ -33,7 +33,11 @@ const LINGER: Duration = Duration::from_millis(50);
 
 /// Servers that are out of the directory and still work.
 #[derive(Debug)]
-pub(super) struct Retiring(Vec<CancellationToken>);
+pub(super) struct Retiring {
+    stops: Vec<CancellationToken>,
+    /// Those of them that nothing takes the place of.
+    removed: Vec<ServerName>,
+}
 
 // === impl Wardens ===
 
@@ -83,7 +87,8 @@ impl Wardens {
         self.settings.payloads = model.log.payloads;
 
         let leaving = diff.removed.iter().chain(diff.restarted.keys());
-        let retiring = Retiring(leaving.filter_map(|name| self.stops.remove(name)).collect());
+        let stops = leaving.filter_map(|name| self.stops.remove(name)).collect();
+        let retiring = Retiring { stops, removed: diff.removed.clone() };
         let mut directory = Directory::default();
         for (name, server) in model.servers.iter().filter(|(_, server)| server.enabled) {
             let kept = held.servers.get(name).filter(|_| self.stops.contains_key(name));
@@ -101,14 +106,19 @@ impl Wardens {
 
     /// Lets servers finish their calls and end, now that a directory without them is published.
     pub(super) fn retire(&mut self, retiring: Retiring) {
-        let ending = self.settings.ending.clone();
+        let (ending, state) = (self.settings.ending.clone(), self.settings.state.clone());
+        let ended = Ended { what: "the end of replaced servers".to_owned(), expected: true };
         self.tasks.spawn(async move {
             // When the daemon ends, so do they.
             tokio::time::timeout(LINGER, ending.cancelled()).await.ok();
-            for stop in retiring.0 {
+            for stop in retiring.stops {
                 stop.cancel();
             }
-            Ended { what: "the end of replaced servers".to_owned(), expected: true }
+            let Some(state) = state else { return ended };
+            for name in retiring.removed {
+                upstream::forget(&state, &name).await;
+            }
+            ended
         });
     }
 

@@ -11,6 +11,8 @@
 //! The **nursery** is the one thread that starts processes, and sees to it that nothing is left of those that have ended.
 //! The **keeper** is a process that does the same for us.
 //!
+//! A **site** is what the children of a server are started from, and the only place where the disks it lies on are asked.
+//!
 //! **Recall** keeps what a shared child said last in the state directory, so that it can be answered for while it rests.
 
 mod environment;
@@ -21,10 +23,12 @@ mod outbox;
 mod places;
 mod process;
 mod recall;
+mod site;
 mod slot;
 mod stderr;
 mod warden;
 
 pub(crate) use nursery::Nursery;
 pub(crate) use places::HostRoom;
+pub(crate) use recall::forget;
 pub(crate) use warden::{Settings, open};

@@ -17,6 +17,7 @@
 //! those that could not be told apart once their parents have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,7 @@ use super::process::{self, Pipes, Process, Recipe, SpawnError};
 pub(super) enum Request {
     Spawn {
         recipe: Arc<Recipe>,
+        program: OsString,
         places: Places,
         answer: oneshot::Sender<Made>,
     },
@@ -158,10 +160,16 @@ impl Nursery {
         Ok(nursery)
     }
 
-    /// Asks for a process. It comes through the channel that is given back.
-    pub(super) fn spawn(&self, recipe: Arc<Recipe>, places: Places) -> oneshot::Receiver<Made> {
+    /// Asks for a process. It comes through the channel that is given back. A disk that does not answer would keep all others
+    /// waiting, so the program has to have been found.
+    pub(super) fn spawn(
+        &self,
+        recipe: Arc<Recipe>,
+        program: OsString,
+        places: Places,
+    ) -> oneshot::Receiver<Made> {
         let (answer, made) = oneshot::channel();
-        self.tell(Request::Spawn { recipe, places, answer });
+        self.tell(Request::Spawn { recipe, program, places, answer });
         made
     }
 
@@ -208,8 +216,8 @@ impl Room {
     async fn on_request(&mut self, request: Request) {
         let now = Instant::now();
         match request {
-            Request::Spawn { recipe, places, answer } => {
-                let made = self.spawn(&recipe, places).await;
+            Request::Spawn { recipe, program, places, answer } => {
+                let made = self.spawn(&recipe, &program, places).await;
                 // A slot that has changed its mind lets go of the process, which then comes back to be buried.
                 answer.send(made).ok();
             }
@@ -234,11 +242,11 @@ impl Room {
         }
     }
 
-    async fn spawn(&mut self, recipe: &Recipe, places: Places) -> Made {
+    async fn spawn(&mut self, recipe: &Recipe, program: &OsStr, places: Places) -> Made {
         let number = self.last + 1;
         let (process, pipes) = {
             let _inside = self.pipes.enter();
-            recipe.start(&self.mark.of(number))?
+            recipe.start(program, &self.mark.of(number))?
         };
         self.last = number;
         if let Some(leader) =

@@ -4,7 +4,8 @@
 //! is ended by the nursery, or by the keeper if we are gone.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -59,6 +60,10 @@ pub(super) enum SpawnError {
     NotFound(OsString),
     #[error("its working directory {0:?} is not there")]
     NoDirectory(PathBuf),
+    #[error(
+        "command {command:?} or its working directory ({cwd:?}) does not answer: is its file system mounted?"
+    )]
+    Silent { command: OsString, cwd: PathBuf },
     #[error("command {0:?} may not be executed: {1}")]
     NotAllowed(OsString, std::io::Error),
     #[error("the process could not be started: {0}")]
@@ -70,13 +75,37 @@ pub(super) enum SpawnError {
 // === impl Recipe ===
 
 impl Recipe {
-    /// Starts a process with this mark. To be called on a thread that lives as long as the process may.
-    pub(super) fn start(&self, mark: &str) -> Result<(Child, Pipes), SpawnError> {
+    /// Looks for the program's file, at its first bytes, and for the directory: all that a start waits for. To be called on a thread
+    /// that may wait for ever.
+    pub(super) fn find(&self) -> Result<OsString, SpawnError> {
+        if let Some(cwd) = self.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
+            return Err(SpawnError::NoDirectory(cwd.clone()));
+        }
+        let program = self.resolved();
+        let file =
+            self.cwd.as_ref().map_or_else(|| PathBuf::from(&program), |cwd| cwd.join(&program));
+        // What is known of a file may be remembered when its disk is long gone. One that may be executed but not read is fine.
+        if file.is_file()
+            && let Ok(mut file) = std::fs::File::open(file)
+        {
+            file.read_exact(&mut [0; 64]).ok();
+        }
+        Ok(program)
+    }
+
+    /// Nothing was heard of it.
+    pub(super) fn silent(&self) -> SpawnError {
+        let cwd = self.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+        SpawnError::Silent { command: self.command.clone(), cwd }
+    }
+
+    /// Starts this program as a process with this mark. To be called on a thread that lives as long as the process may.
+    pub(super) fn start(&self, program: &OsStr, mark: &str) -> Result<(Child, Pipes), SpawnError> {
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the one place where children are started"
         )]
-        let mut command = Command::new(self.resolved());
+        let mut command = Command::new(program);
         command
             .args(&self.args)
             .env_clear()
@@ -103,7 +132,7 @@ impl Recipe {
     /// The program's file. A plain name is looked up on the child's own `PATH`, not on ours.
     pub(super) fn resolved(&self) -> OsString {
         let plain = !self.command.as_encoded_bytes().contains(&b'/');
-        let path = self.environment.get(std::ffi::OsStr::new("PATH")).filter(|_| plain);
+        let path = self.environment.get(OsStr::new("PATH")).filter(|_| plain);
         let found = path.and_then(|path| {
             std::env::split_paths(path).map(|directory| directory.join(&self.command)).find(
                 |file| {
@@ -115,9 +144,6 @@ impl Recipe {
     }
 
     fn explain(&self, error: std::io::Error) -> SpawnError {
-        if let Some(cwd) = self.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
-            return SpawnError::NoDirectory(cwd.clone());
-        }
         if error.kind() == std::io::ErrorKind::NotFound {
             return SpawnError::NotFound(self.command.clone());
         }
@@ -291,11 +317,14 @@ mod tests {
         }
     }
 
+    fn start(recipe: &Recipe) -> Result<(Child, Pipes), SpawnError> {
+        recipe.start(&recipe.find()?, "m")
+    }
+
     #[tokio::test]
     async fn a_child_has_only_the_environment_it_is_given_and_a_session_of_its_own() {
         let (mut child, mut pipes) =
-            recipe("sh", &["-c", "env; ps -o sid= -p $$; echo $$; ps -o pgid= -p $$"])
-                .start("m")
+            start(&recipe("sh", &["-c", "env; ps -o sid= -p $$; echo $$; ps -o pgid= -p $$"]))
                 .unwrap();
         let mut said = String::new();
         pipes.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
@@ -312,7 +341,7 @@ mod tests {
         let _socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         seal_descriptors();
         // `ls` opens the directory itself, as the lowest free number.
-        let (_child, mut pipes) = recipe("ls", &["/proc/self/fd"]).start("m").unwrap();
+        let (_child, mut pipes) = start(&recipe("ls", &["/proc/self/fd"])).unwrap();
         let mut said = String::new();
         pipes.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
         assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
@@ -323,7 +352,7 @@ mod tests {
         let handle = tokio::runtime::Handle::current();
         let thread = std::thread::spawn(move || {
             let _inside = handle.enter();
-            recipe("sleep", &["1000"]).start("m").unwrap().0
+            start(&recipe("sleep", &["1000"])).unwrap().0
         });
         let mut child = tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
         assert_eq!(explain_exit(child.wait().await.unwrap()), "it was killed by SIGKILL (9)");
@@ -331,20 +360,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_cannot_run_is_explained() {
-        let missing = recipe("no-such-program-here", &[]).start("m").unwrap_err();
+        let missing = start(&recipe("no-such-program-here", &[])).unwrap_err();
         assert!(matches!(missing, SpawnError::NotFound(_)), "{missing}");
-        let denied = recipe("/etc/passwd", &[]).start("m").unwrap_err();
+        let denied = start(&recipe("/etc/passwd", &[])).unwrap_err();
         assert!(matches!(denied, SpawnError::NotAllowed(..)), "{denied}");
         let mut nowhere = recipe("sh", &[]);
         nowhere.cwd = Some("/no/such/place".into());
-        assert!(matches!(nowhere.start("m").unwrap_err(), SpawnError::NoDirectory(_)));
+        assert!(matches!(start(&nowhere).unwrap_err(), SpawnError::NoDirectory(_)));
     }
 
     #[tokio::test]
     async fn limits_are_set() {
         let mut recipe = recipe("sh", &["-c", "sleep 0.2; ulimit -n"]);
         recipe.limits.open_files = Some(77);
-        let (_child, mut pipes) = recipe.start("m").unwrap();
+        let (_child, mut pipes) = start(&recipe).unwrap();
         let mut said = String::new();
         pipes.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
         assert_eq!(said.trim(), "77");

@@ -2,7 +2,7 @@
 //!
 //! The memory itself is the switchboard's. Here it is read before the slot begins, written a moment after it has changed, and
 //! measured against what the next child would be started from. Files are read and written beside the slot's task, which never
-//! waits for a disk while it serves.
+//! waits for a disk while a child is there to be served.
 
 mod fingerprint;
 mod shelf;
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::fingerprint::Fingerprint;
+pub(super) use self::fingerprint::Fingerprint;
 use self::shelf::Shelf;
-use super::process::Recipe;
+use super::site::{PATIENCE, Site};
 use crate::bridge::memory::Memory;
 use crate::wire::id::ServerName;
 
@@ -44,9 +44,6 @@ const WRITE_AGAIN: Duration = Duration::from_secs(10);
 /// How long after a failure writing is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long a slot waits for the disk before it begins and when it ends.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How often the files of a resting child's program are looked at while it is answered for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -57,27 +54,20 @@ impl Recall {
     pub(super) async fn open(
         state: Option<&Path>,
         server: &ServerName,
-        recipe: Arc<Recipe>,
+        site: &Site,
     ) -> (Self, Memory) {
         let file = state.map(|state| Arc::new(Shelf::new(state, server)));
-        let mut reading = JoinSet::new();
-        let from = file.clone();
-        reading.spawn_blocking(move || {
-            let fingerprint = Fingerprint::of(&recipe);
-            let memory = from.map(|shelf| shelf.read(&fingerprint.to_string()));
-            (fingerprint, memory.unwrap_or_default())
-        });
-        let read = timeout(PATIENCE, reading.join_next()).await.ok().flatten();
-        let (fingerprint, memory) = if let Some(Ok((fingerprint, memory))) = read {
-            (Some(fingerprint), memory)
-        } else {
-            tracing::warn!(server = %server, "the state directory does not answer: what this server said last is not known");
-            (None, Memory::default())
+        let looked = Instant::now();
+        let fingerprint = site.fingerprint().await;
+        let memory = match (fingerprint, file.clone()) {
+            (Some(fingerprint), Some(shelf)) => read(shelf, fingerprint, server).await,
+            // A start says why.
+            (None, _) | (_, None) => Memory::default(),
         };
         let recall = Self {
             file,
             fingerprint,
-            looked: Instant::now(),
+            looked,
             written: memory.revision(),
             wrote: None,
             due: None,
@@ -86,16 +76,21 @@ impl Recall {
         (recall, memory)
     }
 
-    /// Whether a child started now would be the one that is remembered. From now on it is.
-    pub(super) fn holds(&mut self, recipe: &Recipe, now: Instant) -> bool {
-        self.looked = now;
-        let found = Some(Fingerprint::of(recipe));
-        std::mem::replace(&mut self.fingerprint, found) == found
+    /// Whether a child started from what was found would be the one that is remembered. From now on it is. Where nothing could be
+    /// found out, it may be another.
+    pub(super) fn holds(&mut self, found: Option<Fingerprint>, looked: Instant) -> bool {
+        self.looked = looked;
+        std::mem::replace(&mut self.fingerprint, found) == found && found.is_some()
     }
 
-    /// The same, unless it has just been looked.
-    pub(super) fn still_holds(&mut self, recipe: &Recipe, now: Instant) -> bool {
-        now.duration_since(self.looked) < LOOK_AGAIN || self.holds(recipe, now)
+    /// Whether it is a while since that was looked at.
+    pub(super) fn is_old(&self, now: Instant) -> bool {
+        now.duration_since(self.looked) >= LOOK_AGAIN
+    }
+
+    /// Writes no more: the file is another's now, or nobody's.
+    pub(super) fn hand_over(&mut self) {
+        self.file = None;
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -144,5 +139,49 @@ impl Recall {
         self.written = memory.revision();
         let memory = memory.clone();
         self.writing.spawn_blocking(move || file.write(&fingerprint.to_string(), &memory));
+    }
+}
+
+/// Removes what is kept of a server that is no more.
+pub(crate) async fn forget(state: &Path, server: &ServerName) {
+    let shelf = Shelf::new(state, server);
+    let mut removing = JoinSet::new();
+    removing.spawn_blocking(move || shelf.remove());
+    // A file that stays takes room and does no harm.
+    timeout(PATIENCE, removing.join_next()).await.ok();
+}
+
+async fn read(shelf: Arc<Shelf>, fingerprint: Fingerprint, server: &ServerName) -> Memory {
+    let mut reading = JoinSet::new();
+    reading.spawn_blocking(move || shelf.read(&fingerprint.to_string()));
+    if let Ok(Some(Ok(memory))) = timeout(PATIENCE, reading.join_next()).await {
+        return memory;
+    }
+    tracing::warn!(server = %server, "the state directory does not answer: what this server said last is not known");
+    Memory::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::ProcessLimits;
+    use crate::upstream::process::Recipe;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_seen_counts_as_changed() {
+        let recipe = Recipe {
+            command: "sh".into(),
+            args: Vec::new(),
+            cwd: None,
+            environment: std::collections::BTreeMap::new(),
+            limits: ProcessLimits::default(),
+        };
+        let found = Some(Fingerprint::of(&recipe));
+        let name = ServerName::new("s").unwrap();
+        let (mut recall, _) = Recall::open(None, &name, &Site::hung(recipe)).await;
+        let now = Instant::now();
+        let holds = [None, found, found, None, None, found].map(|found| recall.holds(found, now));
+        assert_eq!(holds, [false, false, true, false, false, false]);
+        assert!(!recall.is_old(now) && recall.is_old(now + LOOK_AGAIN));
     }
 }

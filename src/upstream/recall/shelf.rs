@@ -110,6 +110,17 @@ impl Shelf {
         }
     }
 
+    pub(super) fn remove(&self) {
+        match fs::remove_file(self.path()) {
+            Ok(()) => {}
+            Err(error) if is_absence(error.kind()) => {}
+            Err(error) => {
+                let file = self.path();
+                tracing::warn!(server = %self.server, file = %file.display(), %error, "what this server said last could not be removed");
+            }
+        }
+    }
+
     fn put(&self, text: &[u8]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         // No server's name begins with a dot.
@@ -234,6 +245,10 @@ mod tests {
         assert_eq!((mode(shelf.path()), mode(desk.0.join("recall"))), (0o600, 0o700));
         let names: Vec<_> = fs::read_dir(desk.0.join("recall")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
+        shelf.remove();
+        assert!(is_same(&shelf.read("f"), &Memory::default()));
+        shelf.remove();
+        assert!(!shelf.is_troubled());
     }
 
     #[test]

@@ -75,6 +75,9 @@ impl Slot {
             }
             Some(Command::Stop { within, why }) => {
                 self.close(inbox);
+                if let (Refusal::Replaced { .. }, Some(recall)) = (&why, &mut self.recall) {
+                    recall.hand_over();
+                }
                 let until = now + within;
                 self.stopping = Some(self.stopping.map_or(until, |before| before.min(until)));
                 self.farewell = why;

@@ -72,7 +72,9 @@ impl Slot {
     /// When another may start though this one is not ready: one slow server must not hold up the rest.
     fn hands_on_at(&self) -> Option<Instant> {
         self.starting.as_ref()?;
-        self.occupant.as_ref().map(|occupant| occupant.born + START_TURN)
+        let occupant = self.occupant.as_ref().map(|occupant| occupant.born);
+        let since = occupant.or_else(|| self.coming.as_ref().map(|coming| coming.since));
+        since.map(|since| since + START_TURN)
     }
 
     pub(super) fn deadline(&mut self) -> Option<Instant> {

@@ -10,7 +10,7 @@ use super::Slot;
 use crate::bridge::lifecycle::{Happened, State};
 use crate::bridge::switchboard::{Need, Order, Tenancy};
 use crate::link::replies::Post;
-use crate::upstream::recall::Recall;
+use crate::upstream::recall::{Fingerprint, Recall};
 
 /// Since when a child has not been used.
 #[derive(Debug)]
@@ -50,9 +50,8 @@ impl Slot {
         if self.plan.tenancy == Tenancy::Private {
             return;
         }
-        let recipe = std::sync::Arc::clone(&self.plan.recipe);
         let (recall, memory) =
-            Recall::open(self.plan.state.as_deref(), &self.plan.name, recipe).await;
+            Recall::open(self.plan.state.as_deref(), &self.plan.name, &self.plan.site).await;
         self.recall = Some(recall);
         self.board.remember(memory);
         self.board.child_rests(self.life.is_resting());
@@ -63,13 +62,7 @@ impl Slot {
         if self.leaving {
             return;
         }
-        let need = self.board.need(order);
-        if need == Need::Memory && self.board.is_child_resting() && self.has_changed() {
-            tracing::info!(server = %self.plan.name, "it has changed since it last ran: what it said then is forgotten");
-            self.board.forget_child();
-            return self.attend(order);
-        }
-        match need {
+        match self.board.need(order) {
             Need::Nothing => {}
             Need::Memory if self.board.is_child_resting() => {}
             Need::Memory => self.wake(),
@@ -80,17 +73,38 @@ impl Slot {
         }
     }
 
-    fn has_changed(&mut self) -> bool {
-        let (recipe, now) = (&self.plan.recipe, self.turn.now);
-        self.recall.as_mut().is_some_and(|recall| !recall.still_holds(recipe, now))
+    /// Before anything is answered for a resting child: looks whether the next one would still be the one that is remembered,
+    /// unless that has just been done. Waits for the disk, at most as long as a start would, and only here: there is no child
+    /// to be served meanwhile, and whoever is to be answered needs to have that known.
+    pub(super) async fn look_again(&mut self) {
+        let now = Instant::now();
+        let is_old = self.recall.as_ref().is_some_and(|recall| recall.is_old(now));
+        let answers = self.board.is_child_resting() && self.board.memory().greeting().is_some();
+        if !is_old || !answers {
+            return;
+        }
+        let found = self.plan.site.fingerprint().await;
+        if self.compare_with_memory(found, now) {
+            return;
+        }
+        if found.is_some() {
+            tracing::info!(server = %self.plan.name, "it has changed since it last ran: what it said then is forgotten");
+        } else {
+            tracing::warn!(server = %self.plan.name, "whether it has changed since it last ran cannot be seen, because its files do not answer (is their file system mounted?): what it said then is forgotten");
+        }
     }
 
-    /// What is remembered must be of what is about to be started.
-    pub(super) fn compare_with_memory(&mut self) {
-        let (recipe, now) = (&self.plan.recipe, self.turn.now);
-        if self.recall.as_mut().is_some_and(|recall| !recall.holds(recipe, now)) {
+    /// What is remembered must be of what is started. Says whether it is; if not, it is forgotten.
+    pub(super) fn compare_with_memory(
+        &mut self,
+        found: Option<Fingerprint>,
+        looked: Instant,
+    ) -> bool {
+        let holds = self.recall.as_mut().is_none_or(|recall| recall.holds(found, looked));
+        if !holds {
             self.board.forget_child();
         }
+        holds
     }
 
     /// Brings a resting or lazy child to life.

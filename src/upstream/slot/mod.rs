@@ -3,6 +3,7 @@
 //! The loop waits for one thing, lets the pure core take it, and then does what came out: lines to the child, notes to the log,
 //! acts of the lifecycle. A panic in it ends this slot's child and sessions, is counted, and the slot begins anew.
 
+mod coming;
 mod commands;
 mod due;
 mod hearing;
@@ -18,8 +19,9 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use self::coming::Coming;
 pub(super) use self::commands::Command;
 use self::idle::Idle;
 pub(super) use self::ledger::Gauge;
@@ -27,8 +29,6 @@ use self::ledger::Ledger;
 use self::occupant::{Occupant, Seen};
 pub(super) use self::plan::{Plan, Policy};
 use self::waiting::Waiting;
-use super::nursery::Made;
-use super::process::SpawnError;
 use super::recall::Recall;
 use super::stderr::Tail;
 use crate::bridge::lifecycle::{Happened, Lifecycle, State};
@@ -87,8 +87,7 @@ struct Slot {
     board: Switchboard<Post>,
     life: Lifecycle,
     occupant: Option<Occupant>,
-    /// The process that the nursery is about to make.
-    coming: Option<oneshot::Receiver<Made>>,
+    coming: Option<Coming>,
     /// Held until the child is ready, or has had its time.
     starting: Option<OwnedSemaphorePermit>,
     /// A process is to be started as soon as there is a place for it.
@@ -170,7 +169,13 @@ impl Slot {
             }
             // In no fixed order: a child that never stops talking must not keep its clients from being heard.
             tokio::select! {
-                command = commands.recv(), if !self.orphaned => self.on_command(command, inbox),
+                command = commands.recv(), if !self.orphaned => {
+                    if !inbox.orders.is_empty() {
+                        // A command may be to take them.
+                        self.look_again().await;
+                    }
+                    self.on_command(command, inbox);
+                }
                 seen = next(&mut self.occupant) => self.on_seen(seen),
                 order = inbox.control.recv(), if !self.no_control => {
                     self.no_control = order.is_none();
@@ -178,6 +183,7 @@ impl Slot {
                 }
                 order = inbox.orders.recv(), if !self.no_orders => {
                     self.no_orders = order.is_none();
+                    self.look_again().await;
                     self.on_orders(order, &mut inbox.orders);
                 }
                 (places, turn) = self.waiting.leave() => {
@@ -187,7 +193,7 @@ impl Slot {
                         self.stopping.get_or_insert(self.turn.now);
                     }
                 }
-                made = arrival(&mut self.coming) => self.arrived(made),
+                arrival = Coming::arrive(&mut self.coming) => self.arrived(arrival),
                 () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
             }
             self.turn.now = Instant::now();
@@ -271,14 +277,6 @@ impl Slot {
 /// Clients keep the ids of streams of other slots and of earlier processes; none may mean one of ours.
 fn stream_base() -> u64 {
     getrandom::u64().unwrap_or_default()
-}
-
-async fn arrival(coming: &mut Option<oneshot::Receiver<Made>>) -> Made {
-    let made = match coming {
-        Some(made) => made.await,
-        None => std::future::pending().await,
-    };
-    made.unwrap_or(Err(SpawnError::NoNursery))
 }
 
 async fn next(occupant: &mut Option<Occupant>) -> Seen {

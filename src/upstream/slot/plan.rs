@@ -12,7 +12,7 @@ use crate::bridge::lifecycle::Pace;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::upstream::nursery::Nursery;
 use crate::upstream::places::HostRoom;
-use crate::upstream::process::Recipe;
+use crate::upstream::site::Site;
 use crate::wire::id::ServerName;
 
 /// What a slot is made from.
@@ -21,7 +21,7 @@ pub(in crate::upstream) struct Plan {
     pub(in crate::upstream) name: ServerName,
     pub(in crate::upstream) tenancy: Tenancy,
     pub(in crate::upstream) hello: Hello,
-    pub(in crate::upstream) recipe: Arc<Recipe>,
+    pub(in crate::upstream) site: Site,
     pub(in crate::upstream) policy: Policy,
     pub(in crate::upstream) line_max: usize,
     /// What the child holds for its session must not be lost unnoticed: they end together.

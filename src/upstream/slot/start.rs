@@ -6,13 +6,13 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Slot;
+use super::coming::{Arrival, Coming};
 use super::occupant::Occupant;
 use super::waiting::squeeze;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::{Absence, Tenancy};
 use crate::link::directory::{About, ChildReport};
-use crate::upstream::nursery::Made;
 use crate::upstream::places::Places;
 
 impl Slot {
@@ -48,7 +48,6 @@ impl Slot {
             }
             Act::CloseStdin => {
                 self.waiting.end();
-                // One that comes all the same is let go, and killed by that.
                 (self.coming, self.starting) = (None, None);
                 match &mut self.occupant {
                     Some(occupant) => occupant.close_stdin(),
@@ -85,15 +84,15 @@ impl Slot {
         self.starting = turn;
         self.board.explain(Absence::Starting);
         self.tail.begin();
-        self.compare_with_memory();
-        self.coming = Some(self.plan.nursery.spawn(Arc::clone(&self.plan.recipe), places));
+        self.coming = Some(Coming::new(&self.plan, places));
     }
 
     /// The process is there, or could not be made.
-    pub(super) fn arrived(&mut self, made: Made) {
-        self.coming = None;
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
         let now = Instant::now();
-        match made {
+        self.turn.now = now;
+        self.compare_with_memory(arrival.found, arrival.looked);
+        match arrival.made {
             Ok((process, pipes)) => {
                 let mut occupant = Occupant::new(process, pipes, self.plan.line_max, now);
                 occupant.tell(Greeting::open(&self.plan.hello));

@@ -22,6 +22,7 @@ use super::environment;
 use super::nursery::Nursery;
 use super::places::HostRoom;
 use super::process::Recipe;
+use super::site::Site;
 use super::slot::{self, Command, Gauge, Plan, Policy};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
@@ -133,7 +134,7 @@ fn plan(
         name: name.clone(),
         tenancy: Tenancy::Shared,
         hello: Hello::shared(),
-        recipe: Arc::new(recipe),
+        site: Site::new(recipe),
         policy: policy(name, config, settings),
         line_max: config.max_message.bytes(),
         stateful: config.stateful,
@@ -328,6 +329,28 @@ mod tests {
         let gauge = Gauge::new();
         gauge.running.store(true, Ordering::Relaxed);
         (Held { commands, gauge, role, is_told: false }, received)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_from_a_disk_that_never_answers_fails_and_says_so() {
+        let mut warden = warden(&Server::default(), Vec::new());
+        let recipe = Recipe { cwd: Some("/away".into()), ..(*warden.plan.site.recipe).clone() };
+        let site = Site::hung(recipe);
+        let (link, inbox) = Link::new(warden.plan.name.clone());
+        let plan = Plan { site, eager: true, ..warden.plan.clone() };
+        warden.occupy(plan, inbox, Role::Shared);
+        let trouble = loop {
+            let (answer, report) = oneshot::channel();
+            warden.report(answer);
+            let children = report.await.unwrap().children;
+            if let Some(trouble) = children.into_iter().find_map(|child| child.trouble) {
+                break trouble;
+            }
+            tokio::time::sleep(REPORT_WAIT).await;
+        };
+        assert!(trouble.contains("\"/away\"") && trouble.contains("does not answer"), "{trouble}");
+        assert_eq!(warden.plan.permits.available_permits(), Server::default().max_children);
+        drop(link);
     }
 
     #[tokio::test]

@@ -210,6 +210,33 @@ fn t37_what_has_changed_is_asked_afresh() {
 }
 
 #[test]
+fn what_is_kept_of_a_server_goes_with_it() {
+    let desk = Desk::new();
+    let state = format!("state_dir = \"{}\"\n", desk.path().join("memory").display());
+    let config =
+        |servers: &[Demo]| state.clone() + &servers.iter().map(Demo::toml).collect::<String>();
+    let daemon = Daemon::start(&config(&[Demo::new("demo"), Demo::new("other")]));
+    let listed = |part: &str| {
+        daemon.client("/servers/demo/mcp", "2025-11-25", &json!({})).call("tools/list", &json!({}));
+        eventually("the lists are kept", || {
+            let text = fs::read_to_string(kept(&desk)).ok()?;
+            (text.contains("tools/list") && !text.contains(part)).then_some(text)
+        })
+    };
+    let fingerprint = |text: &str| {
+        serde_json::from_str::<Value>(text).unwrap()["fingerprint"].as_str().unwrap().to_owned()
+    };
+    let first = fingerprint(&listed("no such thing"));
+    // What is kept of another child in its place is that child's.
+    daemon.reload(&config(&[Demo::new("demo").keys("cwd = \"/\""), Demo::new("other")]));
+    listed(&first);
+    daemon.reload(&config(&[Demo::new("other")]));
+    eventually("nothing is kept of it", || (!kept(&desk).exists()).then_some(()));
+    daemon.stopped();
+    assert!(!kept(&desk).exists());
+}
+
+#[test]
 fn a_program_that_is_upgraded_while_its_child_rests_is_asked_afresh() {
     let desk = Desk::new();
     let (toml, record) = scripted(&desk, "demo", "");
