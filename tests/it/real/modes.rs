@@ -267,36 +267,3 @@ fn sessions_that_vanish_leave_neither_processes_nor_slots_behind() {
     });
     assert_eq!(text(&private(&daemon).tool("echo", &json!({"text": "x"}))), "x");
 }
-
-#[test]
-#[ignore = "takes about ten minutes: idle children are kept for five, and it is meant for an optimised build"]
-fn ten_thousand_sessions_that_vanish_leave_nothing_behind() {
-    let (daemon, _) = daemon(4, "");
-    for _ in 0..200 {
-        assert_eq!(daemon.plain().call("ping", &json!({}))["result"], json!({}));
-    }
-    let (before, resident) = (descriptors(&daemon), daemon.resident());
-    let begun = Instant::now();
-    let found = come_and_vanish(&daemon, 10_000, 64);
-    let (took, most, failed) = (begun.elapsed(), found.most_children, found.failed);
-    println!("10,000 sessions in {took:?}, {most} children at most, {failed} calls failed");
-    println!("RSS {} KiB before, {} KiB after", resident >> 10, daemon.resident() >> 10);
-    let begun = Instant::now();
-    while offspring(&daemon).len() > 1 {
-        assert!(begun.elapsed() < Duration::from_secs(420), "{:?}", offspring(&daemon));
-        std::thread::sleep(Duration::from_secs(1));
-    }
-    println!("one child again {:?} after the last call", begun.elapsed());
-    // Ended sessions are swept out once a minute.
-    std::thread::sleep(Duration::from_secs(65));
-    let (after, grown) = (descriptors(&daemon), daemon.resident().saturating_sub(resident));
-    println!("descriptors {before} before, {after} after; RSS {} KiB more", grown >> 10);
-    println!(
-        "{} slots, {} sessions",
-        children(&daemon).len(),
-        daemon.status()["servers"]["demo"]["sessions"]
-    );
-    assert!(most <= 4 && failed == 0);
-    assert_eq!(after, before);
-    assert!(grown < 4 << 20, "{grown} bytes");
-}
