@@ -141,12 +141,24 @@ pub(crate) struct RunArgs {
     /// The ceiling of child processes.
     #[arg(long, value_name = "N")]
     pub(crate) max_children: Option<String>,
+    /// What happens when all children are in use: wait, refuse or share.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) overflow: Option<String>,
+    /// Children kept started for the next sessions.
+    #[arg(long, value_name = "N")]
+    pub(crate) spare: Option<String>,
+    /// End a session with its child instead of reviving it on a fresh one: true or false.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) stateful: Option<String>,
     /// Calls in flight per child; 0 is no limit.
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<String>,
     /// When to start the server: eager or lazy.
     #[arg(long, value_name = "WHEN")]
     pub(crate) start: Option<String>,
+    /// Stop a child that nobody has used for so long; the next call starts it again.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) idle_stop: Option<String>,
     /// Whether clients may hold streams: on or off.
     #[arg(long, value_name = "ON|OFF")]
     pub(crate) push: Option<String>,

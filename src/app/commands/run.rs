@@ -45,8 +45,12 @@ fn flags(args: &RunArgs, name: &str) -> Vec<Flag> {
     flag("--cwd", &["cwd"], one(&args.cwd));
     flag("--mode", &["mode"], one(&args.mode));
     flag("--max-children", &["max_children"], one(&args.max_children));
+    flag("--overflow", &["overflow"], one(&args.overflow));
+    flag("--spare", &["spare"], one(&args.spare));
+    flag("--stateful", &["stateful"], one(&args.stateful));
     flag("--concurrency", &["concurrency"], one(&args.concurrency));
     flag("--start", &["start"], one(&args.start));
+    flag("--idle-stop", &["idle_stop"], one(&args.idle_stop));
     flag("--push", &["push"], one(&args.push));
     flag("--start-timeout", &["start_timeout"], one(&args.start_timeout));
     flag("--request-timeout", &["request_timeout"], one(&args.request_timeout));

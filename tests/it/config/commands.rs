@@ -148,6 +148,25 @@ error: `servers.no-such.command`: "no-such" is not on PATH
 
 the configuration has 3 errors
 "#);
+    let (_, err) = check(
+        &desk,
+        &[
+            "run",
+            "--stateful",
+            "true",
+            "--overflow",
+            "share",
+            "--spare",
+            "1",
+            "--idle-stop",
+            "5m",
+            "--",
+            "sh",
+        ],
+        2,
+    );
+    assert!(err.contains("`servers.sh.overflow`: a session whose state"), "{err}");
+    assert!(err.ends_with("the configuration has 1 error\n"), "{err}");
     // The two dashes may be left out, and what follows the command is never ours.
     let (_, err) = check(&desk, &["run", "no-such", "--mode", "share"], 2);
     assert!(err.ends_with("the configuration has 1 error\n"), "{err}");
