@@ -173,6 +173,8 @@ impl Ledger {
             Outcome::Unanswered => return legal("stream ended", met(Blow::Daemon)),
             Outcome::Fault { code, message } => (*code, message),
             Outcome::Refused { status: 404 | 400, message } => (-32600, message),
+            // An old client's message that was answered with an error where it was posted.
+            Outcome::Refused { status: 200, message } => (-32603, message),
             Outcome::Refused { .. } => return Err(format!("{outcome:?}")),
         };
         let (named, word) =
