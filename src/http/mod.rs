@@ -143,8 +143,9 @@ fn enter(
 ) -> Result<(Visit, Request<Incoming>), Refused> {
     let bearers = house.bearers.as_deref();
     let (principal, revoked) = guard::principal(bearers, request.headers(), Some(&entry))?;
-    // It came on a connection that was open before; there is nobody left to work on it.
-    if house.stopping.is_cancelled() {
+    // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
+    // waits for an answer has to be told under its id.
+    if house.stopping.is_cancelled() && request.method() != Method::POST {
         return Err(Refusal::Interrupted.into());
     }
     let headers = std::mem::take(request.headers_mut());

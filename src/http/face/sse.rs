@@ -72,6 +72,9 @@ pub(in crate::http) async fn message(
     let id = session_id(request.uri().query().unwrap_or_default());
     let text = guard::body(&visit.house.config, request.into_body()).await?;
     let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
+    if visit.house.stopping.is_cancelled() {
+        return Err(Refusal::Interrupted.into());
+    }
     let id = id.ok_or(Refusal::SessionMissing)?;
     let id = SessionId::parse(&id).ok_or(Refusal::SessionGone)?;
     let session = visit.stream_session(id).ok_or(Refusal::SessionGone)?;

@@ -68,6 +68,9 @@ impl Visit {
     }
 
     async fn one(&self, frame: Frame) -> Result<Response<Body>, Refusal> {
+        if self.house.stopping.is_cancelled() {
+            return Err(Refusal::Interrupted);
+        }
         let accepts = self.forms()?;
         let request = frame.kind() == Kind::Request;
         if request && frame.method().as_request() == RequestRoute::Initialize {
