@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use super::greeting::Hello;
 use super::lane::AskSet;
 use super::stream_log::StreamLog;
 use crate::wire::id::{CallId, FrontId, RawId, StreamId};
@@ -22,6 +23,8 @@ pub struct FrontCard {
     pub declared: AskSet,
     /// What the client calls itself, for logs.
     pub client: Arc<str>,
+    /// How it introduces itself to a child that is told so with each request.
+    pub hello: Arc<Hello>,
     /// When the session began, if that was not just now: a list it knows may be as old as that.
     pub since: Option<Instant>,
 }

@@ -3,7 +3,7 @@
 //! Today a child is greeted with `initialize`. Children of the modern era, which have no handshake, will be probed here
 //! before that: the probe goes where [`Greeting::open`] makes its first line.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -70,7 +70,7 @@ impl Hello {
     /// How the bridge introduces itself to a child that many clients share: it can answer no questions.
     pub fn shared() -> Self {
         Self {
-            version: Version::NEWEST,
+            version: Version::NEWEST_LEGACY,
             capabilities: "{}".into(),
             client_info: concat!(
                 r#"{"name":"stdiod","title":"stdiod","version":""#,
@@ -79,6 +79,12 @@ impl Hello {
             )
             .into(),
         }
+    }
+
+    /// The same, for all who have nothing of their own to say.
+    pub fn nobody() -> Arc<Self> {
+        static NOBODY: LazyLock<Arc<Hello>> = LazyLock::new(|| Arc::new(Hello::shared()));
+        Arc::clone(&NOBODY)
     }
 
     /// Whether a child that was greeted so may serve a client that would have greeted it otherwise. What was agreed on has to be
@@ -96,7 +102,7 @@ impl Hello {
         }
         let asked = params.protocol_version.and_then(|raw| raw::string(raw.get()));
         Self {
-            version: asked.map_or(Version::NEWEST, |text| Version::answer_to(&text)),
+            version: asked.map_or(Version::NEWEST_LEGACY, |text| Version::answer_to(&text)),
             capabilities: object(params.capabilities).unwrap_or("{}").into(),
             client_info: object(params.client_info)
                 .map_or_else(|| Self::shared().client_info, Into::into),

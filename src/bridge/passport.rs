@@ -1,6 +1,8 @@
 //! What a session is, written into its id: an idle session costs no memory, and outlives the daemon, because its client keeps
 //! it for us.
 
+use std::sync::Arc;
+
 use super::front::Principal;
 use super::greeting::Hello;
 use super::lane::AskSet;
@@ -63,7 +65,7 @@ impl Passport {
     }
 
     fn write(&self) -> Vec<u8> {
-        let version = Version::ALL.iter().position(|version| *version == self.version);
+        let version = Version::LEGACY.iter().position(|version| *version == self.version);
         let version = u8::try_from(version.expect("all versions are in it")).expect("they are few");
         let mut bytes = vec![FORM];
         bytes.extend(self.front.0.to_be_bytes());
@@ -115,7 +117,7 @@ impl Passport {
         Some(Self {
             front: FrontId(u128::from_be_bytes(*front)),
             born: u64::from_be_bytes(*born),
-            version: *Version::ALL.get(usize::from(version))?,
+            version: *Version::LEGACY.get(usize::from(version))?,
             client,
         })
     }
@@ -171,6 +173,15 @@ impl Introduction {
             Self::Brief { declared, .. } => *declared,
             Self::Guest { .. } => AskSet::default(),
             Self::Full { capabilities, .. } => AskSet::declared(capabilities),
+        }
+    }
+
+    /// What a child is told that hears of its client with each request.
+    pub fn retold(&self, version: Version) -> Arc<Hello> {
+        match self {
+            Self::Guest { .. } => Hello::nobody(),
+            Self::Brief { declared, .. } if *declared == AskSet::default() => Hello::nobody(),
+            Self::Brief { .. } | Self::Full { .. } => Arc::new(self.hello(version)),
         }
     }
 

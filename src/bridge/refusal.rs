@@ -155,7 +155,7 @@ impl Refusal {
                 INVALID_REQUEST,
                 format!(
                     "Unsupported MCP-Protocol-Version {version}; supported here: {}",
-                    Version::ALL.map(Version::as_str).join(", ")
+                    Version::LEGACY.map(Version::as_str).join(", ")
                 ),
             ),
             Self::EventGone => say(

@@ -107,8 +107,8 @@ pub struct DemoArgs {
 }
 
 fn revision(text: &str) -> Result<Version, String> {
-    Version::parse(text).ok_or_else(|| {
-        let known = Version::ALL.map(Version::as_str).join(", ");
+    Version::parse_legacy(text).ok_or_else(|| {
+        let known = Version::LEGACY.map(Version::as_str).join(", ");
         format!("the revisions are {known}")
     })
 }

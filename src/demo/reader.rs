@@ -254,6 +254,7 @@ fn route(method: Method) -> Route {
         | Method::TasksUpdate
         | Method::TasksStatus
         | Method::CloseStream
+        | Method::TasksNotice
         | Method::Other => Route::Unknown,
     }
 }

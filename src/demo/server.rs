@@ -111,7 +111,7 @@ impl Server {
         let wanted = params["protocolVersion"].as_str().ok_or_else(|| {
             Fault::new(INVALID_PARAMS, "\"protocolVersion\" must name a protocol revision")
         })?;
-        let newest = self.args.revision.unwrap_or(Version::NEWEST);
+        let newest = self.args.revision.unwrap_or(Version::NEWEST_LEGACY);
         let version = Version::answer_to(wanted).min(newest);
         let mut capabilities = json!({
             "tools": {"listChanged": true},

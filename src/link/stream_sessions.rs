@@ -108,6 +108,7 @@ impl StreamSessions {
 mod tests {
     use super::*;
     use crate::bridge::front::FrontCard;
+    use crate::bridge::greeting::Hello;
     use crate::bridge::lane::AskSet;
     use crate::bridge::switchboard::Order;
     use crate::link::replies::{EVENTS_MAX, channel};
@@ -126,6 +127,7 @@ mod tests {
             principal: me.clone(),
             declared: AskSet::default(),
             client: "c".into(),
+            hello: Hello::nobody(),
             since: None,
         });
         session.place.set(Place { link, who: Who { front, card } }).unwrap();

@@ -11,6 +11,15 @@ pub const INVALID_REQUEST: i32 = -32600;
 pub const METHOD_NOT_FOUND: i32 = -32601;
 pub const INVALID_PARAMS: i32 = -32602;
 pub const INTERNAL_ERROR: i32 = -32603;
+/// A resource that is not there, in revisions with a handshake; later ones say [`INVALID_PARAMS`].
+pub const RESOURCE_NOT_FOUND: i32 = -32002;
+/// Revision 2025-11-25 answers with this code that its user must visit a page first. Other revisions do not know it.
+pub const URL_ELICITATION_REQUIRED: i32 = -32042;
+/// A header is missing, malformed or says something else than the body.
+pub const HEADER_MISMATCH: i32 = -32020;
+/// The request needs a capability that its client did not declare.
+pub const MISSING_CAPABILITY: i32 = -32021;
+pub const UNSUPPORTED_VERSION: i32 = -32022;
 /// Closes the answer of a request its own client cancelled, so that nobody waits for it or resumes it.
 pub const REQUEST_CANCELLED: i32 = -32800;
 /// A client's word that its user refused a sampling request.

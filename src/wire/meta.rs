@@ -31,6 +31,14 @@ pub struct Params<'a> {
     #[serde(borrow, deserialize_with = "keep")]
     pub task: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
+    pub task_id: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub notifications: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub input_responses: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub request_state: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
     pub protocol_version: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
     pub capabilities: Option<&'a RawValue>,
@@ -38,6 +46,17 @@ pub struct Params<'a> {
     pub client_info: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
     pub server_info: Option<&'a RawValue>,
+}
+
+/// The names of members of `_meta` that the protocol gave a meaning.
+pub mod key {
+    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+    pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 }
 
 /// The members of `_meta` that some rule looks at.
@@ -48,6 +67,40 @@ pub struct Meta<'a> {
     pub progress_token: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion", deserialize_with = "keep")]
     pub protocol_version: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        rename = "io.modelcontextprotocol/clientCapabilities",
+        deserialize_with = "keep"
+    )]
+    pub client_capabilities: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientInfo", deserialize_with = "keep")]
+    pub client_info: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/logLevel", deserialize_with = "keep")]
+    pub log_level: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/subscriptionId", deserialize_with = "keep")]
+    pub subscription_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/related-task", deserialize_with = "keep")]
+    pub related_task: Option<&'a RawValue>,
+}
+
+/// The members of a result that some rule looks at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResultView<'a> {
+    #[serde(borrow, rename = "_meta", deserialize_with = "keep")]
+    pub meta: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub result_type: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub input_requests: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub request_state: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub supported_versions: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub capabilities: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "keep")]
+    pub ttl_ms: Option<&'a RawValue>,
 }
 
 /// The members of `clientInfo` and `serverInfo` that are worth a log line.
@@ -113,6 +166,15 @@ impl<'a> Implementation<'a> {
 
     pub fn read(text: &'a str) -> Self {
         view(Some(text))
+    }
+}
+
+// === impl ResultView ===
+
+impl<'a> ResultView<'a> {
+    /// The view of an object; nothing is seen in anything else.
+    pub fn of(result: Option<&'a str>) -> Self {
+        view(result)
     }
 }
 

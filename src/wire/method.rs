@@ -42,6 +42,8 @@ pub enum Method {
     TasksCancel,
     TasksUpdate,
     TasksStatus,
+    /// How a task is doing, in revisions without a handshake.
+    TasksNotice,
     /// Our own: a child asks that the connection of a call be closed, so that its client polls for the rest.
     CloseStream,
     Other,
@@ -92,10 +94,12 @@ pub enum NoticeRoute {
 pub enum Subject {
     Name,
     Uri,
+    /// Of a task. No header mirrors it before revision 2026-07-28.
+    TaskId,
     None,
 }
 
-const NAMES: [(Method, &str); 36] = [
+const NAMES: [(Method, &str); 37] = [
     (Method::ToolsCall, "tools/call"),
     (Method::Progress, "notifications/progress"),
     (Method::ToolsList, "tools/list"),
@@ -131,6 +135,7 @@ const NAMES: [(Method, &str); 36] = [
     (Method::TasksCancel, "tasks/cancel"),
     (Method::TasksUpdate, "tasks/update"),
     (Method::TasksStatus, "notifications/tasks/status"),
+    (Method::TasksNotice, "notifications/tasks"),
     (Method::CloseStream, "notifications/stdiod/close_stream"),
 ];
 
@@ -165,6 +170,33 @@ impl Method {
     /// Whether a server may ask its client something while it works on this.
     pub fn may_ask(self) -> bool {
         matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
+    }
+
+    /// Whether a request of this kind was taken out of the protocol together with the handshake.
+    pub fn is_legacy_only(self) -> bool {
+        matches!(
+            self,
+            Self::Initialize
+                | Self::Ping
+                | Self::SetLevel
+                | Self::ResourcesSubscribe
+                | Self::ResourcesUnsubscribe
+                | Self::TasksList
+                | Self::TasksResult
+        )
+    }
+
+    /// Whether complete results carry `ttlMs` and `cacheScope` since revision 2026-07-28.
+    pub fn is_cacheable(self) -> bool {
+        matches!(
+            self,
+            Self::Discover
+                | Self::ToolsList
+                | Self::PromptsList
+                | Self::ResourcesList
+                | Self::ResourceTemplatesList
+                | Self::ResourcesRead
+        )
     }
 
     pub fn as_request(self) -> RequestRoute {
@@ -204,6 +236,7 @@ impl Method {
             | Self::RootsListChanged
             | Self::ListenAcknowledged
             | Self::TasksStatus
+            | Self::TasksNotice
             | Self::CloseStream
             | Self::Other => RequestRoute::Forward,
         }
@@ -247,6 +280,8 @@ impl Method {
             Self::ResourcesRead | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe
         ) {
             Subject::Uri
+        } else if matches!(self, Self::TasksGet | Self::TasksUpdate | Self::TasksCancel) {
+            Subject::TaskId
         } else {
             Subject::None
         }

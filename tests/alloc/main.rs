@@ -12,7 +12,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use stdiod::bridge::front::{FrontCard, Principal, Who};
-use stdiod::bridge::greeting::{Greeting, Heard};
+use stdiod::bridge::greeting::{Greeting, Heard, Hello};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
 use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
@@ -115,10 +115,11 @@ impl Bench {
         };
         board.ready(abilities, &mut turn);
         let card = Arc::new(FrontCard {
-            version: Version::NEWEST,
+            version: Version::NEWEST_LEGACY,
             principal: Principal::anonymous(),
             declared: AskSet::default(),
             client: "test".into(),
+            hello: Hello::nobody(),
             since: None,
         });
         turn.to_child.clear();

@@ -539,7 +539,7 @@ fn other_ways_to_misbehave_do_what_they_say() {
     let mut demo = Demo::start(DemoArgs {
         stray_ask: true,
         answer_cancelled: true,
-        revision: stdiod::wire::version::Version::parse("2025-03-26"),
+        revision: stdiod::wire::version::Version::parse_legacy("2025-03-26"),
         ..DemoArgs::default()
     });
     assert_eq!(demo.greet("2025-11-25", &json!({}))["protocolVersion"], "2025-03-26");

@@ -348,6 +348,7 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,
+        Subject::TaskId => params.task_id,
         Subject::None => None,
     };
     match leaf.and_then(|raw| raw::string(raw.get())) {

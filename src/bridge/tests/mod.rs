@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use self::child::Child;
 use self::letters::Letters;
 use super::front::{FrontCard, Principal, Vanish, Who};
-use super::greeting::{Greeting, Heard};
+use super::greeting::{Greeting, Heard, Hello};
 use super::lane::AskSet;
 use super::refusal::Refusal;
 use super::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
@@ -321,6 +321,7 @@ fn card(version: Version, principal: &Principal, since: Instant) -> FrontCard {
         principal: principal.clone(),
         declared: AskSet::declared(r#"{"sampling":{},"elicitation":{},"roots":{}}"#),
         client: "pretend".into(),
+        hello: Hello::nobody(),
         since: Some(since),
     }
 }

@@ -123,6 +123,7 @@ impl Visit {
             principal: self.principal.clone(),
             declared,
             client: hello.client_name().into(),
+            hello: Arc::new(hello.clone()),
             since: None,
         };
         let lane = Lane::of_session(&self.entry.config, declared);
@@ -131,6 +132,7 @@ impl Visit {
             Seat::Shared => {
                 // Where it found no room for itself nobody asks it anything.
                 card.declared = AskSet::default();
+                card.hello = Hello::nobody();
                 self.entry.shared.clone()
             }
         };

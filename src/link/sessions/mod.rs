@@ -244,6 +244,7 @@ impl Sessions {
             principal: principal.clone(),
             declared: passport.client.declared(),
             client: passport.client.name().into(),
+            hello: passport.client.retold(passport.version),
             since,
         };
         Session { who: Who { front: passport.front, card: Arc::new(card) }, link }

@@ -132,10 +132,11 @@ fn switchboard() {
     };
     board.ready(abilities, &mut turn);
     let card = Arc::new(FrontCard {
-        version: Version::NEWEST,
+        version: Version::NEWEST_LEGACY,
         principal: Principal::anonymous(),
         declared: AskSet::default(),
         client: "bench".into(),
+        hello: Hello::nobody(),
         since: None,
     });
     let who = Who { front: FrontId(1), card };

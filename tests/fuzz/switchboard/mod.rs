@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stdiod::bridge::front::{FrontCard, Principal, Vanish, Who};
-use stdiod::bridge::greeting::{Greeting, Heard};
+use stdiod::bridge::greeting::{Greeting, Heard, Hello};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::refusal::Refusal;
 use stdiod::bridge::switchboard::{Caller, Limits, Need, Order, Reach, Switchboard, Tenancy};
@@ -196,12 +196,13 @@ impl World {
         }
         self.last += 1;
         let front = FrontId(self.last.into());
-        let version = Version::ALL[a % 4];
+        let version = Version::LEGACY[a % 4];
         let card = FrontCard {
             version,
             principal: Principal::new(if (a / 4).is_multiple_of(2) { "p" } else { "q" }),
             declared: AskSet::declared(r#"{"sampling":{},"elicitation":{}}"#),
             client: "pretend".into(),
+            hello: Hello::nobody(),
             since: Some(self.now),
         };
         self.fronts.push(Who { front, card: Arc::new(card) });
@@ -272,6 +273,7 @@ impl World {
             principal: Principal::new("p"),
             declared: AskSet::default(),
             client: "pretend".into(),
+            hello: Hello::nobody(),
             since: Some(self.now),
         });
         let reach = Reach::Own { outlet, streams: c & 2 == 0 };

@@ -10,6 +10,7 @@ use hyper::header::{self, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::bridge::front::{FrontCard, Vanish};
+use crate::bridge::greeting::Hello;
 use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::Event;
 use crate::bridge::refusal::Refusal;
@@ -211,6 +212,7 @@ impl Visit {
             principal: self.principal.clone(),
             declared: AskSet::default(),
             client: self.header(header::USER_AGENT).unwrap_or_default().into(),
+            hello: Hello::nobody(),
             since: None,
         };
         Ok((&self.entry.shared, Caller::Implicit(card)))
@@ -241,7 +243,7 @@ impl Visit {
     /// The revision a client says it speaks. It need not say any.
     fn said_version(&self) -> Result<Option<Version>, Refusal> {
         let Some(text) = self.header(VERSION) else { return Ok(None) };
-        let known = Version::parse(text.trim());
+        let known = Version::parse_legacy(text.trim());
         known.map(Some).ok_or_else(|| Refusal::UnsupportedVersion(text.into()))
     }
 

@@ -35,6 +35,7 @@ impl Visit {
                 principal: self.principal.clone(),
                 declared: AskSet::declared(&hello.capabilities),
                 client: hello.client_name().into(),
+                hello: Hello::nobody(),
                 since: None,
             };
             let caller = Caller::Implicit(card);
