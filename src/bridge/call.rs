@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::front::{FrontCard, Who};
+use super::front::{FrontCard, Level, Who};
 use super::memory::Question;
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, FrontId, RawId, RawToken, StreamId};
+use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
 use crate::wire::method::Method;
 use crate::wire::splice::Span;
+use crate::wire::version::Era;
 
 /// Who makes a call.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Call<R> {
     /// The request, while it may still have to be sent: until then, or for good if it may be repeated.
     pub request: Option<Frame>,
     pub repeated: bool,
+    /// Which sending of it this is.
+    pub flight: Flight,
     /// What it asks of a child, where the answer is to be remembered.
     pub question: Option<Box<Question>>,
     /// It was answered from memory.
@@ -58,6 +61,8 @@ pub(super) struct Call<R> {
     pub progress: f64,
     /// The newest progress, while its reader has no room for it.
     pub behind: Option<Bytes>,
+    /// The least grave log messages its client wants to hear, if it said so with the request.
+    pub level: Option<Level>,
     /// What is written to the log of calls: the tool, prompt or resource, or the method itself.
     pub name: Box<str>,
 }
@@ -69,6 +74,8 @@ pub(super) enum Stage {
     Waiting,
     /// At the child.
     Flying,
+    /// A stream of changes: it has no end of its own.
+    Listening,
     /// Answered together with others that subscribe to the same resource.
     Joining,
 }
@@ -97,6 +104,17 @@ pub(super) enum Path<R> {
     Standing,
 }
 
+// === impl Caller ===
+
+impl Caller {
+    pub fn card(&self) -> &FrontCard {
+        match self {
+            Self::Front(who) => &who.card,
+            Self::Implicit(card) => card,
+        }
+    }
+}
+
 // === impl Call ===
 
 impl<R> Call<R> {
@@ -108,15 +126,16 @@ impl<R> Call<R> {
     }
 
     pub(super) fn card(&self) -> &FrontCard {
-        match &self.caller {
-            Caller::Front(who) => &who.card,
-            Caller::Implicit(card) => card,
-        }
+        self.caller.card()
     }
 
     /// When it has taken too long, or has gone on too long for nobody.
     pub(super) fn ends(&self, orphan_ttl: Duration) -> Instant {
         self.vanished.map_or(self.deadline, |since| self.deadline.min(since + orphan_ttl))
+    }
+
+    pub(super) fn is_modern(&self) -> bool {
+        self.card().version.era() == Era::Modern
     }
 
     /// How well its client can be asked something on its answer: not at all, when it comes back for it, or now.

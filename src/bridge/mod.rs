@@ -35,6 +35,7 @@ mod topics;
 pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
+mod listens;
 pub mod memory;
 pub mod passport;
 pub mod policy;

@@ -22,8 +22,8 @@ pub enum Event {
     Stream { first: Option<EventId>, prime: bool },
     /// A notification or a request for the client.
     Message { id: Option<EventId>, text: Bytes },
-    /// The response; nothing follows on this outlet. `ok` tells a result from an error.
-    Answer { id: Option<EventId>, text: Bytes, ok: bool },
+    /// The response; nothing follows on this outlet. `error` is its code if it is an error.
+    Answer { id: Option<EventId>, text: Bytes, error: Option<i32> },
     /// The bridge says no before anything was sent.
     Refuse { why: Refusal, id: Option<RawId> },
 }

@@ -27,6 +27,18 @@ pub enum Refusal {
     AlreadyInitialized,
     BadParams(&'static str),
     MethodUnknown(Box<str>),
+    /// A stream of changes was wanted by somebody who takes no event stream.
+    NeedsStream,
+    /// A request of a revision without a handshake lacks these members of its `_meta`.
+    EnvelopeLacks(Box<str>),
+    /// A header and the body do not say the same.
+    HeaderMismatch(Box<str>),
+    /// The request is of a revision without a handshake that is not served.
+    VersionNotServed(Box<str>),
+    /// The request needs capabilities that its client did not declare: the raw object of them.
+    CapabilityRequired(Box<str>),
+    /// What a client handed back to go on with is none of ours, or not any more, or not for this.
+    StateInvalid,
     /// This needs a session, and the request came without one.
     NeedsSession(Box<str>),
     /// A session id is required here.
@@ -139,6 +151,33 @@ impl Refusal {
             Self::MethodUnknown(method) => {
                 say(METHOD_NOT_FOUND, format!("Method not found: {method}"))
             }
+            Self::NeedsStream => say(
+                INVALID_REQUEST,
+                "subscriptions/listen is answered with an event stream: send Accept: application/json, text/event-stream".into(),
+            ),
+            Self::EnvelopeLacks(keys) => say(
+                INVALID_PARAMS,
+                format!("Invalid params: _meta lacks {keys}, which revision {} requires on every request", Version::MODERN),
+            ),
+            Self::HeaderMismatch(why) => say(fault::HEADER_MISMATCH, format!("Header mismatch: {why}")),
+            Self::VersionNotServed(version) => say(
+                fault::UNSUPPORTED_VERSION,
+                format!(
+                    "Unsupported protocol version {version}; without a handshake {} is served here, with initialize {}",
+                    Version::MODERN,
+                    Version::LEGACY.map(Version::as_str).join(", ")
+                ),
+            )
+            .with_data(&json!({"supported": [Version::MODERN.as_str()], "requested": version})),
+            Self::CapabilityRequired(capabilities) => say(
+                fault::MISSING_CAPABILITY,
+                format!("Missing required client capability: {capabilities}"),
+            )
+            .with_data(&json!({"requiredCapabilities": serde_json::from_str::<serde_json::Value>(capabilities).unwrap_or_default()})),
+            Self::StateInvalid => say(
+                INVALID_PARAMS,
+                "Invalid params: requestState is not known, or not any more, or belongs to another request; send the request again without it".into(),
+            ),
             Self::NeedsSession(method) => say(
                 INVALID_REQUEST,
                 format!("{method} needs a session: send initialize first, then repeat it with the Mcp-Session-Id you are given"),

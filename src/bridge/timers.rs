@@ -16,6 +16,8 @@ pub(super) enum Due {
     Deadline(CallId),
     /// A question has waited long enough for a stream.
     Ask(u64),
+    /// A stream of changes has waited long enough for the child's word.
+    Acknowledge(CallId),
     /// The progress of a call may find room with its reader.
     Progress(CallId),
     /// And so may what a session has not heard of its lists.

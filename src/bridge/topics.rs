@@ -4,6 +4,14 @@ use std::collections::HashMap;
 
 use crate::wire::id::{CallId, FrontId};
 
+/// Who wants to hear of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subscriber {
+    Session(FrontId),
+    /// A stream of changes of a client without a session.
+    Listen(CallId),
+}
+
 /// The resources somebody subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
@@ -14,10 +22,12 @@ pub(super) struct Topics {
 
 #[derive(Debug, Default)]
 struct Topic {
-    fronts: Vec<FrontId>,
+    subscribers: Vec<Subscriber>,
     /// The calls that wait for the child's word. Whoever changed its mind is `None` and wants an answer only.
-    joining: Vec<(Option<FrontId>, CallId)>,
+    joining: Vec<(Option<Subscriber>, CallId)>,
     state: State,
+    /// The bridge's own request that asked the child for it.
+    serial: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,13 +64,13 @@ pub(super) struct Decided {
 // === impl Topics ===
 
 impl Topics {
-    pub(super) fn join(&mut self, uri: &str, front: FrontId, call: CallId) -> Joined {
+    pub(super) fn join(&mut self, uri: &str, who: Subscriber, call: CallId) -> Joined {
         let topic = self.topics.entry(uri.into()).or_default();
         if topic.state == State::Open {
-            topic.add(front);
+            topic.add(who);
             return Joined::AtOnce;
         }
-        topic.joining.push((Some(front), call));
+        topic.joining.push((Some(who), call));
         if topic.state == State::Asked { Joined::Waiting } else { Joined::Ask }
     }
 
@@ -68,6 +78,7 @@ impl Topics {
     pub(super) fn asked(&mut self, serial: u64, uri: &str) {
         if let Some(topic) = self.topics.get_mut(uri) {
             topic.state = State::Asked;
+            topic.serial = serial;
             self.asked.insert(serial, uri.into());
         }
     }
@@ -80,24 +91,24 @@ impl Topics {
         let calls = joining.iter().map(|(_, call)| *call).collect();
         if accepted {
             topic.state = State::Open;
-            joining.iter().filter_map(|(front, _)| *front).for_each(|front| topic.add(front));
+            joining.iter().filter_map(|(who, _)| *who).for_each(|who| topic.add(who));
         } else {
-            topic.fronts.clear();
+            topic.subscribers.clear();
         }
         let mut unwanted = None;
-        if topic.fronts.is_empty() {
+        if topic.subscribers.is_empty() {
             self.topics.remove(&uri);
             unwanted = accepted.then_some(uri);
         }
         Some(Decided { calls, unwanted })
     }
 
-    /// One front no longer wants to hear of a resource. True if the child is to be told.
-    pub(super) fn leave(&mut self, uri: &str, front: FrontId) -> bool {
-        let Some(topic) = self.topics.get_mut(uri) else { return false };
-        topic.fronts.retain(|other| *other != front);
+    /// Somebody no longer wants to hear of a resource. Gives the number under which the child was asked if it is to be told.
+    pub(super) fn leave(&mut self, uri: &str, who: Subscriber) -> Option<u64> {
+        let topic = self.topics.get_mut(uri)?;
+        topic.subscribers.retain(|other| *other != who);
         for (wanting, _) in &mut topic.joining {
-            wanting.take_if(|other| *other == front);
+            wanting.take_if(|other| *other == who);
         }
         self.let_go(uri)
     }
@@ -114,40 +125,57 @@ impl Topics {
         }
     }
 
-    /// Forgets a topic nobody wants, unless the child's word on it is still to come. True if the child is to be told.
-    fn let_go(&mut self, uri: &str) -> bool {
+    /// Forgets a topic nobody wants, unless the child's word on it is still to come. Gives the number under which the child was
+    /// asked if it is to be told.
+    fn let_go(&mut self, uri: &str) -> Option<u64> {
         let done = self.topics.get(uri).is_some_and(|topic| {
-            topic.fronts.is_empty() && topic.joining.is_empty() && topic.state != State::Asked
+            topic.subscribers.is_empty() && topic.joining.is_empty() && topic.state != State::Asked
         });
         let topic = if done { self.topics.remove(uri) } else { None };
-        topic.is_some_and(|topic| topic.state == State::Open)
+        topic.filter(|topic| topic.state == State::Open).map(|topic| topic.serial)
     }
 
-    /// A front has gone, and its calls are settled. Gives the resources the child is to be told of.
-    pub(super) fn forget(&mut self, front: FrontId) -> Vec<Box<str>> {
-        let wanted = self.topics.iter().filter(|(_, topic)| topic.fronts.contains(&front));
+    /// Somebody has gone, and its calls are settled. Gives the resources the child is to be told of, and the numbers under
+    /// which it was asked.
+    pub(super) fn forget(&mut self, who: Subscriber) -> Vec<(Box<str>, u64)> {
+        let is_in = |topic: &Topic| {
+            topic.subscribers.contains(&who) || topic.joining.iter().any(|(other, _)| *other == Some(who))
+        };
+        let wanted = self.topics.iter().filter(|(_, topic)| is_in(topic));
         let mut uris: Vec<Box<str>> = wanted.map(|(uri, _)| uri.clone()).collect();
         uris.sort_unstable();
-        uris.into_iter().filter(|uri| self.leave(uri, front)).collect()
+        let left = |uri: Box<str>| self.leave(&uri, who).map(|serial| (uri, serial));
+        uris.into_iter().filter_map(left).collect()
     }
 
-    /// The fronts that want to hear of a resource: subscribers of it, or of one it lies in.
-    pub(super) fn audience(&self, uri: &str) -> Vec<FrontId> {
-        let mut audience: Vec<FrontId> = self
+    /// Those that want to hear of a resource: subscribers of it, or of one it lies in.
+    pub(super) fn audience(&self, uri: &str) -> Vec<Subscriber> {
+        let mut audience: Vec<Subscriber> = self
             .topics
             .iter()
             .filter(|(topic, _)| lies_in(uri, topic))
-            .flat_map(|(_, topic)| topic.fronts.iter().copied())
+            .flat_map(|(_, topic)| topic.subscribers.iter().copied())
             .collect();
         audience.sort_unstable();
         audience.dedup();
         audience
     }
 
+    /// The resource the child was asked for under this number.
+    pub(super) fn of(&self, serial: u64) -> Option<&str> {
+        let asked = |topic: &Topic| topic.serial == serial && topic.state != State::Unasked;
+        self.topics.iter().find(|(_, topic)| asked(topic)).map(|(uri, _)| uri.as_ref())
+    }
+
+    /// Whether the child's word on a request of this number is still to come.
+    pub(super) fn is_asked(&self, serial: u64) -> bool {
+        self.asked.contains_key(&serial)
+    }
+
     /// The child is gone. Its successor has to be told of these again.
     pub(super) fn lost(&mut self) -> Vec<Box<str>> {
         self.asked.clear();
-        self.topics.retain(|_, topic| !topic.fronts.is_empty() || !topic.joining.is_empty());
+        self.topics.retain(|_, topic| !topic.subscribers.is_empty() || !topic.joining.is_empty());
         for topic in self.topics.values_mut() {
             topic.state = State::Unasked;
         }
@@ -156,20 +184,25 @@ impl Topics {
         uris
     }
 
+    /// Those that want to hear of exactly this.
+    pub(super) fn subscribers_of(&self, uri: &str) -> Vec<Subscriber> {
+        self.topics.get(uri).map(|topic| topic.subscribers.clone()).unwrap_or_default()
+    }
+
     /// How many resources somebody subscribed to or asked to.
     pub(super) fn len(&self) -> usize {
         self.topics.len()
     }
 
     /// Who hears of any resource, some of them more than once.
-    pub(super) fn subscribers(&self) -> impl Iterator<Item = FrontId> + '_ {
-        self.topics.values().flat_map(|topic| topic.fronts.iter().copied())
+    pub(super) fn subscribers(&self) -> impl Iterator<Item = Subscriber> + '_ {
+        self.topics.values().flat_map(|topic| topic.subscribers.iter().copied())
     }
 
-    /// How many resources one front hears of.
-    pub(super) fn held_by(&self, front: FrontId) -> usize {
+    /// How many resources somebody hears of.
+    pub(super) fn held_by(&self, who: Subscriber) -> usize {
         let holds = |topic: &&Topic| {
-            topic.fronts.contains(&front) || topic.joining.iter().any(|(f, _)| *f == Some(front))
+            topic.subscribers.contains(&who) || topic.joining.iter().any(|(w, _)| *w == Some(who))
         };
         self.topics.values().filter(holds).count()
     }
@@ -182,9 +215,9 @@ impl Topics {
 // === impl Topic ===
 
 impl Topic {
-    fn add(&mut self, front: FrontId) {
-        if !self.fronts.contains(&front) {
-            self.fronts.push(front);
+    fn add(&mut self, who: Subscriber) {
+        if !self.subscribers.contains(&who) {
+            self.subscribers.push(who);
         }
     }
 }
@@ -199,18 +232,18 @@ fn lies_in(uri: &str, topic: &str) -> bool {
 mod tests {
     use super::*;
 
-    const A: FrontId = FrontId(1);
-    const B: FrontId = FrontId(2);
+    const A: Subscriber = Subscriber::Session(FrontId(1));
+    const B: Subscriber = Subscriber::Listen(CallId(7));
 
-    fn open(topics: &mut Topics, uri: &str, fronts: &[FrontId]) {
-        for (n, front) in fronts.iter().enumerate() {
-            let joined = topics.join(uri, *front, CallId(n as u64));
+    fn open(topics: &mut Topics, uri: &str, all: &[Subscriber]) {
+        for (n, who) in all.iter().enumerate() {
+            let joined = topics.join(uri, *who, CallId(n as u64));
             assert_eq!(joined, if n == 0 { Joined::Ask } else { Joined::Waiting });
             if n == 0 {
                 topics.asked(1, uri);
             }
         }
-        assert_eq!(topics.decided(1, true).unwrap().calls.len(), fronts.len());
+        assert_eq!(topics.decided(1, true).unwrap().calls.len(), all.len());
     }
 
     #[test]
@@ -218,9 +251,9 @@ mod tests {
         let mut topics = Topics::default();
         open(&mut topics, "file:///a", &[A, B]);
         assert_eq!(topics.join("file:///a", A, CallId(9)), Joined::AtOnce);
-        assert!(!topics.leave("file:///a", A));
-        assert!(!topics.leave("file:///a", A), "leaving twice counts once");
-        assert!(topics.leave("file:///a", B));
+        assert_eq!(topics.leave("file:///a", A), None);
+        assert_eq!(topics.leave("file:///a", A), None, "leaving twice counts once");
+        assert_eq!(topics.leave("file:///a", B), Some(1));
         assert_eq!(topics.join("file:///a", A, CallId(9)), Joined::Ask);
     }
 
@@ -242,7 +275,7 @@ mod tests {
         topics.join("x:/", A, CallId(1));
         topics.asked(5, "x:/");
         topics.settled(CallId(1));
-        assert_eq!(topics.forget(A), Vec::<Box<str>>::new());
+        assert_eq!(topics.forget(A), []);
         assert_eq!(topics.decided(5, true).unwrap().unwanted.as_deref(), Some("x:/"));
     }
 
@@ -251,7 +284,7 @@ mod tests {
         let mut topics = Topics::default();
         topics.join("x:/", A, CallId(1));
         topics.asked(5, "x:/");
-        assert!(!topics.leave("x:/", A), "the child's word is still to come");
+        assert_eq!(topics.leave("x:/", A), None, "the child's word is still to come");
         assert_eq!(topics.join("x:/", B, CallId(2)), Joined::Waiting, "it is asked once");
         assert_eq!(topics.decided(5, true).unwrap().calls, [CallId(1), CallId(2)]);
         assert_eq!(topics.audience("x:/"), [B]);
@@ -262,7 +295,7 @@ mod tests {
         let mut topics = Topics::default();
         open(&mut topics, "x:/", &[A]);
         topics.lost();
-        assert_eq!(topics.forget(A), Vec::<Box<str>>::new());
+        assert_eq!(topics.forget(A), []);
         assert_eq!(topics.len(), 0);
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::wire::fault;
 use crate::wire::id::FrontId;
 use crate::wire::method::{Method, RequestRoute, Subject};
 use crate::wire::version::Version;
@@ -50,8 +51,8 @@ pub struct Settled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Result,
-    /// The server's own error.
-    Error,
+    /// The server's own error, with its code.
+    Error(i32),
     /// The bridge's error.
     Refused,
     Cancelled,
@@ -81,12 +82,26 @@ impl Settled {
     pub fn by_child(&self) -> bool {
         let asked =
             matches!(self.method.as_request(), RequestRoute::Forward | RequestRoute::CallTool);
-        asked && !self.recalled && matches!(self.outcome, Outcome::Result | Outcome::Error)
+        asked && !self.recalled && matches!(self.outcome, Outcome::Result | Outcome::Error(_))
     }
 
     /// The tool, prompt or resource; empty if the call named none.
     pub fn subject(&self) -> &str {
         if self.method.subject() == Subject::None { "" } else { &self.name }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The code of the error that a call ended with.
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Self::Result => None,
+            Self::Error(code) => Some(code),
+            Self::Refused => Some(fault::INTERNAL_ERROR),
+            Self::Cancelled => Some(fault::REQUEST_CANCELLED),
+        }
     }
 }
 

@@ -242,7 +242,7 @@ mod tests {
         for text in [Bytes::from_static(b"a"), long.clone(), Bytes::from_static(b"b")] {
             post.offer(Event::Message { id: None, text }, Weight::Needed);
         }
-        let answer = Event::Answer { id: None, text: long.clone(), ok: true };
+        let answer = Event::Answer { id: None, text: long.clone(), error: None };
         post.offer(answer, Weight::Needed);
 
         let mut body = Events::new(replies, Duration::from_secs(1)).into_response().into_body();

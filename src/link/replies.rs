@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn answer() -> Event {
-        Event::Answer { id: None, text: Bytes::from_static(b"{}"), ok: true }
+        Event::Answer { id: None, text: Bytes::from_static(b"{}"), error: None }
     }
 
     #[tokio::test]
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_reader_that_takes_nothing_is_given_up() {
         let (post, _replies) = channel(EVENTS_MAX);
-        let answer = || Event::Answer { id: None, text: vec![b'x'; 16 << 20].into(), ok: true };
+        let answer = || Event::Answer { id: None, text: vec![b'x'; 16 << 20].into(), error: None };
         let taken = (0..10).filter(|_| post.offer(answer(), Weight::Needed) == Offer::Taken);
         assert_eq!(taken.count(), 5, "one more than fits, however long it is");
     }
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(said(vec![stream, answer()], 1), Some(false));
         // A stream that was taken up again does not begin with an id, but its events have theirs.
         let resumed = Event::Stream { first: None, prime: false };
-        let kept = Event::Answer { id: Some(first), text: Bytes::from_static(b"{}"), ok: true };
+        let kept = Event::Answer { id: Some(first), text: Bytes::from_static(b"{}"), error: None };
         assert_eq!(said(vec![resumed, kept], 2), Some(true));
     }
 }

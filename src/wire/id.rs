@@ -21,8 +21,8 @@ pub struct RawId(Inner);
 /// A progress token is kept like an id.
 pub type RawToken = RawId;
 
-/// The bridge's number for a request to a child. Never used twice in a slot: a call has a number of its own, and one more for
-/// being repeated; what the bridge asks for itself is numbered apart.
+/// The bridge's number for a request to a child. Never used twice in a process: a call has a number of its own for each time it
+/// is sent; what the bridge asks for itself is numbered apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct UpstreamId(pub u64);
 
@@ -31,11 +31,15 @@ pub struct UpstreamId(pub u64);
 pub enum Numbered {
     Call {
         call: CallId,
-        repeated: bool,
+        flight: Flight,
     },
     /// The bridge's own request with this serial number.
     Own(u64),
 }
+
+/// Which sending of a call it is: repeated after its child has died, or sent again with the answers to what the child asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Flight(u8);
 
 /// A front: what stands for one session on a switchboard. It is the same wherever and whenever that session is met again, so
 /// half of it is a random number of the process that began the session, and half counts the sessions it has begun.
@@ -254,15 +258,15 @@ impl StreamId {
 // === impl UpstreamId ===
 
 impl UpstreamId {
-    /// The handshake. Calls begin at 4.
+    /// The handshake.
     pub const GREETING: Self = Self(1);
 
-    pub fn call(call: CallId, repeated: bool) -> Self {
-        Self(call.0 * 4 + u64::from(repeated))
+    pub fn call(call: CallId, flight: Flight) -> Self {
+        Self((call.0 << 6) | (u64::from(flight.0) << 2))
     }
 
     pub fn own(serial: u64) -> Self {
-        Self(serial * 4 + 2)
+        Self((serial << 2) | 2)
     }
 
     /// It in decimal digits, written into `room`.
@@ -274,13 +278,24 @@ impl UpstreamId {
     }
 
     pub fn read(self) -> Option<Numbered> {
-        let call = CallId(self.0 / 4);
-        match self.0 % 4 {
-            0 => Some(Numbered::Call { call, repeated: false }),
-            1 => Some(Numbered::Call { call, repeated: true }),
-            2 => Some(Numbered::Own(self.0 / 4)),
+        match self.0 & 3 {
+            0 => {
+                let flight = Flight(u8::try_from((self.0 >> 2) & 15).expect("four bits"));
+                Some(Numbered::Call { call: CallId(self.0 >> 6), flight })
+            }
+            2 => Some(Numbered::Own(self.0 >> 2)),
             _ => None,
         }
+    }
+}
+
+// === impl Flight ===
+
+impl Flight {
+    /// The next one. After sixteen they begin again, when no answer to the first can come any more.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self((self.0 + 1) & 15)
     }
 }
 
@@ -326,12 +341,15 @@ mod tests {
     #[test]
     fn upstream_numbers_read_back_and_never_meet() {
         let call = CallId(7);
-        for repeated in [false, true] {
-            let id = UpstreamId::call(call, repeated);
-            assert_eq!(id.read(), Some(Numbered::Call { call, repeated }));
+        let mut flight = Flight::default();
+        for _ in 0..16 {
+            let id = UpstreamId::call(call, flight);
+            assert_eq!(id.read(), Some(Numbered::Call { call, flight }));
+            flight = flight.next();
         }
+        assert_eq!(flight, Flight::default());
         assert_eq!(UpstreamId::own(7).read(), Some(Numbered::Own(7)));
-        assert_ne!(UpstreamId::call(CallId(1), false), UpstreamId::GREETING);
+        assert_ne!(UpstreamId::call(CallId(1), Flight::default()), UpstreamId::GREETING);
         assert_eq!(UpstreamId(u64::MAX).digits(&mut [0; 20]), b"18446744073709551615");
         assert_eq!(UpstreamId(4).digits(&mut [0; 20]), b"4");
     }

@@ -61,8 +61,10 @@ pub enum RequestRoute {
     Unsubscribe,
     /// Subject to the filter of tools.
     CallTool,
-    /// Part of revisions without a handshake.
-    Modern,
+    /// What a server is, for clients without a handshake.
+    Discover,
+    /// A stream of changes, for clients without a session.
+    Listen,
     Forward,
 }
 
@@ -207,7 +209,8 @@ impl Method {
             Self::ResourcesSubscribe => RequestRoute::Subscribe,
             Self::ResourcesUnsubscribe => RequestRoute::Unsubscribe,
             Self::ToolsCall => RequestRoute::CallTool,
-            Self::Discover | Self::Listen => RequestRoute::Modern,
+            Self::Discover => RequestRoute::Discover,
+            Self::Listen => RequestRoute::Listen,
             Self::ToolsList
             | Self::ResourcesList
             | Self::ResourceTemplatesList

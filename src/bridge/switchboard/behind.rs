@@ -74,6 +74,7 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Tells every session once that a list has changed, or remembers to.
     pub(super) fn announce(&mut self, method: Method, text: &Bytes, turn: &mut Turn) {
+        self.tell_listens(method, turn);
         let fronts = self.fronts.keys().copied().collect();
         self.announce_to(fronts, method, text, turn);
     }

@@ -7,6 +7,7 @@ use super::{Switchboard, Tenancy};
 use crate::bridge::front::{Front, Who};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
+use crate::bridge::topics::Subscriber;
 use crate::bridge::turn::Turn;
 use crate::wire::id::{CallId, FrontId};
 
@@ -49,7 +50,7 @@ impl<R: Outlet> Switchboard<R> {
     fn forget_front(&mut self, id: FrontId) {
         let Some(front) = self.fronts.get_mut(&id) else { return };
         front.resting = false;
-        if front.is_empty_handed() && self.topics.held_by(id) == 0 {
+        if front.is_empty_handed() && self.topics.held_by(Subscriber::Session(id)) == 0 {
             self.fronts.remove(&id);
         }
     }
@@ -66,8 +67,8 @@ impl<R: Outlet> Switchboard<R> {
             self.end(call, turn);
         }
         self.client_left(id, turn);
-        for uri in self.topics.forget(id) {
-            self.unsubscribe(&uri, turn);
+        for (uri, serial) in self.topics.forget(Subscriber::Session(id)) {
+            self.unsubscribe(&uri, serial, turn);
         }
         // Without its calls it may have been forgotten already.
         if let Some(front) = self.fronts.remove(&id) {

@@ -14,9 +14,6 @@ use crate::wire::method::Method;
 use crate::wire::splice::Patch;
 use crate::wire::version::Version;
 
-/// Revision 2025-11-25 answers with this code that its user must visit a page first. Older clients do not know it.
-const URL_ELICITATION_REQUIRED: &str = "-32042";
-
 impl<R: Outlet> Switchboard<R> {
     /// Takes a message of the child.
     pub fn line(&mut self, frame: &Frame, turn: &mut Turn) {
@@ -33,7 +30,7 @@ impl<R: Outlet> Switchboard<R> {
 
     fn response(&mut self, frame: &Frame, turn: &mut Turn) {
         match frame.id_number().and_then(|number| UpstreamId(number).read()) {
-            Some(Numbered::Call { call: id, repeated }) if self.is_flying(id, repeated) => {
+            Some(Numbered::Call { call: id, flight }) if self.is_flying(id, flight) => {
                 let Some(call) = self.calls.get(&id) else { return };
                 let text = self.for_client(call, frame);
                 self.learn(id, frame);
@@ -77,7 +74,7 @@ impl<R: Outlet> Switchboard<R> {
             .and_then(|front| self.fronts.get(&front))
             .map_or(Version::ASSUMED, |front| front.card.version);
         let error = Members::of(frame.payload()?);
-        if version >= Version::V2025_11_25 || error.get("code")?.get() != URL_ELICITATION_REQUIRED {
+        if version >= Version::V2025_11_25 || error_code(frame) != fault::URL_ELICITATION_REQUIRED {
             return None;
         }
         let message = error.get("message").map_or("\"URL elicitation required\"", |m| m.get());
@@ -92,20 +89,11 @@ impl<R: Outlet> Switchboard<R> {
 
     /// An answer to a request of the bridge's own: only subscriptions wait for one.
     fn own_answer(&mut self, serial: u64, frame: &Frame, turn: &mut Turn) {
-        let Some(decided) = self.topics.decided(serial, frame.kind() == Kind::Result) else {
-            return;
-        };
-        for id in decided.calls {
-            self.share(id, frame, turn);
-        }
-        if let Some(uri) = decided.unwanted {
-            self.ask_child("resources/unsubscribe", "uri", &uri, turn);
-        }
-        self.pump(turn);
+        self.subscription_decided(serial, frame.kind() == Kind::Result, Some(frame), turn);
     }
 
     /// Gives one of several waiting calls the answer to all of them.
-    fn share(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
+    pub(super) fn share(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let at = frame.id_span().expect("it was found by its id");
         let text = frame.splice(&[Patch { at, with: call.client_id.as_str().as_bytes() }]);
@@ -113,6 +101,15 @@ impl<R: Outlet> Switchboard<R> {
     }
 }
 
+/// The code of an error.
+fn error_code(frame: &Frame) -> i32 {
+    let code = frame.payload().and_then(|error| Members::of(error).get("code")?.get().parse().ok());
+    code.unwrap_or(fault::INTERNAL_ERROR)
+}
+
 fn outcome(frame: &Frame) -> Outcome {
-    if frame.kind() == Kind::Result { Outcome::Result } else { Outcome::Error }
+    match frame.kind() {
+        Kind::Error => Outcome::Error(error_code(frame)),
+        Kind::Result | Kind::Request | Kind::Notification => Outcome::Result,
+    }
 }

@@ -7,19 +7,23 @@
 //! rise; no table outgrows its bound.
 //!
 //! - `orders`: what clients want          - `lines`: what the child says
+//! - `dispatching`: how calls go to the child
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
+//! - `listening`: streams of changes
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
 //! - `recalling`: answering for a child that rests
 
 mod asking;
 mod behind;
+mod dispatching;
 mod fronts;
 mod keeping;
 mod limits;
 mod lines;
+mod listening;
 mod notices;
 mod orders;
 mod recalling;
@@ -39,6 +43,7 @@ use super::call::Call;
 pub use super::call::{Caller, Reach};
 use super::front::{Changed, Front, Level, Parties, Vanish, Who};
 use super::greeting::{Abilities, Greeting};
+use super::listens::Listens;
 use super::outlet::Outlet;
 use super::queue::Queue;
 use super::timers::{Due, Timers};
@@ -50,6 +55,7 @@ use recalling::Recall;
 
 use crate::wire::id::{CallId, EventId, FrontId, StreamId};
 use crate::wire::method::Method;
+use crate::wire::version::Era;
 
 /// Who is behind the fronts of a switchboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,11 @@ pub enum Tenancy {
     Shared,
     /// One session. The child knows its client.
     Private,
+    /// The clients of one principal that can be asked the same and have no sessions. The child knows what they can.
+    Pooled {
+        /// Only one call at a time may ask something: the principal stands for several people.
+        exclusive: bool,
+    },
 }
 
 /// What a client wants.
@@ -99,6 +110,9 @@ pub struct Switchboard<R> {
     asks: BTreeMap<u64, Ask>,
     asks_made: u64,
     topics: Topics,
+    listens: Listens,
+    /// The number of the stream on which the bridge hears of changed lists, from a child that tells of them no other way.
+    hears: Option<u64>,
     /// Who has used this child; log messages reach its clients only if they are one party.
     parties: Parties,
     child_level: Option<Level>,
@@ -182,6 +196,8 @@ impl<R: Outlet> Switchboard<R> {
             asks: BTreeMap::new(),
             asks_made: 0,
             topics: Topics::default(),
+            listens: Listens::default(),
+            hears: None,
             parties: Parties::default(),
             child_level: None,
             own_requests: 0,
@@ -208,9 +224,9 @@ impl<R: Outlet> Switchboard<R> {
         self.fronts.len()
     }
 
-    /// Calls that are not settled.
+    /// Calls that are not settled. Streams of changes are none that anybody waits for.
     pub fn calls(&self) -> usize {
-        self.calls.len()
+        self.calls.len() - self.listens.len()
     }
 
     pub fn asks(&self) -> usize {
@@ -273,6 +289,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Commit(call) => self.commit(call),
                 Due::Deadline(call) => self.late(call, turn),
                 Due::Ask(serial) => self.ask_unheard(serial, turn),
+                Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
                 Due::Sweep => self.sweep(turn.now),
@@ -286,15 +303,19 @@ impl<R: Outlet> Switchboard<R> {
         let before = matches!(self.child, Child::Absent { before: true, .. });
         let lists = abilities.lists;
         let logging = abilities.logging;
+        let era = abilities.era;
         if self.tenancy == Tenancy::Shared {
             self.recall.memory.greeted(&abilities);
         }
         // A private child hears of `initialized` from its own client, or with the first request that needs it.
-        let initialized = self.tenancy == Tenancy::Shared || before;
-        if initialized {
+        let initialized = self.tenancy != Tenancy::Private || before || era == Era::Modern;
+        if initialized && era == Era::Legacy {
             turn.send(Greeting::close());
         }
         self.child = Child::Ready { abilities, initialized };
+        if era == Era::Modern {
+            self.listen_to_lists(lists, turn);
+        }
         if before {
             for uri in self.topics.lost() {
                 self.subscribe(&uri, turn);
@@ -303,6 +324,9 @@ impl<R: Outlet> Switchboard<R> {
                 self.child_level = None;
                 self.raise_level(turn);
             }
+        }
+        for listen in self.listens.calls() {
+            self.connect_listen(listen, turn);
         }
         self.announce_all(lists, before, turn);
         self.welcome(turn);
@@ -375,7 +399,7 @@ fn matters<R>(
 ) -> bool {
     match due {
         Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
-        Due::Deadline(call) => calls.contains_key(&call),
+        Due::Deadline(call) | Due::Acknowledge(call) => calls.contains_key(&call),
         Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
         Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
         Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),

@@ -8,6 +8,7 @@ use crate::bridge::call::Stage;
 use crate::bridge::front::Level;
 use crate::bridge::greeting::Lists;
 use crate::bridge::outlet::{Outlet, Weight};
+use crate::bridge::topics::Subscriber;
 use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, Numbered, RawId, UpstreamId};
@@ -15,6 +16,7 @@ use crate::wire::meta::{self, Params};
 use crate::wire::method::{Method, NoticeRoute};
 use crate::wire::raw;
 use crate::wire::splice::Patch;
+use crate::wire::version::Era;
 
 /// What sessions that never chose a level hear from a shared child.
 const DEFAULT_LEVEL: Level = Level::Info;
@@ -22,11 +24,17 @@ const DEFAULT_LEVEL: Level = Level::Info;
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn notice(&mut self, frame: &Frame, turn: &mut Turn) {
         let params = Params::of(frame.payload());
-        match frame.method().as_notice() {
+        let route = frame.method().as_notice();
+        if self.is_child_modern() && !matches!(route, NoticeRoute::Progress | NoticeRoute::Log | NoticeRoute::Cancel | NoticeRoute::CloseStream) {
+            return self.heard_on_stream(frame, turn);
+        }
+        match route {
             NoticeRoute::Progress => self.progress(frame, &params, turn),
             NoticeRoute::Log => self.logged(frame, &params, turn),
             NoticeRoute::Cancel => {
-                if let Some(id) = params.request_id {
+                if let Some(id) = params.request_id
+                    && !self.listen_ended(id.get(), turn)
+                {
                     self.ask_cancelled(&RawId::new(id.get()), turn);
                 }
             }
@@ -52,14 +60,14 @@ impl<R: Outlet> Switchboard<R> {
 
     fn progress(&mut self, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
         let number = params.progress_token.and_then(|raw| raw.get().trim_matches('"').parse().ok());
-        let Some(Numbered::Call { call: id, repeated }) =
+        let Some(Numbered::Call { call: id, flight }) =
             number.and_then(|number| UpstreamId(number).read())
         else {
             return turn.dropped(Dropped::StrayProgress);
         };
         let value: Option<f64> = params.progress.and_then(|raw| raw.get().parse().ok());
         let (limits, call) = (&self.limits, self.calls.get_mut(&id));
-        let call = call.filter(|call| call.state == Stage::Flying && call.repeated == repeated);
+        let call = call.filter(|call| call.state == Stage::Flying && call.flight == flight);
         let (Some(call), Some(value)) = (call, value) else {
             return turn.dropped(Dropped::StrayProgress);
         };
@@ -102,6 +110,10 @@ impl<R: Outlet> Switchboard<R> {
             return turn.dropped(Dropped::Unheard);
         }
         if let Some((call, front)) = self.only_call() {
+            let wanted = self.calls.get(&call).and_then(|call| call.level);
+            if wanted.is_some_and(|least| level >= least) {
+                return self.tell_call_or_front(call, frame.text(), turn);
+            }
             if front.is_some_and(|front| self.wants(front, level)) {
                 return self.tell_call_or_front(call, frame.text(), turn);
             }
@@ -126,7 +138,7 @@ impl<R: Outlet> Switchboard<R> {
         match (chosen, self.tenancy) {
             (Some(least), _) => level >= least,
             (None, Tenancy::Private) => true,
-            (None, Tenancy::Shared) => level >= DEFAULT_LEVEL,
+            (None, Tenancy::Shared | Tenancy::Pooled { .. }) => level >= DEFAULT_LEVEL,
         }
     }
 
@@ -143,14 +155,28 @@ impl<R: Outlet> Switchboard<R> {
         let mut audience = self.topics.audience(uri);
         if audience.is_empty() && self.tenancy == Tenancy::Private {
             // Old servers tell of resources nobody subscribed to; their one client may want it.
-            audience.extend(self.fronts.keys());
+            audience.extend(self.fronts.keys().map(|front| Subscriber::Session(*front)));
         }
         if audience.is_empty() {
             turn.dropped(Dropped::Unheard);
         }
-        for front in audience {
-            if !self.tell_front(front, text, Weight::Needed, turn) {
-                turn.dropped(Dropped::Unheard);
+        self.tell_subscribers(audience, text, turn);
+    }
+
+    pub(super) fn tell_subscribers(
+        &mut self,
+        audience: Vec<Subscriber>,
+        text: &Bytes,
+        turn: &mut Turn,
+    ) {
+        for who in audience {
+            match who {
+                Subscriber::Listen(call) => self.pass_to_listen(call, text, turn),
+                Subscriber::Session(front) => {
+                    if !self.tell_front(front, text, Weight::Needed, turn) {
+                        turn.dropped(Dropped::Unheard);
+                    }
+                }
             }
         }
     }
@@ -173,6 +199,7 @@ impl<R: Outlet> Switchboard<R> {
             (lists.prompts, Method::PromptsListChanged),
         ] {
             if announced {
+                self.tell_listens(method, turn);
                 self.announce_to(fronts.clone(), method, &bare_notice(method), turn);
             }
         }
@@ -193,8 +220,11 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Tells the child the most verbose level anybody wants, if that has changed.
     pub(super) fn raise_level(&mut self, turn: &mut Turn) {
-        let wanted = self.fronts.values().filter_map(|front| front.level).min();
-        let logging = matches!(&self.child, Child::Ready { abilities, .. } if abilities.logging);
+        let of_calls = self.calls.values().filter_map(|call| call.level);
+        let wanted = self.fronts.values().filter_map(|front| front.level).chain(of_calls).min();
+        // A child without a handshake is told with each request.
+        let logging = matches!(&self.child, Child::Ready { abilities, .. }
+            if abilities.logging && abilities.era == Era::Legacy);
         if !logging || wanted == self.child_level {
             return;
         }

@@ -13,11 +13,14 @@ use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, FrontId, RawId, UpstreamId};
+use crate::wire::id::{CallId, Flight, FrontId, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
 use crate::wire::raw;
 use crate::wire::splice::{Patch, Span};
+
+/// Why a level is none.
+const BAD_LEVEL: &str = "a log level must be one of debug, info, notice, warning, error, critical, alert, emergency";
 
 impl<R: Outlet> Switchboard<R> {
     /// Takes what a client wants.
@@ -76,6 +79,10 @@ impl<R: Outlet> Switchboard<R> {
                 return self.turn_away(front, reach, &client_id, why, turn);
             }
         };
+        let level = match wanted_level(&caller, &meta) {
+            Ok(level) => level,
+            Err(why) => return self.turn_away(front, reach, &client_id, why, turn),
+        };
         let absent = matches!(self.child, Child::Absent { .. });
         let wait = if absent { self.limits.start_wait } else { self.limits.request_timeout };
         let path = match reach {
@@ -98,10 +105,13 @@ impl<R: Outlet> Switchboard<R> {
             path,
             state: Stage::Waiting,
             name: name_of(&request, &params),
-            works: question.is_none() && request.method() != Method::Initialize,
+            level,
+            works: question.is_none()
+                && !matches!(request.method(), Method::Initialize | Method::Discover | Method::Listen),
             question,
             request: Some(request),
             repeated: false,
+            flight: Flight::default(),
             recalled: false,
             started: turn.now,
             deadline: turn.now + wait,
@@ -118,6 +128,10 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
         }
         let method = call.method;
+        let is_known = match call.card().version.era() {
+            Era::Modern => !method.is_legacy_only(),
+            Era::Legacy => !matches!(method, Method::Discover | Method::Listen),
+        };
         let is_gone =
             matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         let party = Party::of(&call.caller);
@@ -128,17 +142,18 @@ impl<R: Outlet> Switchboard<R> {
         }
 
         // Some requests are the bridge's own to answer, child or no child.
+        if !is_known {
+            return self.refuse(id, Refusal::MethodUnknown(method.name().into()), turn);
+        }
         match (method.as_request(), &self.child) {
             (RequestRoute::Ping, _) => self.settle_empty(id, turn),
-            (RequestRoute::Modern, _) => {
-                self.refuse(id, Refusal::MethodUnknown(method.name().into()), turn);
-            }
             (_, Child::Absent { hopeless: Some(why), .. }) => {
                 let refusal = self.no_child(why);
                 self.refuse(id, refusal, turn);
             }
             // A newcomer is not made to wait for the calls of others.
             (RequestRoute::Initialize, Child::Ready { .. }) => self.initialize(id, turn),
+            (RequestRoute::Discover, Child::Ready { .. }) => self.introduce(id, turn),
             (_, Child::Absent { .. }) => {
                 self.waiting.push(id, party, bytes);
                 self.answer_for_child(id, turn);
@@ -184,87 +199,20 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// Sends what may be sent of the calls that wait, in order.
-    pub(super) fn pump(&mut self, turn: &mut Turn) {
-        while self.has_place() {
-            let Some(id) = self.waiting.pop() else { return };
-            self.dispatch(id, turn);
-        }
-    }
-
-    /// Whether the child takes another call now.
-    fn has_place(&self) -> bool {
-        matches!(self.child, Child::Ready { .. })
-            && self.room > 0
-            && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
-    }
-
-    fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
-        let Some(request) = self.request_of(id) else { return };
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let deadline = turn.now + self.limits.request_timeout;
-        if deadline < call.deadline {
-            self.timers.set(deadline, Due::Deadline(id));
-        }
-        call.deadline = deadline;
-        // Read again only where more is needed than was noted when the call came.
-        let params = || Params::of(request.payload());
-        match call.method.as_request() {
-            RequestRoute::Initialize => return self.initialize(id, turn),
-            RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
-            RequestRoute::Subscribe => return self.join(id, &params(), turn),
-            RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
-            RequestRoute::CallTool if !self.limits.tools.is_open() => {
-                if let Some(refusal) = self.hidden(&params()) {
-                    return self.refuse(id, refusal, turn);
-                }
-            }
-            RequestRoute::CallTool
-            | RequestRoute::Ping
-            | RequestRoute::Modern
-            | RequestRoute::Forward => {}
-        }
-        self.initialized(turn);
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.state = Stage::Flying;
-        call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
-        self.flying += 1;
-        let mut digits = [0; 20];
-        let digits = UpstreamId::call(id, call.repeated).digits(&mut digits);
-        // A shared child is not asked for tasks: it could not tell whose they are.
-        if self.tenancy == Tenancy::Shared && call.wants_task {
-            let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
-            let at = request.payload_span().expect("the task stood in it");
-            let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
-            let request = Frame::skim(text).expect("a member was taken out of a sound message");
-            let token = Params::of(request.payload()).meta().token();
-            let token = token.map(|raw| meta::place(raw, request.text()));
-            let text = number_it(&request, token, digits);
-            return self.send_request(text, turn);
-        }
-        let text = number_it(&request, call.token_at, digits);
-        self.send_request(text, turn);
-    }
-
-    /// Sends a request and counts it against what the child still takes.
-    fn send_request(&mut self, text: Bytes, turn: &mut Turn) {
-        self.room = self.room.saturating_sub(text.len());
-        turn.send(text);
-    }
-
-    /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
-    fn hidden(&self, params: &Params<'_>) -> Option<Refusal> {
-        let Some(tool) = params.name.and_then(|raw| raw::string(raw.get())) else {
-            return Some(Refusal::BadParams("\"name\" must be a string"));
-        };
-        (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
-    }
-
     pub(super) fn initialize(&mut self, id: CallId, turn: &mut Turn) {
         let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
         let text = abilities.answer(&call.client_id, call.card().version);
+        self.settle(id, &text, Outcome::Result, turn);
+    }
+
+    /// Answers a client without a handshake, who asks what the server is.
+    pub(super) fn introduce(&mut self, id: CallId, turn: &mut Turn) {
+        let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
+            return;
+        };
+        let text = fault::result(&call.client_id, abilities.discovery());
         self.settle(id, &text, Outcome::Result, turn);
     }
 
@@ -283,8 +231,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         let name = params.level.and_then(|raw| raw::string(raw.get()));
         let Some(level) = name.and_then(|name| Level::parse(&name)) else {
-            let why = "\"level\" must be one of debug, info, notice, warning, error, critical, alert, emergency";
-            return self.refuse(id, Refusal::BadParams(why), turn);
+            return self.refuse(id, Refusal::BadParams(BAD_LEVEL), turn);
         };
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.level = Some(level);
@@ -331,16 +278,12 @@ impl<R: Outlet> Switchboard<R> {
     }
 }
 
-/// A request with the bridge's number as its id, and as its progress token if it has one.
-fn number_it(request: &Frame, token: Option<Span>, digits: &[u8]) -> Bytes {
-    let id = Patch { at: request.id_span().expect("requests have ids"), with: digits };
-    let Some(token) = token else { return request.splice(&[id]) };
-    let token = Patch { at: token, with: digits };
-    if token.at.start < id.at.start {
-        request.splice(&[token, id])
-    } else {
-        request.splice(&[id, token])
-    }
+/// The least grave log messages that a client without a session wants to hear of, if any.
+fn wanted_level(caller: &Caller, meta: &Meta<'_>) -> Result<Option<Level>, Refusal> {
+    let leaf = meta.log_level.filter(|_| caller.card().version.era() == Era::Modern);
+    let Some(leaf) = leaf else { return Ok(None) };
+    let level = raw::string(leaf.get()).and_then(|name| Level::parse(&name));
+    level.map(Some).ok_or(Refusal::BadParams(BAD_LEVEL))
 }
 
 /// What a call is called in the log: the tool, prompt or resource it names, or its method.

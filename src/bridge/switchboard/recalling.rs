@@ -8,10 +8,11 @@ use super::{Child, Order, Switchboard, Tenancy};
 use crate::bridge::greeting::Abilities;
 use crate::bridge::memory::{Memory, Question, Said};
 use crate::bridge::outlet::Outlet;
+use crate::bridge::topics::Subscriber;
 use crate::bridge::turn::{Outcome, Turn};
 use crate::wire::fault::{self, METHOD_NOT_FOUND};
 use crate::wire::frame::{Frame, Kind};
-use crate::wire::id::{CallId, FrontId};
+use crate::wire::id::CallId;
 use crate::wire::meta::{Members, Params};
 use crate::wire::method::{Method, RequestRoute};
 
@@ -62,8 +63,11 @@ impl<R: Outlet> Switchboard<R> {
     /// Whether the child does what nobody else could, or is expected to tell somebody who listens of resources they subscribed to.
     /// A stream alone is no work: its reader is told of changed lists when the child is back.
     pub fn is_in_use(&self) -> bool {
-        let listens = |front: FrontId| {
-            self.fronts.get(&front).is_some_and(|front| !front.standing.is_empty())
+        let listens = |who: Subscriber| match who {
+            Subscriber::Session(front) => {
+                self.fronts.get(&front).is_some_and(|front| !front.standing.is_empty())
+            }
+            Subscriber::Listen(_) => true,
         };
         self.working > 0 || self.topics.subscribers().any(listens)
     }
@@ -74,7 +78,7 @@ impl<R: Outlet> Switchboard<R> {
             Order::Call { request, .. } => self.need_of(request),
             // Whoever subscribed and listens again wants to be told.
             Order::Listen { who, .. } | Order::Attach { who, .. }
-                if self.topics.held_by(who.front) > 0 =>
+                if self.topics.held_by(Subscriber::Session(who.front)) > 0 =>
             {
                 Need::Child
             }
@@ -91,22 +95,22 @@ impl<R: Outlet> Switchboard<R> {
         let memory = &self.recall.memory;
         let greeted = self.tenancy == Tenancy::Shared && memory.greeting().is_some();
         let known = match request.method().as_request() {
-            RequestRoute::Ping | RequestRoute::Modern => return Need::Nothing,
-            RequestRoute::Initialize | RequestRoute::SetLevel | RequestRoute::Unsubscribe => {
+            RequestRoute::Ping => return Need::Nothing,
+            RequestRoute::Initialize | RequestRoute::Discover | RequestRoute::SetLevel | RequestRoute::Unsubscribe => {
                 greeted
             }
             RequestRoute::Forward => {
                 greeted
                     && Question::of(request, memory).is_some_and(|it| memory.find(&it).is_some())
             }
-            RequestRoute::CallTool | RequestRoute::Subscribe => false,
+            RequestRoute::CallTool | RequestRoute::Subscribe | RequestRoute::Listen => false,
         };
         if known { Need::Memory } else { Need::Child }
     }
 
     /// The question a request asks, if its answer is to be remembered.
     pub(super) fn question(&self, request: &Frame) -> Option<Box<Question>> {
-        if self.tenancy == Tenancy::Private {
+        if self.tenancy != Tenancy::Shared {
             return None;
         }
         Question::of(request, &self.recall.memory).map(Box::new)
@@ -130,13 +134,14 @@ impl<R: Outlet> Switchboard<R> {
         call.recalled = true;
         match (call.method.as_request(), said) {
             (RequestRoute::Initialize, _) => self.initialize(id, turn),
+            (RequestRoute::Discover, _) => self.introduce(id, turn),
             (RequestRoute::SetLevel, _) => self.set_level(id, &params(), turn),
             (RequestRoute::Unsubscribe, _) => self.leave(id, &params(), turn),
             (RequestRoute::Forward, Some(said)) => self.repeat(id, &said, turn),
             (
                 RequestRoute::Forward
                 | RequestRoute::Ping
-                | RequestRoute::Modern
+                | RequestRoute::Listen
                 | RequestRoute::CallTool
                 | RequestRoute::Subscribe,
                 _,
@@ -166,7 +171,7 @@ impl<R: Outlet> Switchboard<R> {
             Said::Unknown(error) => {
                 let id_text = client_id.as_str();
                 let text = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"error":{error}}}"#);
-                self.settle(id, &text.into(), Outcome::Error, turn);
+                self.settle(id, &text.into(), Outcome::Error(METHOD_NOT_FOUND), turn);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, EventId, Numbered, UpstreamId};
+use crate::wire::id::{CallId, EventId, Flight, Numbered, UpstreamId};
 
 /// A longer request is not kept to be repeated.
 const REPEATED_MAX: usize = 64 << 10;
@@ -37,8 +37,8 @@ impl<R: Outlet> Switchboard<R> {
                 let kept = by.and_then(|by| Some((by, self.keep_answer(by, text)?)));
                 let offer = outlet.map_or(Offer::Gone, |outlet| {
                     let (id, text) = (kept.map(|(_, id)| id), text.clone());
-                    let ok = outcome == Outcome::Result;
-                    outlet.offer(Event::Answer { id, text, ok }, Weight::Needed)
+                    let error = outcome.code();
+                    outlet.offer(Event::Answer { id, text, error }, Weight::Needed)
                 });
                 self.readers.remove(&reader);
                 match kept {
@@ -148,6 +148,7 @@ impl<R: Outlet> Switchboard<R> {
             self.parties.add(&call.card().principal);
         }
         self.topics.lost();
+        self.hears = None;
         self.lose_asks(turn);
 
         let mut flying: Vec<CallId> = self
@@ -178,6 +179,7 @@ impl<R: Outlet> Switchboard<R> {
             return false;
         }
         call.repeated = true;
+        call.flight = call.flight.next();
         call.state = Stage::Waiting;
         self.flying -= 1;
         let bytes = call.request.as_ref().map_or(0, |request| request.text().len());
@@ -189,7 +191,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Whoever is not settled now waits so long for what is to come: a child, or a place at it.
     pub(super) fn give_time(&mut self, time: Duration, now: Instant) {
         for (id, call) in &mut self.calls {
-            if call.state != Stage::Flying {
+            if !matches!(call.state, Stage::Flying | Stage::Listening) {
                 call.deadline = (now + time).min(call.started + self.limits.request_timeout_max);
                 self.timers.set(call.deadline, Due::Deadline(*id));
             }
@@ -200,18 +202,18 @@ impl<R: Outlet> Switchboard<R> {
         Refusal::NoChild { server: self.limits.server.clone(), why: Arc::clone(why) }
     }
 
-    fn tell_child_to_cancel(&mut self, id: CallId, reason: &str, turn: &mut Turn) {
+    pub(super) fn tell_child_to_cancel(&mut self, id: CallId, reason: &str, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
-        if call.state != Stage::Flying || matches!(self.child, Child::Absent { .. }) {
+        let knows = match call.state {
+            Stage::Flying => true,
+            // To a child with a handshake it was never told of.
+            Stage::Listening => call.flight != Flight::default(),
+            Stage::Waiting | Stage::Joining => false,
+        };
+        if !knows || matches!(self.child, Child::Absent { .. }) {
             return;
         }
-        let id = UpstreamId::call(id, call.repeated).0;
-        turn.send(
-            format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"{reason}"}}}}"#
-            )
-            .into(),
-        );
+        turn.send(cancel(UpstreamId::call(id, call.flight), reason));
     }
 
     /// Takes a call out of all tables and notes its end.
@@ -228,6 +230,7 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Flying => self.flying -= 1,
             Stage::Waiting => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
+            Stage::Listening => self.close_listen(id, turn),
         }
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
@@ -255,12 +258,15 @@ impl<R: Outlet> Switchboard<R> {
     /// The child answered the request with this number, but what it said cannot be passed on.
     pub fn spoilt(&mut self, number: u64, why: Refusal, turn: &mut Turn) {
         match UpstreamId(number).read() {
-            Some(Numbered::Call { call, repeated }) if self.is_flying(call, repeated) => {
+            Some(Numbered::Call { call, flight }) if self.is_flying(call, flight) => {
                 self.refuse(call, why, turn);
             }
             Some(Numbered::Own(serial)) => {
+                let uri = self.topics.of(serial).map(Box::<str>::from).unwrap_or_default();
                 for call in self.topics.decided(serial, false).unwrap_or_default().calls {
-                    self.refuse(call, why.clone(), turn);
+                    if !self.listen_decided(call, false, &uri, turn) {
+                        self.refuse(call, why.clone(), turn);
+                    }
                 }
             }
             Some(Numbered::Call { .. }) | None => turn.dropped(Dropped::StrayAnswer),
@@ -269,14 +275,17 @@ impl<R: Outlet> Switchboard<R> {
         self.bury(turn);
     }
 
-    /// Whether a call is at the child under this number, and not under its other one.
-    pub(super) fn is_flying(&self, id: CallId, repeated: bool) -> bool {
+    /// Whether a call is at the child under this number, and not under another one.
+    pub(super) fn is_flying(&self, id: CallId, flight: Flight) -> bool {
         let call = self.calls.get(&id);
-        call.is_some_and(|call| call.state == Stage::Flying && call.repeated == repeated)
+        call.is_some_and(|call| {
+            matches!(call.state, Stage::Flying | Stage::Listening) && call.flight == flight
+        })
     }
 
     /// Settles everything: the slot is closed and no child will come.
     pub fn shut(&mut self, why: &Refusal, turn: &mut Turn) {
+        self.hang_up(turn);
         let mut all: Vec<CallId> = self.calls.keys().copied().collect();
         all.sort_unstable();
         for id in all {
@@ -297,4 +306,13 @@ impl<R: Outlet> Switchboard<R> {
         }
         call.request.take()
     }
+}
+
+/// Takes a request back from the child.
+pub(super) fn cancel(id: UpstreamId, reason: &str) -> Bytes {
+    let id = id.0;
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"{reason}"}}}}"#
+    )
+    .into()
 }

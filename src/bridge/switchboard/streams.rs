@@ -106,12 +106,16 @@ impl<R: Outlet> Switchboard<R> {
         let reader = self.readers.remove(&id);
         let original = reader.map_or(id, |reader| self.call_of(reader.stream));
         if let Some(call) = self.calls.get_mut(&original) {
-            let front = call.front();
+            let (front, is_modern) = (call.front(), call.is_modern());
             let Path::Own { outlet, stream, reader, .. } = &mut call.path else { return };
             if *reader != id {
                 return;
             }
             *outlet = None;
+            // Without a session nobody can come back for it: leaving is how such a client cancels.
+            if is_modern {
+                return self.cancel(original, turn);
+            }
             // The work may still be worth doing for a while, be it that the client comes back or not.
             call.vanished.get_or_insert(turn.now);
             let stream = *stream;
@@ -156,7 +160,7 @@ fn is_read<R: Outlet>(outlet: &R, after: EventId, replay: Replay) -> bool {
     let events = replay.events.into_iter().enumerate().map(|(n, (id, text))| {
         let id = Some(id);
         if replay.complete && n + 1 == last {
-            Event::Answer { id, text, ok: true }
+            Event::Answer { id, text, error: None }
         } else {
             Event::Message { id, text }
         }

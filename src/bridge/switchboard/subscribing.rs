@@ -6,11 +6,14 @@ use super::{Child, Switchboard};
 use crate::bridge::call::Stage;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::topics::Joined;
+use super::settling::cancel;
+use crate::bridge::topics::{Joined, Subscriber};
 use crate::bridge::turn::Turn;
+use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, UpstreamId};
 use crate::wire::meta::Params;
 use crate::wire::raw;
+use crate::wire::version::Era;
 
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn join(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
@@ -23,11 +26,11 @@ impl<R: Outlet> Switchboard<R> {
             return self.refuse(id, refusal, turn);
         }
         // One session must not use up what is there for all.
-        if self.topics.held_by(front) >= self.limits.subscriptions_per_front {
+        if self.topics.held_by(Subscriber::Session(front)) >= self.limits.subscriptions_per_front {
             let refusal = self.busy("this session subscribes to too many resources");
             return self.refuse(id, refusal, turn);
         }
-        let joined = self.topics.join(&uri, front, id);
+        let joined = self.topics.join(&uri, Subscriber::Session(front), id);
         if joined == Joined::AtOnce {
             return self.settle_empty(id, turn);
         }
@@ -42,8 +45,8 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn leave(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
         match self.subscriber(id, params) {
             Ok((front, uri)) => {
-                if self.topics.leave(&uri, front) {
-                    self.unsubscribe(&uri, turn);
+                if let Some(serial) = self.topics.leave(&uri, Subscriber::Session(front)) {
+                    self.unsubscribe(&uri, serial, turn);
                 }
                 self.settle_empty(id, turn);
             }
@@ -64,12 +67,52 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     pub(super) fn subscribe(&mut self, uri: &str, turn: &mut Turn) {
-        let serial = self.ask_child("resources/subscribe", "uri", uri, turn);
+        let serial = if self.is_child_modern() {
+            let filter = format!("\"resourceSubscriptions\":[{}]", raw::quoted(uri));
+            self.listen_for_ourselves(&filter, turn)
+        } else {
+            self.ask_child("resources/subscribe", "uri", uri, turn)
+        };
         self.topics.asked(serial, uri);
     }
 
-    pub(super) fn unsubscribe(&mut self, uri: &str, turn: &mut Turn) {
-        self.ask_child("resources/unsubscribe", "uri", uri, turn);
+    /// Nobody wants to hear of a resource any more, for which the child was asked under this number.
+    pub(super) fn unsubscribe(&mut self, uri: &str, serial: u64, turn: &mut Turn) {
+        if !self.is_child_modern() {
+            self.ask_child("resources/unsubscribe", "uri", uri, turn);
+        } else if matches!(self.child, Child::Ready { .. }) {
+            turn.send(cancel(UpstreamId::own(serial), "nobody listens"));
+        }
+    }
+
+    /// The child's word on the resource that it was asked for under this number, with the text of an answer if there is one.
+    pub(super) fn subscription_decided(
+        &mut self,
+        serial: u64,
+        accepted: bool,
+        answer: Option<&Frame>,
+        turn: &mut Turn,
+    ) {
+        let Some(uri) = self.topics.of(serial).map(Box::<str>::from) else { return };
+        let Some(decided) = self.topics.decided(serial, accepted) else { return };
+        for id in decided.calls {
+            if self.listen_decided(id, accepted, &uri, turn) {
+                continue;
+            }
+            match answer {
+                Some(frame) => self.share(id, frame, turn),
+                None if accepted => self.settle_empty(id, turn),
+                None => self.refuse(id, Refusal::BadParams("the server refused the subscription"), turn),
+            }
+        }
+        if let Some(uri) = decided.unwanted {
+            self.unsubscribe(&uri, serial, turn);
+        }
+        self.pump(turn);
+    }
+
+    pub(super) fn is_child_modern(&self) -> bool {
+        self.abilities().is_some_and(|child| child.era == Era::Modern)
     }
 
     /// A request of the bridge's own, with one string as its parameter. Nothing is sent to a child that is not there.

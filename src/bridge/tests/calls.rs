@@ -212,7 +212,7 @@ fn a_servers_own_error_passes_and_a_code_too_new_is_said_in_old_words() {
         let post = pair.tool(a, 1);
         pair.drive();
         assert_eq!(post.letters.code(), Some(code));
-        assert_eq!(pair.outcomes(), [Outcome::Error]);
+        assert_eq!(pair.outcomes(), [Outcome::Error(-32042)]);
     }
 }
 

@@ -99,7 +99,7 @@ impl Ledger {
     fn settled(&mut self, settled: &Settled) {
         let counter = match settled.outcome {
             Outcome::Result => &mut self.counts.results,
-            Outcome::Error => &mut self.counts.errors,
+            Outcome::Error(_) => &mut self.counts.errors,
             Outcome::Refused => &mut self.counts.refused,
             Outcome::Cancelled => &mut self.counts.cancelled,
         };

@@ -164,7 +164,7 @@ fn switchboard() {
             turn.notes.clear();
             let event = letters.0.borrow_mut().pop();
             match event {
-                Some(Event::Answer { text, ok: true, .. }) => text.len(),
+                Some(Event::Answer { text, error: None, .. }) => text.len(),
                 other => panic!("no answer: {other:?}"),
             }
         });

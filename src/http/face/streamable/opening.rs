@@ -53,7 +53,7 @@ impl Visit {
         // Its answer carries the session id in its head, so it is never begun before it is known.
         let mut replies = ask(&session.link, caller, frame, false).await?;
         let first = replies.next().await;
-        let succeeded = matches!(&first, Some(Event::Answer { ok: true, .. }));
+        let succeeded = matches!(&first, Some(Event::Answer { error: None, .. }));
         let mut answer = self.render(first, replies, accepts, id)?;
         if succeeded {
             let id = HeaderValue::try_from(beginning.done()).expect("ids are made of letters");

@@ -1,0 +1,181 @@
+//! The streams of changes that clients without a session hold open, and what each of them wants to hear.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::greeting::Lists;
+use crate::wire::id::{CallId, RawId};
+use crate::wire::meta::{Members, key};
+use crate::wire::method::Method;
+use crate::wire::raw;
+
+/// All of them on one switchboard, in the order they came.
+#[derive(Debug, Default)]
+pub(super) struct Listens(BTreeMap<CallId, Listen>);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Listen {
+    /// The id its client gave it, which every message on it carries.
+    pub id: RawId,
+    /// What its client hears of, as far as the child tells it.
+    pub lists: Lists,
+    pub resources: Vec<Box<str>>,
+    /// Resources on which the child's word is still to come.
+    pub undecided: usize,
+    /// Its client was told what it will hear of.
+    pub acknowledged: bool,
+}
+
+/// What a client wants to hear of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter<'a> {
+    pub lists: Lists,
+    pub resources: Vec<Cow<'a, str>>,
+}
+
+// === impl Filter ===
+
+impl<'a> Filter<'a> {
+    /// Reads `params.notifications`; says what is wrong with it.
+    pub(super) fn read(notifications: Option<&'a str>) -> Result<Self, &'static str> {
+        let text = notifications.filter(|text| text.starts_with('{'));
+        let members = Members::of(text.ok_or("\"notifications\" must be an object")?);
+        let is_on = |key: &str| match members.get(key).map(|value| value.get()) {
+            None | Some("false" | "null") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err("toolsListChanged, promptsListChanged and resourcesListChanged must be booleans"),
+        };
+        let lists = Lists {
+            tools: is_on("toolsListChanged")?,
+            prompts: is_on("promptsListChanged")?,
+            resources: is_on("resourcesListChanged")?,
+        };
+        let mut resources: Vec<Cow<'a, str>> = match members.get("resourceSubscriptions") {
+            None => Vec::new(),
+            Some(uris) => {
+                let uris: Vec<&serde_json::value::RawValue> = serde_json::from_str(uris.get())
+                    .map_err(|_| "\"resourceSubscriptions\" must be an array of strings")?;
+                let uris = uris.into_iter().map(|uri| raw::string(uri.get()));
+                uris.collect::<Option<_>>().ok_or("\"resourceSubscriptions\" must be an array of strings")?
+            }
+        };
+        resources.sort_unstable();
+        resources.dedup();
+        Ok(Self { lists, resources })
+    }
+}
+
+// === impl Listens ===
+
+impl Listens {
+    pub(super) fn open(&mut self, call: CallId, listen: Listen) {
+        self.0.insert(call, listen);
+    }
+
+    pub(super) fn close(&mut self, call: CallId) -> Option<Listen> {
+        self.0.remove(&call)
+    }
+
+    pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut Listen> {
+        self.0.get_mut(&call)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn calls(&self) -> Vec<CallId> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Those that hear of changes of a list, and the ids their messages carry.
+    pub(super) fn of_list(&self, method: Method) -> Vec<(CallId, RawId)> {
+        let hears = |listen: &Listen| listen.acknowledged && listen.lists.announces(method);
+        let hearing = self.0.iter().filter(|(_, listen)| hears(listen));
+        hearing.map(|(call, listen)| (*call, listen.id.clone())).collect()
+    }
+}
+
+// === impl Listen ===
+
+impl Listen {
+    /// What its client is told first: what it will hear of.
+    pub(super) fn acknowledgement(&self) -> Bytes {
+        let mut honoured: Vec<String> = Vec::new();
+        for (on, name) in [
+            (self.lists.tools, "toolsListChanged"),
+            (self.lists.prompts, "promptsListChanged"),
+            (self.lists.resources, "resourcesListChanged"),
+        ] {
+            if on {
+                honoured.push(format!("\"{name}\":true"));
+            }
+        }
+        if !self.resources.is_empty() {
+            let uris: Vec<String> = self.resources.iter().map(|uri| raw::quoted(uri)).collect();
+            honoured.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
+        }
+        format!(
+            r#"{{"jsonrpc":"2.0","method":"{}","params":{{"notifications":{{{}}},"_meta":{{"{}":{}}}}}}}"#,
+            Method::ListenAcknowledged.name(),
+            honoured.join(","),
+            key::SUBSCRIPTION_ID,
+            self.id.as_str()
+        )
+        .into()
+    }
+}
+
+/// The answer that ends a stream of changes.
+pub(super) fn end(id: &RawId) -> Bytes {
+    let id = id.as_str();
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{}":{id}}}}}}}"#,
+        key::SUBSCRIPTION_ID
+    )
+    .into()
+}
+
+/// The request with which the bridge itself listens.
+pub(super) fn request(id: u64, envelope: &str, filter: &str) -> Bytes {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"{}","params":{{"notifications":{{{filter}}},"_meta":{{{envelope}}}}}}}"#,
+        Method::Listen.name()
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_read_and_what_is_wrong_with_it_is_said() {
+        let text = r#"{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["b","a","b"],"x":1}"#;
+        let filter = Filter::read(Some(text)).unwrap();
+        assert_eq!(filter.lists, Lists { tools: true, prompts: false, resources: false });
+        assert_eq!(filter.resources, ["a", "b"]);
+        assert_eq!(Filter::read(Some("{}")), Ok(Filter::default()));
+        for text in [None, Some("[]"), Some(r#"{"toolsListChanged":1}"#), Some(r#"{"resourceSubscriptions":[1]}"#)] {
+            assert!(Filter::read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_honoured_is_told_under_the_clients_id() {
+        let listen = Listen {
+            id: RawId::new("\"L1\""),
+            lists: Lists { tools: true, ..Lists::default() },
+            resources: vec!["file:///a".into()],
+            undecided: 0,
+            acknowledged: false,
+        };
+        assert_eq!(
+            listen.acknowledgement(),
+            r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///a"]},"_meta":{"io.modelcontextprotocol/subscriptionId":"L1"}}}"#
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! How calls go to the child: in order, as many as it takes at once, each under a number of its own.
+
+use bytes::Bytes;
+
+use super::{Child, Switchboard, Tenancy};
+use crate::bridge::call::Stage;
+use crate::bridge::outlet::Outlet;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::timers::Due;
+use crate::bridge::turn::Turn;
+use crate::wire::frame::Frame;
+use crate::wire::id::{CallId, RawId, UpstreamId};
+use crate::wire::meta::{self, Members, Params};
+use crate::wire::method::RequestRoute;
+use crate::wire::raw;
+use crate::wire::splice::{Patch, Span};
+
+impl<R: Outlet> Switchboard<R> {
+    /// Sends what may be sent of the calls that wait, in order.
+    pub(super) fn pump(&mut self, turn: &mut Turn) {
+        while self.has_place() {
+            let Some(id) = self.waiting.pop() else { return };
+            self.dispatch(id, turn);
+        }
+    }
+
+    /// Whether the child takes another call now.
+    fn has_place(&self) -> bool {
+        matches!(self.child, Child::Ready { .. })
+            && self.room > 0
+            && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
+    }
+
+    fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(request) = self.request_of(id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let deadline = turn.now + self.limits.request_timeout;
+        if deadline < call.deadline {
+            self.timers.set(deadline, Due::Deadline(id));
+        }
+        call.deadline = deadline;
+        // Read again only where more is needed than was noted when the call came.
+        let params = || Params::of(request.payload());
+        match call.method.as_request() {
+            RequestRoute::Initialize => return self.initialize(id, turn),
+            RequestRoute::Discover => return self.introduce(id, turn),
+            RequestRoute::Listen => return self.begin_listen(id, request, turn),
+            RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
+            RequestRoute::Subscribe => return self.join(id, &params(), turn),
+            RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
+            RequestRoute::CallTool if !self.limits.tools.is_open() => {
+                if let Some(refusal) = self.hidden(&params()) {
+                    return self.refuse(id, refusal, turn);
+                }
+            }
+            RequestRoute::CallTool
+            | RequestRoute::Ping
+            | RequestRoute::Forward => {}
+        }
+        self.initialized(turn);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = Stage::Flying;
+        call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
+        self.flying += 1;
+        let mut digits = [0; 20];
+        let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
+        // A shared child is not asked for tasks: it could not tell whose they are.
+        if self.tenancy == Tenancy::Shared && call.wants_task {
+            let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
+            let at = request.payload_span().expect("the task stood in it");
+            let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
+            let request = Frame::skim(text).expect("a member was taken out of a sound message");
+            let token = Params::of(request.payload()).meta().token();
+            let token = token.map(|raw| meta::place(raw, request.text()));
+            let text = number_it(&request, token, digits);
+            return self.send_request(text, turn);
+        }
+        let text = number_it(&request, call.token_at, digits);
+        self.send_request(text, turn);
+    }
+
+    /// Sends a request and counts it against what the child still takes.
+    fn send_request(&mut self, text: Bytes, turn: &mut Turn) {
+        self.room = self.room.saturating_sub(text.len());
+        turn.send(text);
+    }
+
+    /// Why a tool must not be called; a filter that cannot read the name lets nothing pass.
+    fn hidden(&self, params: &Params<'_>) -> Option<Refusal> {
+        let Some(tool) = params.name.and_then(|raw| raw::string(raw.get())) else {
+            return Some(Refusal::BadParams("\"name\" must be a string"));
+        };
+        (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
+    }
+}
+
+/// A request with the bridge's number as its id, and as its progress token if it has one.
+fn number_it(request: &Frame, token: Option<Span>, digits: &[u8]) -> Bytes {
+    let id = Patch { at: request.id_span().expect("requests have ids"), with: digits };
+    let Some(token) = token else { return request.splice(&[id]) };
+    let token = Patch { at: token, with: digits };
+    if token.at.start < id.at.start {
+        request.splice(&[token, id])
+    } else {
+        request.splice(&[id, token])
+    }
+}

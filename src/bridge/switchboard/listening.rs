@@ -1,0 +1,335 @@
+//! `subscriptions/listen`: the stream of changes of a client that has no session, and how the bridge itself listens to a child that
+//! tells of changes in no other way.
+//!
+//! On a child of the same era a client's stream is a call like any other, only that it has no end: what belongs to it is known by
+//! the number it was sent under. On a child with a handshake the bridge is what the client listens to: it knows which lists the
+//! child announces, subscribes to the resources for all who want them, and passes on what it hears.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::telling::Told;
+use super::{Child, Switchboard};
+use crate::bridge::call::{Path, Stage};
+use crate::bridge::greeting::{Hello, Lists};
+use crate::bridge::listens::{self, Filter, Listen};
+use crate::bridge::outlet::{Outlet, Weight};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::timers::Due;
+use crate::bridge::topics::{Joined, Subscriber};
+use crate::bridge::turn::{Dropped, Outcome, Turn};
+use crate::wire::frame::Frame;
+use crate::wire::id::{CallId, Flight, Numbered, RawId, UpstreamId};
+use crate::wire::meta::{self, Members, Params};
+use crate::wire::method::Method;
+use crate::wire::splice::{Patch, Span};
+use crate::wire::version::Era;
+
+/// How long the child's word on resources is waited for before a client is told what it will hear of.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(500);
+
+/// A stream of changes is never too late.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+impl<R: Outlet> Switchboard<R> {
+    /// Begins a stream of changes. The child is there.
+    pub(super) fn begin_listen(&mut self, id: CallId, request: Frame, turn: &mut Turn) {
+        let params = Params::of(request.payload());
+        let filter = match Filter::read(params.notifications.map(RawValue::get)) {
+            Ok(filter) => filter,
+            Err(why) => return self.refuse(id, Refusal::BadParams(why), turn),
+        };
+        if filter.resources.len() > self.limits.subscriptions_per_front {
+            let refusal = self.busy("one stream subscribes to too many resources");
+            return self.refuse(id, refusal, turn);
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if !matches!(&call.path, Path::Own { streams: true, .. }) {
+            return self.refuse(id, Refusal::NeedsStream, turn);
+        }
+        call.state = Stage::Listening;
+        call.deadline = turn.now + NEVER;
+        let listen = Listen {
+            id: call.client_id.clone(),
+            lists: filter.lists,
+            resources: filter.resources.iter().map(|uri| uri.as_ref().into()).collect(),
+            undecided: 0,
+            acknowledged: false,
+        };
+        call.request = Some(request);
+        self.listens.open(id, listen);
+        self.connect_listen(id, turn);
+    }
+
+    /// Brings a stream of changes to the child that is there now.
+    pub(super) fn connect_listen(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(abilities) = self.abilities() else { return };
+        if abilities.era == Era::Modern {
+            return self.pass_listen_on(id, turn);
+        }
+        let (lists, subscribes) = (abilities.lists, abilities.subscribes);
+        let Some(listen) = self.listens.get_mut(id) else { return };
+        if listen.acknowledged {
+            return;
+        }
+        listen.lists = listen.lists.common(lists);
+        let wanted = std::mem::take(&mut listen.resources);
+        let mut honoured = Vec::new();
+        for uri in wanted.into_iter().filter(|_| subscribes) {
+            let is_known = self.topics.contains(&uri);
+            if !is_known && self.topics.len() >= self.limits.subscriptions_max {
+                turn.dropped(Dropped::Unwanted);
+                continue;
+            }
+            let joined = self.topics.join(&uri, Subscriber::Listen(id), id);
+            if joined != Joined::AtOnce
+                && let Some(listen) = self.listens.get_mut(id)
+            {
+                listen.undecided += 1;
+            }
+            if joined == Joined::Ask {
+                self.subscribe(&uri, turn);
+            }
+            honoured.push(uri);
+        }
+        let Some(listen) = self.listens.get_mut(id) else { return };
+        listen.resources = honoured;
+        if listen.undecided == 0 {
+            self.acknowledge(id, turn);
+        } else {
+            self.timers.set(turn.now + ACKNOWLEDGE_AFTER, Due::Acknowledge(id));
+        }
+    }
+
+    /// To a child of the same era it is a request like any other.
+    fn pass_listen_on(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(request) = call.request.clone() else { return };
+        call.flight = call.flight.next();
+        let mut digits = [0; 20];
+        let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
+        let at = request.id_span().expect("requests have ids");
+        let text = request.splice(&[Patch { at, with: digits }]);
+        self.send_request(text, turn);
+    }
+
+    /// The child's word on a resource that a stream wants to hear of. False if this is no such stream.
+    pub(super) fn listen_decided(&mut self, id: CallId, accepted: bool, uri: &str, turn: &mut Turn) -> bool {
+        let Some(listen) = self.listens.get_mut(id) else { return false };
+        listen.undecided = listen.undecided.saturating_sub(1);
+        if !accepted && !listen.acknowledged {
+            listen.resources.retain(|other| **other != *uri);
+        }
+        if listen.undecided == 0 {
+            self.acknowledge(id, turn);
+        }
+        true
+    }
+
+    /// Tells a client what it will hear of, once.
+    pub(super) fn acknowledge(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(listen) = self.listens.get_mut(id) else { return };
+        if !std::mem::replace(&mut listen.acknowledged, true) {
+            let text = listen.acknowledgement();
+            self.tell_listen(id, &text, turn);
+        }
+    }
+
+    /// Says something on a stream of changes. One whose reader does not keep up ends: its client opens another.
+    fn tell_listen(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) {
+        if self.put_on_call(id, text, Weight::Needed, turn) != Told::Yes {
+            turn.dropped(Dropped::SlowClient);
+            self.end_listen(id, turn);
+        }
+    }
+
+    /// Tells all streams that want to hear of it that a list has changed.
+    pub(super) fn tell_listens(&mut self, method: Method, turn: &mut Turn) {
+        let is_told_by_child = self.abilities().is_some_and(|child| child.era == Era::Modern);
+        if is_told_by_child {
+            return;
+        }
+        for (call, id) in self.listens.of_list(method) {
+            let text = stamped(&super::notices::bare_notice(method), &id);
+            self.tell_listen(call, &text, turn);
+        }
+    }
+
+    /// Tells one stream something that its child said.
+    pub(super) fn pass_to_listen(&mut self, call: CallId, text: &Bytes, turn: &mut Turn) {
+        let Some(listen) = self.listens.get_mut(call).filter(|listen| listen.acknowledged) else {
+            return turn.dropped(Dropped::Unheard);
+        };
+        let text = stamped(text, &listen.id);
+        self.tell_listen(call, &text, turn);
+    }
+
+    /// What a child of the newer era says on a stream of changes, ours or a client's.
+    pub(super) fn heard_on_stream(&mut self, frame: &Frame, turn: &mut Turn) {
+        let params = Params::of(frame.payload());
+        let leaf = params.meta().subscription_id;
+        let number = leaf.and_then(|raw| raw.get().trim_matches('"').parse().ok());
+        match (number.and_then(|number| UpstreamId(number).read()), leaf) {
+            (Some(Numbered::Call { call, flight }), Some(leaf)) if self.is_listening(call, flight) => {
+                let is_first = frame.method() == Method::ListenAcknowledged;
+                let Some(listen) = self.listens.get_mut(call) else { return };
+                // After a restart of the child its client has heard this already.
+                if is_first && std::mem::replace(&mut listen.acknowledged, true) {
+                    return;
+                }
+                let at = meta::place(leaf, frame.text());
+                let text = frame.splice(&[Patch { at, with: listen.id.as_str().as_bytes() }]);
+                self.tell_listen(call, &text, turn);
+            }
+            (Some(Numbered::Own(serial)), _) => self.heard_ourselves(serial, frame, &params, turn),
+            (Some(Numbered::Call { .. }) | None, _) => turn.dropped(Dropped::Unheard),
+        }
+    }
+
+    fn heard_ourselves(&mut self, serial: u64, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
+        let method = frame.method();
+        if method == Method::ListenAcknowledged {
+            let Some(uri) = self.topics.of(serial).map(Box::<str>::from) else { return };
+            let honoured = params.notifications.map(RawValue::get);
+            let honours = Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
+            self.subscription_decided(serial, honours, None, turn);
+        } else if method == Method::ResourcesUpdated {
+            let Some(topic) = self.topics.of(serial).map(Box::<str>::from) else {
+                return turn.dropped(Dropped::Unheard);
+            };
+            let text = unstamped(frame);
+            self.tell_subscribers(self.topics.subscribers_of(&topic), &text, turn);
+        } else if self.hears == Some(serial) {
+            self.recall.memory.changed(method);
+            self.announce(method, &super::notices::bare_notice(method), turn);
+        } else {
+            turn.dropped(Dropped::Unheard);
+        }
+    }
+
+    /// The bridge listens to all lists for the sessions of this child.
+    pub(super) fn listen_to_lists(&mut self, lists: Lists, turn: &mut Turn) {
+        let names = [
+            (lists.tools, "\"toolsListChanged\":true"),
+            (lists.prompts, "\"promptsListChanged\":true"),
+            (lists.resources, "\"resourcesListChanged\":true"),
+        ];
+        let filter: Vec<&str> = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+        self.hears = (!lists.is_none()).then(|| self.listen_for_ourselves(&filter.join(","), turn));
+    }
+
+    /// A stream of the bridge's own; gives the number it is known by.
+    pub(super) fn listen_for_ourselves(&mut self, filter: &str, turn: &mut Turn) -> u64 {
+        self.own_requests += 1;
+        let serial = self.own_requests;
+        if matches!(self.child, Child::Ready { .. }) {
+            turn.send(listens::request(UpstreamId::own(serial).0, Hello::own_envelope(), filter));
+        }
+        serial
+    }
+
+    /// The child ends a stream of changes by taking its request back. False if that is none.
+    pub(super) fn listen_ended(&mut self, id: &str, turn: &mut Turn) -> bool {
+        let number = id.trim_matches('"').parse().ok().map(UpstreamId);
+        match number.and_then(UpstreamId::read) {
+            Some(Numbered::Call { call, flight }) if self.is_listening(call, flight) => {
+                self.end_listen(call, turn);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a stream of changes as its server: with a result, so that its client knows that it may open another.
+    pub(super) fn end_listen(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let text = listens::end(&call.client_id);
+        self.tell_child_to_cancel(id, "its client does not listen", turn);
+        self.settle(id, &text, Outcome::Result, turn);
+    }
+
+    /// Ends all of them.
+    pub fn hang_up(&mut self, turn: &mut Turn) {
+        for id in self.listens.calls() {
+            self.end_listen(id, turn);
+        }
+    }
+
+    /// Forgets a stream whose call has been settled.
+    pub(super) fn close_listen(&mut self, id: CallId, turn: &mut Turn) {
+        if self.listens.close(id).is_some() {
+            for (uri, serial) in self.topics.forget(Subscriber::Listen(id)) {
+                self.unsubscribe(&uri, serial, turn);
+            }
+        }
+    }
+
+    fn is_listening(&self, id: CallId, flight: Flight) -> bool {
+        let call = self.calls.get(&id);
+        call.is_some_and(|call| call.state == Stage::Listening && call.flight == flight)
+    }
+}
+
+/// A notification with the id of the stream it goes out on.
+fn stamped(text: &Bytes, id: &RawId) -> Bytes {
+    let stamp = format!("\"{}\":{}", meta::key::SUBSCRIPTION_ID, id.as_str());
+    let Ok(frame) = Frame::skim(text.clone()) else { return text.clone() };
+    let (at, with) = match frame.payload().zip(frame.payload_span()) {
+        Some((params, span)) if params.starts_with('{') => {
+            let comma = if params[1..].trim_start().starts_with('}') { "" } else { "," };
+            match Params::of(Some(params)).meta.filter(|meta| meta.get().starts_with('{')) {
+                Some(meta) => {
+                    let kept = Members::of(meta.get()).without(|key| key == meta::key::SUBSCRIPTION_ID);
+                    let comma = if kept == "{}" { "" } else { "," };
+                    (meta::place(meta, frame.text()), format!("{{{stamp}{comma}{}", &kept[1..]))
+                }
+                None => (span.inside(), format!("\"_meta\":{{{stamp}}}{comma}")),
+            }
+        }
+        _ => {
+            let end = u32::try_from(frame.text().len() - 1).expect("messages are shorter than 4 GiB");
+            (Span { start: end, end }, format!(",\"params\":{{\"_meta\":{{{stamp}}}}}"))
+        }
+    };
+    frame.splice(&[Patch { at, with: with.as_bytes() }])
+}
+
+/// A notification without the id of the stream it came in on.
+fn unstamped(frame: &Frame) -> Bytes {
+    let Some(meta) = Params::of(frame.payload()).meta else { return frame.text().clone() };
+    let kept = Members::of(meta.get()).without(|key| key == meta::key::SUBSCRIPTION_ID);
+    let at = meta::place(meta, frame.text());
+    frame.splice(&[Patch { at, with: kept.as_bytes() }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_finds_its_place() {
+        let key = meta::key::SUBSCRIPTION_ID;
+        for (text, said) in [
+            (r#"{"method":"x"}"#.to_owned(), format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}}}}}}"#)),
+            (r#"{"method":"x","params":{ }}"#.to_owned(), format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}} }}}}"#)),
+            (r#"{"method":"x","params":{"uri":"u"}}"#.to_owned(), format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}},"uri":"u"}}}}"#)),
+            (
+                format!(r#"{{"method":"x","params":{{"_meta":{{"a":1,"{key}":9}}}}}}"#),
+                format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7,"a":1}}}}}}"#),
+            ),
+        ] {
+            let text = text.replacen('{', r#"{"jsonrpc":"2.0","#, 1);
+            let said = said.replacen('{', r#"{"jsonrpc":"2.0","#, 1);
+            assert_eq!(stamped(&Bytes::from(text), &RawId::new("7")), said);
+        }
+    }
+
+    #[test]
+    fn a_session_hears_nothing_of_streams() {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"x","params":{{"uri":"u","_meta":{{"{}":9,"a":1}}}}}}"#, meta::key::SUBSCRIPTION_ID);
+        let frame = Frame::skim(text.into()).unwrap();
+        assert_eq!(unstamped(&frame), r#"{"jsonrpc":"2.0","method":"x","params":{"uri":"u","_meta":{"a":1}}}"#);
+    }
+}
