@@ -180,6 +180,7 @@ fn child(child: &ChildReport) -> Value {
         "trouble": child.trouble.as_deref(),
         "server": child.about.as_ref().map(|about| json!({
             "name": about.name, "version": about.version, "revision": about.revision,
+            "era": about.era.name(),
         })),
         "sessions": child.fronts,
         "in_flight": child.calls,

@@ -86,8 +86,13 @@ mod tests {
             let name = ServerName::new(name).unwrap();
             let (shared, _) = Link::new(name.clone());
             let (warden, _) = tokio::sync::mpsc::channel(1);
-            let entry =
-                Entry { name: name.clone(), config: Arc::new(Server::default()), shared, warden };
+            let entry = Entry {
+                name: name.clone(),
+                config: Arc::new(Server::default()),
+                shared,
+                warden,
+                era: Arc::default(),
+            };
             (name, Arc::new(entry))
         };
         Directory { servers: names.iter().map(|name| entry(name)).collect() }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::era::EraCell;
 use super::handle::Link;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::Lane;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Server;
 use crate::wire::id::ServerName;
+use crate::wire::version::Era;
 
 /// All servers by name.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) shared: Link,
     /// The task that makes slots for those who may not share.
     pub(crate) warden: mpsc::Sender<WardenOrder>,
+    /// What its children have shown of their era.
+    pub(crate) era: Arc<EraCell>,
 }
 
 /// What is wanted of a server as a whole.
@@ -96,6 +100,7 @@ pub(crate) struct About {
     pub(crate) name: Box<str>,
     pub(crate) version: Box<str>,
     pub(crate) revision: Box<str>,
+    pub(crate) era: Era,
 }
 
 /// What a slot has counted since it was made.
@@ -151,7 +156,8 @@ impl Entry {
         // A warden that is gone has nothing to adjust any more.
         self.warden.send(WardenOrder::Adjust(to)).await.ok();
         let (name, shared) = (self.name.clone(), self.shared.clone());
-        Arc::new(Self { name, config, shared, warden: self.warden.clone() })
+        let (warden, era) = (self.warden.clone(), Arc::clone(&self.era));
+        Arc::new(Self { name, config, shared, warden, era })
     }
 
     /// How the server is doing; `None` once it is stopped.

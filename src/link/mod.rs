@@ -12,5 +12,6 @@ pub(crate) mod handle;
 pub(crate) mod replies;
 
 pub(crate) mod directory;
+pub(crate) mod era;
 pub(crate) mod sessions;
 pub(crate) mod stream_sessions;

@@ -84,6 +84,14 @@ impl Era {
     pub fn of(date: &str) -> Self {
         if date >= "2026-07-28" { Self::Modern } else { Self::Legacy }
     }
+
+    /// As it is written in configurations, logs and status pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
 }
 
 #[cfg(test)]

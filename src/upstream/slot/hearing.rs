@@ -99,6 +99,7 @@ impl Slot {
                     name = &*abilities.server_name,
                     version = &*abilities.server_version,
                     revision = &*abilities.version,
+                    era = abilities.era.name(),
                     ms = took.as_millis(),
                     "ready"
                 );

@@ -10,6 +10,7 @@ use super::Gauge;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::switchboard::{Limits, Tenancy};
+use crate::link::era::EraCell;
 use crate::upstream::nursery::Nursery;
 use crate::upstream::places::HostRoom;
 use crate::upstream::site::Site;
@@ -42,6 +43,8 @@ pub(in crate::upstream) struct Plan {
     /// Told when a child has come to rest.
     pub(in crate::upstream) rested: Arc<Notify>,
     pub(in crate::upstream) gauge: Arc<Gauge>,
+    /// What children of this server have shown of their era.
+    pub(in crate::upstream) era: Arc<EraCell>,
     /// Where to keep what it said last.
     pub(in crate::upstream) state: Option<Arc<Path>>,
 }

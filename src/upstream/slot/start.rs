@@ -160,6 +160,7 @@ impl Slot {
                 name: abilities.server_name.clone(),
                 version: abilities.server_version.clone(),
                 revision: abilities.version.clone(),
+                era: abilities.era,
             }),
             fronts: self.board.fronts(),
             calls: self.board.calls(),

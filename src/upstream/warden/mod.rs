@@ -31,6 +31,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::config::model::{Overflow, Server, Start};
 use crate::link::directory::{Entry, Place, Report, WardenOrder};
+use crate::link::era::EraCell;
 use crate::link::handle::Link;
 use crate::wire::id::{FrontId, ServerName};
 
@@ -97,10 +98,16 @@ pub(crate) fn open(
 ) -> (Arc<Entry>, impl Future<Output = ()> + Send + 'static) {
     let (shared, inbox) = Link::new(name.clone());
     let (sender, orders) = mpsc::channel(64);
-    let entry =
-        Arc::new(Entry { name: name.clone(), config: Arc::clone(config), shared, warden: sender });
+    let era = Arc::new(EraCell::default());
+    let entry = Arc::new(Entry {
+        name: name.clone(),
+        config: Arc::clone(config),
+        shared,
+        warden: sender,
+        era: Arc::clone(&era),
+    });
     let environment = environment::compose(config, settings.environment.iter().cloned());
-    let plan = plan(name, config, environment, &settings);
+    let plan = Plan { era, ..plan(name, config, environment, &settings) };
     let mut warden = Warden {
         plan,
         settings,
@@ -147,6 +154,7 @@ fn plan(
         squeezed: Arc::new(Notify::new()),
         rested: Arc::new(Notify::new()),
         gauge: Gauge::new(),
+        era: Arc::default(),
         state: settings.state.clone(),
     }
 }

@@ -1,0 +1,357 @@
+//! What a child said of itself, and how that reads to clients of either era.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::wire::fault;
+use crate::wire::id::RawId;
+use crate::wire::meta::{self, Implementation, Members, Params, ResultView, key};
+use crate::wire::raw::{self, quoted};
+use crate::wire::splice::{Patch, Span, splice};
+use crate::wire::version::{Era, Version};
+
+/// What a child can do, from its `initialize` result or its `DiscoverResult`.
+#[derive(Clone, Debug)]
+pub struct Abilities {
+    /// How it has to be spoken to.
+    pub era: Era,
+    /// The raw result.
+    pub result: Box<str>,
+    /// The date that was agreed on.
+    pub version: Box<str>,
+    pub server_name: Box<str>,
+    pub server_version: Box<str>,
+    /// The raw `serverInfo` object; empty if it said none.
+    pub server_info: Box<str>,
+    pub logging: bool,
+    pub lists: Lists,
+    /// Whether it takes subscriptions to resources.
+    pub subscribes: bool,
+    /// How long a `DiscoverResult` may be kept; nothing of the kind is said in a handshake.
+    pub ttl: Duration,
+    /// The result of `initialize` for clients with a handshake, but for the revision.
+    initialize: Box<str>,
+    /// Where the revision stands in there.
+    revision: Span,
+    /// The result of `server/discover` for clients without one.
+    discovery: Box<str>,
+}
+
+/// The lists a child says it will announce changes of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    pub tools: bool,
+    pub resources: bool,
+    pub prompts: bool,
+}
+
+/// The name of a child that gives none, where none better is known.
+const NAMELESS: &str = "mcp-server";
+
+/// The extension of tasks, which has to be spoken at both ends.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// The members of both results that are written anew for clients of the other era.
+const OWN: [&str; 8] = [
+    "protocolVersion",
+    "serverInfo",
+    "supportedVersions",
+    "resultType",
+    "ttlMs",
+    "cacheScope",
+    "capabilities",
+    "_meta",
+];
+
+// === impl Abilities ===
+
+impl Abilities {
+    /// What a shared child can do, from a result of either kind that was kept.
+    pub fn recalled(result: &str) -> Option<Self> {
+        Self::of_initialize(result, true).or_else(|| Self::of_discovery(result))
+    }
+
+    /// From the answer to `initialize`. `shared` children lose what cannot be shared.
+    pub fn of_initialize(result: &str, shared: bool) -> Option<Self> {
+        let params = Params::of(Some(result));
+        let version = raw::string(params.protocol_version?.get())?;
+        if Era::of(&version) == Era::Modern {
+            return None;
+        }
+        let raw = params.capabilities?.get();
+        if !raw.starts_with('{') {
+            return None;
+        }
+        let capabilities = Members::of(raw);
+        // Tasks have owners, and a shared child cannot tell its callers apart.
+        let result: Box<str> = if shared && capabilities.get("tasks").is_some() {
+            let kept = capabilities.without(|key| key == "tasks");
+            let at = Span::of(raw, result.as_bytes());
+            spliced(result, &[Patch { at, with: kept.as_bytes() }])
+        } else {
+            result.into()
+        };
+        let said = Params::of(Some(&result)).protocol_version.expect("it was read from there");
+        let revision = meta::place(said, result.as_bytes());
+        let server_info = object(params.server_info).unwrap_or("");
+        Some(Self {
+            version: version.as_ref().into(),
+            initialize: result.clone(),
+            revision,
+            discovery: discovery(&result, server_info),
+            ..Self::of(Era::Legacy, &capabilities, server_info, result)
+        })
+    }
+
+    /// From the answer to `server/discover`, if there is a revision that we speak too.
+    pub fn of_discovery(result: &str) -> Option<Self> {
+        let view = ResultView::of(Some(result));
+        let supported = view.supported_versions?;
+        let dates: Vec<&RawValue> = serde_json::from_str(supported.get()).ok()?;
+        let mutual = Version::MODERN.as_str();
+        if !dates.iter().any(|date| raw::string(date.get()).as_deref() == Some(mutual)) {
+            return None;
+        }
+        let capabilities = Members::of(object(view.capabilities)?);
+        let meta = Members::of(view.meta.map_or("", RawValue::get));
+        let server_info = object(meta.get(key::SERVER_INFO)).unwrap_or("");
+        let ttl = view.ttl_ms.and_then(|ttl| ttl.get().parse().ok()).unwrap_or(0);
+        let at = meta::place(supported, result.as_bytes());
+        let only = format!("[\"{mutual}\"]");
+        let only = Patch { at, with: only.as_bytes() };
+        let abilities = Self {
+            version: mutual.into(),
+            ttl: Duration::from_millis(ttl),
+            discovery: if view.result_type.is_some() {
+                spliced(result, &[only])
+            } else {
+                let at = Span { start: 0, end: 1 }.inside();
+                spliced(result, &[Patch { at, with: br#""resultType":"complete","# }, only])
+            },
+            ..Self::of(Era::Modern, &capabilities, server_info, result.into())
+        };
+        Some(abilities.named(NAMELESS))
+    }
+
+    /// What is read alike in both eras.
+    fn of(era: Era, capabilities: &Members<'_>, server_info: &str, result: Box<str>) -> Self {
+        let says = |one: &str, what: &str| {
+            capabilities.get(one).is_some_and(|value| {
+                Members::of(value.get()).get(what).is_some_and(|on| on.get() == "true")
+            })
+        };
+        let announces = |one| says(one, "listChanged");
+        let about = Implementation::read(server_info);
+        Self {
+            era,
+            result,
+            version: Box::default(),
+            server_name: about.name.as_ref().into(),
+            server_version: about.version.as_ref().into(),
+            server_info: server_info.into(),
+            logging: capabilities.get("logging").is_some(),
+            lists: Lists {
+                tools: announces("tools"),
+                resources: announces("resources"),
+                prompts: announces("prompts"),
+            },
+            subscribes: says("resources", "subscribe"),
+            ttl: Duration::ZERO,
+            initialize: Box::default(),
+            revision: Span { start: 0, end: 0 },
+            discovery: Box::default(),
+        }
+    }
+
+    /// Gives a child its server's name where it has to have one and said none: older clients insist on one.
+    #[must_use]
+    pub fn named(mut self, server: &str) -> Self {
+        if self.era == Era::Modern {
+            (self.initialize, self.revision) = initialize(&self.result, server, &self.server_info);
+        }
+        self
+    }
+
+    /// The answer to a client's `initialize`, in the revision it is to speak.
+    pub fn answer(&self, id: &RawId, version: Version) -> Bytes {
+        let said = format!("\"{version}\"");
+        let patch = Patch { at: self.revision, with: said.as_bytes() };
+        fault::result(id, &spliced(&self.initialize, &[patch]))
+    }
+
+    /// The result of a client's `server/discover`.
+    pub fn discovery(&self) -> &str {
+        &self.discovery
+    }
+}
+
+/// The `initialize` result of a child that gave a `DiscoverResult`, and the place of the revision in it.
+fn initialize(result: &str, server: &str, server_info: &str) -> (Box<str>, Span) {
+    let (capabilities, meta, rest) = common(result);
+    let nameless = format!(r#"{{"name":{},"version":"0"}}"#, quoted(server));
+    let info = if server_info.is_empty() { &nameless } else { server_info };
+    let (before, revision) = (r#"{"protocolVersion":"#, r#""""#);
+    let at = narrow(before.len(), before.len() + revision.len());
+    let said = format!(r#""protocolVersion":{revision},"capabilities":{capabilities}"#);
+    let info = member("serverInfo", info);
+    (joined(&[&said, &info, &member("_meta", &meta), inner(&rest)]).into(), at)
+}
+
+/// The `DiscoverResult` of a child that gave an `initialize` result. Nothing is known of how long that holds, nor for whom.
+fn discovery(result: &str, server_info: &str) -> Box<str> {
+    let (capabilities, meta, rest) = common(result);
+    let said = format!(
+        r#""resultType":"complete","supportedVersions":["{}"],"capabilities":{capabilities},"ttlMs":0,"cacheScope":"private""#,
+        Version::MODERN
+    );
+    let info = member(key::SERVER_INFO, server_info);
+    let meta = member("_meta", &joined(&[&info, inner(&meta)]));
+    joined(&[&said, &meta, inner(&rest)]).into()
+}
+
+/// What both results say alike: the capabilities as the other era may see them, `_meta` without the child's name, and what else
+/// there is.
+fn common(result: &str) -> (String, String, String) {
+    let members = Members::of(result);
+    let below = |name: &str| Members::of(members.get(name).map_or("", RawValue::get));
+    let meta = below("_meta").without(|name| name == key::SERVER_INFO);
+    let rest = members.without(|name| OWN.contains(&name));
+    (untasked(&below("capabilities")), meta, rest)
+}
+
+/// Capabilities for clients of the other era. What tasks are is another thing there.
+fn untasked(capabilities: &Members<'_>) -> String {
+    let kept = capabilities.without(|key| key == "tasks" || key == "extensions");
+    let extensions = Members::of(capabilities.get("extensions").map_or("", RawValue::get));
+    let extensions = member("extensions", &extensions.without(|key| key == TASKS));
+    joined(&[&extensions, inner(&kept)])
+}
+
+/// A member with an object, if there is anything in that.
+fn member(name: &str, object: &str) -> String {
+    let is_empty = matches!(object, "" | "{}");
+    if is_empty { String::new() } else { format!("{}:{object}", quoted(name)) }
+}
+
+/// The members of an object.
+fn inner(object: &str) -> &str {
+    &object[1..object.len() - 1]
+}
+
+/// An object of such members.
+fn joined(members: &[&str]) -> String {
+    let some: Vec<&str> = members.iter().copied().filter(|text| !text.is_empty()).collect();
+    format!("{{{}}}", some.join(","))
+}
+
+fn object(raw: Option<&RawValue>) -> Option<&str> {
+    raw.map(RawValue::get).filter(|text| text.starts_with('{'))
+}
+
+fn spliced(text: &str, patches: &[Patch<'_>]) -> Box<str> {
+    let text = splice(text.as_bytes(), patches);
+    std::str::from_utf8(&text).expect("texts make a text").into()
+}
+
+fn narrow(start: usize, end: usize) -> Span {
+    let narrow = |place: usize| u32::try_from(place).expect("it is near the beginning");
+    Span { start: narrow(start), end: narrow(end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEGACY: &str = r#"{"protocolVersion":"2024-11-05","capabilities":{"logging":{},"tasks":{},"tools":{"listChanged":true},"resources":{"subscribe":true},"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}}},"serverInfo":{"name":"n\"","version":"1"},"instructions":"i","_meta":{"a":1},"x":1e400}"#;
+
+    const MODERN: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28","2027-01-01"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"extensions":{"io.modelcontextprotocol/tasks":{}}},"instructions":"i","ttlMs":1500,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"m","version":"2"}},"x":1e400}"#;
+
+    fn answer(abilities: &Abilities) -> String {
+        let answer = abilities.answer(&RawId::new("\"a\""), Version::V2025_06_18);
+        String::from_utf8(answer.into()).unwrap()
+    }
+
+    #[test]
+    fn the_result_is_kept_and_answered_in_the_clients_revision() {
+        let abilities = Abilities::of_initialize(LEGACY, true).unwrap();
+        assert!(abilities.logging && abilities.subscribes && abilities.era == Era::Legacy);
+        assert_eq!(abilities.lists, Lists { tools: true, resources: false, prompts: false });
+        assert_eq!((&*abilities.server_name, &*abilities.version), ("n\"", "2024-11-05"));
+        assert_eq!(
+            answer(&abilities),
+            r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion":"2025-06-18","capabilities":{"logging":{},"tools":{"listChanged":true},"resources":{"subscribe":true},"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}}},"serverInfo":{"name":"n\"","version":"1"},"instructions":"i","_meta":{"a":1},"x":1e400}}"#
+        );
+    }
+
+    #[test]
+    fn a_private_child_keeps_its_tasks() {
+        assert!(!Abilities::of_initialize(LEGACY, true).unwrap().result.contains("tasks\":{},\"t"));
+        assert_eq!(&*Abilities::of_initialize(LEGACY, false).unwrap().result, LEGACY);
+    }
+
+    #[test]
+    fn a_child_with_a_handshake_is_discovered_by_those_without() {
+        let abilities = Abilities::of_initialize(LEGACY, false).unwrap();
+        assert_eq!(
+            abilities.discovery(),
+            r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"extensions":{"x/y":{}},"logging":{},"tools":{"listChanged":true},"resources":{"subscribe":true}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"n\"","version":"1"},"a":1},"instructions":"i","x":1e400}"#
+        );
+        let bare = r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#;
+        assert_eq!(
+            Abilities::of_initialize(bare, true).unwrap().discovery(),
+            r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0,"cacheScope":"private"}"#
+        );
+    }
+
+    #[test]
+    fn a_child_without_a_handshake_answers_those_with_one() {
+        let abilities = Abilities::of_discovery(MODERN).unwrap();
+        assert!(abilities.subscribes && abilities.lists.tools && !abilities.logging);
+        assert_eq!((abilities.era, &*abilities.version), (Era::Modern, "2026-07-28"));
+        assert_eq!((&*abilities.server_name, &*abilities.server_version), ("m", "2"));
+        assert_eq!(&*abilities.server_info, r#"{"name":"m","version":"2"}"#);
+        assert_eq!((abilities.ttl, &*abilities.result), (Duration::from_millis(1500), MODERN));
+        assert_eq!(
+            answer(&abilities.named("key")),
+            r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}},"serverInfo":{"name":"m","version":"2"},"instructions":"i","x":1e400}}"#
+        );
+    }
+
+    #[test]
+    fn a_nameless_child_goes_by_its_servers_name() {
+        let text = r#"{"supportedVersions":["2026-07-28"],"capabilities":{},"_meta":{"b":2}}"#;
+        let abilities = Abilities::of_discovery(text).unwrap().named("ke\"y");
+        assert_eq!((&*abilities.server_name, &*abilities.server_info), ("", ""));
+        assert_eq!(
+            answer(&abilities),
+            r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"ke\"y","version":"0"},"_meta":{"b":2}}}"#
+        );
+        assert!(abilities.discovery().starts_with(r#"{"resultType":"complete","supported"#));
+    }
+
+    #[test]
+    fn only_revisions_that_we_speak_too_are_offered() {
+        let abilities = Abilities::of_discovery(MODERN).unwrap();
+        let cut = MODERN.replace(r#","2027-01-01"]"#, "]");
+        assert_eq!(abilities.discovery(), cut);
+    }
+
+    #[test]
+    fn what_was_kept_is_known_by_its_form() {
+        assert_eq!(Abilities::recalled(LEGACY).unwrap().era, Era::Legacy);
+        assert_eq!(Abilities::recalled(MODERN).unwrap().era, Era::Modern);
+        for other in [
+            "3",
+            "{}",
+            r#"{"protocolVersion":"2026-07-28","capabilities":{}}"#,
+            r#"{"protocolVersion":"2025-06-18","capabilities":[]}"#,
+            r#"{"supportedVersions":["2027-01-01"],"capabilities":{}}"#,
+            r#"{"supportedVersions":"2026-07-28","capabilities":{}}"#,
+            r#"{"supportedVersions":["2026-07-28"]}"#,
+        ] {
+            assert!(Abilities::recalled(other).is_none(), "{other}");
+        }
+    }
+}
