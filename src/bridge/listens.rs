@@ -46,7 +46,9 @@ impl<'a> Filter<'a> {
         let is_on = |key: &str| match members.get(key).map(|value| value.get()) {
             None | Some("false" | "null") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err("toolsListChanged, promptsListChanged and resourcesListChanged must be booleans"),
+            Some(_) => Err(
+                "toolsListChanged, promptsListChanged and resourcesListChanged must be booleans",
+            ),
         };
         let lists = Lists {
             tools: is_on("toolsListChanged")?,
@@ -59,7 +61,8 @@ impl<'a> Filter<'a> {
                 let uris: Vec<&serde_json::value::RawValue> = serde_json::from_str(uris.get())
                     .map_err(|_| "\"resourceSubscriptions\" must be an array of strings")?;
                 let uris = uris.into_iter().map(|uri| raw::string(uri.get()));
-                uris.collect::<Option<_>>().ok_or("\"resourceSubscriptions\" must be an array of strings")?
+                uris.collect::<Option<_>>()
+                    .ok_or("\"resourceSubscriptions\" must be an array of strings")?
             }
         };
         resources.sort_unstable();
@@ -159,7 +162,12 @@ mod tests {
         assert_eq!(filter.lists, Lists { tools: true, prompts: false, resources: false });
         assert_eq!(filter.resources, ["a", "b"]);
         assert_eq!(Filter::read(Some("{}")), Ok(Filter::default()));
-        for text in [None, Some("[]"), Some(r#"{"toolsListChanged":1}"#), Some(r#"{"resourceSubscriptions":[1]}"#)] {
+        for text in [
+            None,
+            Some("[]"),
+            Some(r#"{"toolsListChanged":1}"#),
+            Some(r#"{"resourceSubscriptions":[1]}"#),
+        ] {
             assert!(Filter::read(text).is_err(), "{text:?}");
         }
     }

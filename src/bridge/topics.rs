@@ -139,7 +139,8 @@ impl Topics {
     /// which it was asked.
     pub(super) fn forget(&mut self, who: Subscriber) -> Vec<(Box<str>, u64)> {
         let is_in = |topic: &Topic| {
-            topic.subscribers.contains(&who) || topic.joining.iter().any(|(other, _)| *other == Some(who))
+            topic.subscribers.contains(&who)
+                || topic.joining.iter().any(|(other, _)| *other == Some(who))
         };
         let wanted = self.topics.iter().filter(|(_, topic)| is_in(topic));
         let mut uris: Vec<Box<str>> = wanted.map(|(uri, _)| uri.clone()).collect();
@@ -165,11 +166,6 @@ impl Topics {
     pub(super) fn of(&self, serial: u64) -> Option<&str> {
         let asked = |topic: &Topic| topic.serial == serial && topic.state != State::Unasked;
         self.topics.iter().find(|(_, topic)| asked(topic)).map(|(uri, _)| uri.as_ref())
-    }
-
-    /// Whether the child's word on a request of this number is still to come.
-    pub(super) fn is_asked(&self, serial: u64) -> bool {
-        self.asked.contains_key(&serial)
     }
 
     /// The child is gone. Its successor has to be told of these again.

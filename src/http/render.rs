@@ -1,7 +1,8 @@
 //! The one place that pairs a refusal with a status.
 //!
 //! Before a request is handed on, HTTP may speak; after that JSON-RPC does, on a 200. A client of the handshake era never gets a
-//! 5xx for a POST: several cancel everything they are doing when they see one.
+//! 5xx for a POST: several cancel everything they are doing when they see one. To later clients a status says what proxies have
+//! to know: the method is not there, the request is wrong, or nobody is there to answer it.
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
@@ -9,14 +10,17 @@ use hyper::{Response, StatusCode};
 
 use super::body::Body;
 use crate::bridge::refusal::Refusal;
+use crate::wire::fault;
 use crate::wire::frame::Malformed;
 use crate::wire::id::RawId;
+use crate::wire::version::Era;
 
 /// A refusal and the id of the request it answers, where that could be read.
 #[derive(Debug)]
 pub(super) struct Refused {
     why: Refusal,
     id: Option<RawId>,
+    era: Era,
 }
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -25,7 +29,12 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 impl Refused {
     pub(super) fn new(why: Refusal, id: Option<RawId>) -> Self {
-        Self { why, id }
+        Self { why, id, era: Era::Legacy }
+    }
+
+    /// To a client without a handshake.
+    pub(super) fn modern(why: Refusal, id: Option<RawId>) -> Self {
+        Self { why, id, era: Era::Modern }
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
@@ -35,7 +44,7 @@ impl Refused {
             None
         };
         let text = self.why.fault().answer(own.or(self.id.as_ref()));
-        let mut response = json(status(&self.why), text);
+        let mut response = json(status(&self.why, self.era), text);
         let headers = response.headers_mut();
         if let Refusal::HttpMethodNotAllowed { allow } = self.why {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -43,13 +52,17 @@ impl Refused {
             let challenge = HeaderValue::from_static("Bearer realm=\"stdiod\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+        let status = response.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
     }
 }
 
 impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
-        Self { why, id: None }
+        Self::new(why, None)
     }
 }
 
@@ -61,7 +74,18 @@ pub(super) fn json(status: StatusCode, text: Bytes) -> Response<Body> {
     response
 }
 
-fn status(why: &Refusal) -> StatusCode {
+/// The status of a child's own error.
+pub(super) fn status_of_error(code: i32) -> StatusCode {
+    match code {
+        fault::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        fault::HEADER_MISMATCH | fault::MISSING_CAPABILITY | fault::UNSUPPORTED_VERSION => {
+            StatusCode::BAD_REQUEST
+        }
+        _ => StatusCode::OK,
+    }
+}
+
+fn status(why: &Refusal, era: Era) -> StatusCode {
     match why {
         Refusal::Malformed(_)
         | Refusal::BatchNotAllowed
@@ -72,6 +96,11 @@ fn status(why: &Refusal) -> StatusCode {
         | Refusal::SessionMissing
         | Refusal::UnsupportedVersion(_)
         | Refusal::EventGone
+        | Refusal::EnvelopeLacks(_)
+        | Refusal::HeaderMismatch(_)
+        | Refusal::VersionNotServed(_)
+        | Refusal::CapabilityRequired(_)
+        | Refusal::StateInvalid
         | Refusal::BodyBroken => StatusCode::BAD_REQUEST,
         Refusal::Unauthorized => StatusCode::UNAUTHORIZED,
         Refusal::HostNotAllowed(_) | Refusal::OriginNotAllowed(_) | Refusal::Forbidden { .. } => {
@@ -83,7 +112,17 @@ fn status(why: &Refusal) -> StatusCode {
         Refusal::HttpMethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        Refusal::NotAcceptable | Refusal::NeedsStream => StatusCode::NOT_ACCEPTABLE,
+        Refusal::MethodUnknown(_) if era == Era::Modern => StatusCode::NOT_FOUND,
+        Refusal::BadParams(_) if era == Era::Modern => StatusCode::BAD_REQUEST,
+        Refusal::Busy { .. }
+        | Refusal::NoChild { .. }
+        | Refusal::Replaced { .. }
+        | Refusal::Interrupted
+            if era == Era::Modern =>
+        {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::BadParams(_)
         | Refusal::MethodUnknown(_)
         | Refusal::NeedsSession(_)

@@ -151,7 +151,8 @@ impl Bench {
         self.turn.to_child.clear();
         self.board.line(&Frame::skim(answer).unwrap(), &mut self.turn);
         self.turn.notes.clear();
-        let Some(Event::Answer { text, error: None, .. }) = self.letters.0.borrow_mut().pop() else {
+        let Some(Event::Answer { text, error: None, .. }) = self.letters.0.borrow_mut().pop()
+        else {
             panic!("no answer")
         };
         let mut stream = BytesMut::new();

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::wire::fault;
 use crate::wire::id::RawId;
 use crate::wire::meta::{self, Implementation, Members, Params, ResultView, key};
+use crate::wire::method::Method;
 use crate::wire::raw::{self, quoted};
 use crate::wire::splice::{Patch, Span, splice};
 use crate::wire::version::{Era, Version};
@@ -64,6 +65,31 @@ const OWN: [&str; 8] = [
     "capabilities",
     "_meta",
 ];
+
+// === impl Lists ===
+
+impl Lists {
+    /// Whether changes of the list that a notification is about are announced.
+    pub fn announces(self, notice: Method) -> bool {
+        (notice == Method::ToolsListChanged && self.tools)
+            || (notice == Method::ResourcesListChanged && self.resources)
+            || (notice == Method::PromptsListChanged && self.prompts)
+    }
+
+    /// What both announce.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        Self {
+            tools: self.tools && other.tools,
+            resources: self.resources && other.resources,
+            prompts: self.prompts && other.prompts,
+        }
+    }
+
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
 
 // === impl Abilities ===
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::value::RawValue;
 
-use crate::wire::meta::{Implementation, Params};
+use crate::wire::meta::{Implementation, Params, key};
 use crate::wire::raw;
 use crate::wire::version::Version;
 
@@ -39,6 +39,21 @@ impl Hello {
     pub fn nobody() -> Arc<Self> {
         static NOBODY: LazyLock<Arc<Hello>> = LazyLock::new(|| Arc::new(Hello::shared()));
         Arc::clone(&NOBODY)
+    }
+
+    /// What the bridge says of itself with each request of its own, to a child without a handshake: the members of `_meta`.
+    pub fn own_envelope() -> &'static str {
+        static ENVELOPE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                r#""{}":"{}","{}":{{}},"{}":{}"#,
+                key::PROTOCOL_VERSION,
+                Version::MODERN,
+                key::CLIENT_CAPABILITIES,
+                key::CLIENT_INFO,
+                Hello::nobody().client_info
+            )
+        });
+        &ENVELOPE
     }
 
     /// Whether a child that was greeted so may serve a client that would have greeted it otherwise. What was agreed on has to be

@@ -25,13 +25,13 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Whether the child takes another call now.
-    fn has_place(&self) -> bool {
+    pub(super) fn has_place(&self) -> bool {
         matches!(self.child, Child::Ready { .. })
             && self.room > 0
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
     }
 
-    fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
+    pub(super) fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
         let Some(request) = self.request_of(id) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let deadline = turn.now + self.limits.request_timeout;
@@ -53,9 +53,7 @@ impl<R: Outlet> Switchboard<R> {
                     return self.refuse(id, refusal, turn);
                 }
             }
-            RequestRoute::CallTool
-            | RequestRoute::Ping
-            | RequestRoute::Forward => {}
+            RequestRoute::CallTool | RequestRoute::Ping | RequestRoute::Forward => {}
         }
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -80,7 +78,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Sends a request and counts it against what the child still takes.
-    fn send_request(&mut self, text: Bytes, turn: &mut Turn) {
+    pub(super) fn send_request(&mut self, text: Bytes, turn: &mut Turn) {
         self.room = self.room.saturating_sub(text.len());
         turn.send(text);
     }

@@ -116,7 +116,13 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child's word on a resource that a stream wants to hear of. False if this is no such stream.
-    pub(super) fn listen_decided(&mut self, id: CallId, accepted: bool, uri: &str, turn: &mut Turn) -> bool {
+    pub(super) fn listen_decided(
+        &mut self,
+        id: CallId,
+        accepted: bool,
+        uri: &str,
+        turn: &mut Turn,
+    ) -> bool {
         let Some(listen) = self.listens.get_mut(id) else { return false };
         listen.undecided = listen.undecided.saturating_sub(1);
         if !accepted && !listen.acknowledged {
@@ -172,7 +178,9 @@ impl<R: Outlet> Switchboard<R> {
         let leaf = params.meta().subscription_id;
         let number = leaf.and_then(|raw| raw.get().trim_matches('"').parse().ok());
         match (number.and_then(|number| UpstreamId(number).read()), leaf) {
-            (Some(Numbered::Call { call, flight }), Some(leaf)) if self.is_listening(call, flight) => {
+            (Some(Numbered::Call { call, flight }), Some(leaf))
+                if self.is_listening(call, flight) =>
+            {
                 let is_first = frame.method() == Method::ListenAcknowledged;
                 let Some(listen) = self.listens.get_mut(call) else { return };
                 // After a restart of the child its client has heard this already.
@@ -188,12 +196,19 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    fn heard_ourselves(&mut self, serial: u64, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
+    fn heard_ourselves(
+        &mut self,
+        serial: u64,
+        frame: &Frame,
+        params: &Params<'_>,
+        turn: &mut Turn,
+    ) {
         let method = frame.method();
         if method == Method::ListenAcknowledged {
             let Some(uri) = self.topics.of(serial).map(Box::<str>::from) else { return };
             let honoured = params.notifications.map(RawValue::get);
-            let honours = Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
+            let honours =
+                Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
             self.subscription_decided(serial, honours, None, turn);
         } else if method == Method::ResourcesUpdated {
             let Some(topic) = self.topics.of(serial).map(Box::<str>::from) else {
@@ -216,7 +231,8 @@ impl<R: Outlet> Switchboard<R> {
             (lists.prompts, "\"promptsListChanged\":true"),
             (lists.resources, "\"resourcesListChanged\":true"),
         ];
-        let filter: Vec<&str> = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+        let filter: Vec<&str> =
+            names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
         self.hears = (!lists.is_none()).then(|| self.listen_for_ourselves(&filter.join(","), turn));
     }
 
@@ -281,7 +297,8 @@ fn stamped(text: &Bytes, id: &RawId) -> Bytes {
             let comma = if params[1..].trim_start().starts_with('}') { "" } else { "," };
             match Params::of(Some(params)).meta.filter(|meta| meta.get().starts_with('{')) {
                 Some(meta) => {
-                    let kept = Members::of(meta.get()).without(|key| key == meta::key::SUBSCRIPTION_ID);
+                    let kept =
+                        Members::of(meta.get()).without(|key| key == meta::key::SUBSCRIPTION_ID);
                     let comma = if kept == "{}" { "" } else { "," };
                     (meta::place(meta, frame.text()), format!("{{{stamp}{comma}{}", &kept[1..]))
                 }
@@ -289,7 +306,8 @@ fn stamped(text: &Bytes, id: &RawId) -> Bytes {
             }
         }
         _ => {
-            let end = u32::try_from(frame.text().len() - 1).expect("messages are shorter than 4 GiB");
+            let end =
+                u32::try_from(frame.text().len() - 1).expect("messages are shorter than 4 GiB");
             (Span { start: end, end }, format!(",\"params\":{{\"_meta\":{{{stamp}}}}}"))
         }
     };
@@ -312,9 +330,18 @@ mod tests {
     fn a_stamp_finds_its_place() {
         let key = meta::key::SUBSCRIPTION_ID;
         for (text, said) in [
-            (r#"{"method":"x"}"#.to_owned(), format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}}}}}}"#)),
-            (r#"{"method":"x","params":{ }}"#.to_owned(), format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}} }}}}"#)),
-            (r#"{"method":"x","params":{"uri":"u"}}"#.to_owned(), format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}},"uri":"u"}}}}"#)),
+            (
+                r#"{"method":"x"}"#.to_owned(),
+                format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}}}}}}"#),
+            ),
+            (
+                r#"{"method":"x","params":{ }}"#.to_owned(),
+                format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}} }}}}"#),
+            ),
+            (
+                r#"{"method":"x","params":{"uri":"u"}}"#.to_owned(),
+                format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7}},"uri":"u"}}}}"#),
+            ),
             (
                 format!(r#"{{"method":"x","params":{{"_meta":{{"a":1,"{key}":9}}}}}}"#),
                 format!(r#"{{"method":"x","params":{{"_meta":{{"{key}":7,"a":1}}}}}}"#),
@@ -328,8 +355,14 @@ mod tests {
 
     #[test]
     fn a_session_hears_nothing_of_streams() {
-        let text = format!(r#"{{"jsonrpc":"2.0","method":"x","params":{{"uri":"u","_meta":{{"{}":9,"a":1}}}}}}"#, meta::key::SUBSCRIPTION_ID);
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"x","params":{{"uri":"u","_meta":{{"{}":9,"a":1}}}}}}"#,
+            meta::key::SUBSCRIPTION_ID
+        );
         let frame = Frame::skim(text.into()).unwrap();
-        assert_eq!(unstamped(&frame), r#"{"jsonrpc":"2.0","method":"x","params":{"uri":"u","_meta":{"a":1}}}"#);
+        assert_eq!(
+            unstamped(&frame),
+            r#"{"jsonrpc":"2.0","method":"x","params":{"uri":"u","_meta":{"a":1}}}"#
+        );
     }
 }

@@ -25,7 +25,15 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn notice(&mut self, frame: &Frame, turn: &mut Turn) {
         let params = Params::of(frame.payload());
         let route = frame.method().as_notice();
-        if self.is_child_modern() && !matches!(route, NoticeRoute::Progress | NoticeRoute::Log | NoticeRoute::Cancel | NoticeRoute::CloseStream) {
+        if self.is_child_modern()
+            && !matches!(
+                route,
+                NoticeRoute::Progress
+                    | NoticeRoute::Log
+                    | NoticeRoute::Cancel
+                    | NoticeRoute::CloseStream
+            )
+        {
             return self.heard_on_stream(frame, turn);
         }
         match route {

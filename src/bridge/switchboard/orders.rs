@@ -1,7 +1,5 @@
 //! What clients want: sessions, calls, notifications, streams, goodbyes.
 
-use bytes::Bytes;
-
 use super::{Child, Order, Switchboard, Tenancy};
 use crate::bridge::call::{Call, Caller, Path, Reach, Stage};
 use crate::bridge::front::Level;
@@ -13,14 +11,15 @@ use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, Flight, FrontId, RawId, UpstreamId};
-use crate::wire::meta::{self, Members, Params};
+use crate::wire::id::{CallId, Flight, FrontId, RawId};
+use crate::wire::meta::{self, Meta, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
 use crate::wire::raw;
-use crate::wire::splice::{Patch, Span};
+use crate::wire::version::Era;
 
 /// Why a level is none.
-const BAD_LEVEL: &str = "a log level must be one of debug, info, notice, warning, error, critical, alert, emergency";
+const BAD_LEVEL: &str =
+    "a log level must be one of debug, info, notice, warning, error, critical, alert, emergency";
 
 impl<R: Outlet> Switchboard<R> {
     /// Takes what a client wants.
@@ -107,7 +106,10 @@ impl<R: Outlet> Switchboard<R> {
             name: name_of(&request, &params),
             level,
             works: question.is_none()
-                && !matches!(request.method(), Method::Initialize | Method::Discover | Method::Listen),
+                && !matches!(
+                    request.method(),
+                    Method::Initialize | Method::Discover | Method::Listen
+                ),
             question,
             request: Some(request),
             repeated: false,

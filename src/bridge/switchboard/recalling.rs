@@ -96,9 +96,10 @@ impl<R: Outlet> Switchboard<R> {
         let greeted = self.tenancy == Tenancy::Shared && memory.greeting().is_some();
         let known = match request.method().as_request() {
             RequestRoute::Ping => return Need::Nothing,
-            RequestRoute::Initialize | RequestRoute::Discover | RequestRoute::SetLevel | RequestRoute::Unsubscribe => {
-                greeted
-            }
+            RequestRoute::Initialize
+            | RequestRoute::Discover
+            | RequestRoute::SetLevel
+            | RequestRoute::Unsubscribe => greeted,
             RequestRoute::Forward => {
                 greeted
                     && Question::of(request, memory).is_some_and(|it| memory.find(&it).is_some())

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::settling::cancel;
 use super::{Child, Switchboard};
 use crate::bridge::call::Stage;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
-use super::settling::cancel;
 use crate::bridge::topics::{Joined, Subscriber};
 use crate::bridge::turn::Turn;
 use crate::wire::frame::Frame;
@@ -102,7 +102,9 @@ impl<R: Outlet> Switchboard<R> {
             match answer {
                 Some(frame) => self.share(id, frame, turn),
                 None if accepted => self.settle_empty(id, turn),
-                None => self.refuse(id, Refusal::BadParams("the server refused the subscription"), turn),
+                None => {
+                    self.refuse(id, Refusal::BadParams("the server refused the subscription"), turn)
+                }
             }
         }
         if let Some(uri) = decided.unwanted {

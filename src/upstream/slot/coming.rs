@@ -54,7 +54,7 @@ async fn arrival(plan: Plan, places: Places, looked: Instant) -> Arrival {
     let fingerprint = async {
         match plan.tenancy {
             Tenancy::Shared => plan.site.fingerprint().await,
-            Tenancy::Private => None,
+            Tenancy::Private | Tenancy::Pooled { .. } => None,
         }
     };
     // Looked at before the start: a program that changes in between is taken for changed, never for the same.
