@@ -1,7 +1,9 @@
 //! Who shares a child with whom.
 
+use super::front::Principal;
 use crate::config::model::{AskKind, Mode, Server};
 use crate::wire::meta::Members;
+use crate::wire::version::Era;
 
 /// The kinds of questions a client declared it can answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +16,16 @@ pub enum Lane {
     Shared,
     /// A child of its own, which is told what its client can.
     Private,
+    /// A child for all requests without a session that come from one principal and can be asked the same.
+    Pooled,
+}
+
+/// Whose requests a pooled child answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    pub principal: Principal,
+    /// The raw `capabilities` that all of them declare.
+    pub capabilities: Box<str>,
 }
 
 const ALL: [AskKind; 3] = [AskKind::Sampling, AskKind::Elicitation, AskKind::Roots];
@@ -60,16 +72,33 @@ impl AskSet {
 // === impl Lane ===
 
 impl Lane {
-    /// The lane of a session that declared these kinds of questions.
-    /// What a session holds at its child is only safe at a child of its own, so a `stateful` server has no other.
-    pub fn of_session(server: &Server, declared: AskSet) -> Self {
+    /// The lane of a session that declared these kinds of questions, on a server whose children are known to be of this era.
+    /// What a session holds at its child is only safe at a child of its own, so a `stateful` server has no other. A child without
+    /// handshakes ties its questions to the calls that caused them, and needs no other client for that.
+    pub fn of_session(server: &Server, declared: AskSet, child: Option<Era>) -> Self {
         let private = match server.mode {
             Mode::Shared => false,
             Mode::PerSession => true,
             Mode::Auto if server.stateful => true,
-            Mode::Auto => server.private_for.iter().any(|kind| declared.contains(*kind)),
+            Mode::Auto if child == Some(Era::Modern) => false,
+            Mode::Auto => Self::earns_own(server, declared),
         };
         if private { Self::Private } else { Self::Shared }
+    }
+
+    /// The lane of a request without a session.
+    pub fn of_request(server: &Server, declared: AskSet, child: Era) -> Self {
+        let pooled = match server.mode {
+            Mode::Shared => false,
+            _ if child == Era::Modern => false,
+            Mode::PerSession => true,
+            Mode::Auto => server.stateful || Self::earns_own(server, declared),
+        };
+        if pooled { Self::Pooled } else { Self::Shared }
+    }
+
+    fn earns_own(server: &Server, declared: AskSet) -> bool {
+        server.private_for.iter().any(|kind| declared.contains(*kind))
     }
 }
 
@@ -98,7 +127,7 @@ mod tests {
     fn only_what_can_be_asked_earns_a_child() {
         let lane = |mode, private_for: &[AskKind], capabilities| {
             let server = Server { mode, private_for: private_for.to_vec(), ..Server::default() };
-            Lane::of_session(&server, AskSet::declared(capabilities))
+            Lane::of_session(&server, AskSet::declared(capabilities), None)
         };
         assert_eq!(lane(Mode::Auto, &ALL, "{}"), Lane::Shared);
         assert_eq!(lane(Mode::Auto, &ALL, r#"{"experimental":{},"sampling":null}"#), Lane::Shared);
@@ -107,6 +136,23 @@ mod tests {
         assert_eq!(lane(Mode::Shared, &ALL, r#"{"sampling":{}}"#), Lane::Shared);
         assert_eq!(lane(Mode::PerSession, &[], "{}"), Lane::Private);
         let stateful = Server { stateful: true, ..Server::default() };
-        assert_eq!(Lane::of_session(&stateful, AskSet::default()), Lane::Private);
+        assert_eq!(Lane::of_session(&stateful, AskSet::default(), None), Lane::Private);
+    }
+
+    #[test]
+    fn a_child_without_handshakes_is_for_all_and_one_with_them_for_those_that_can_be_asked_the_same()
+     {
+        let sampling = AskSet::declared(r#"{"sampling":{}}"#);
+        let all = Server { private_for: ALL.to_vec(), ..Server::default() };
+        assert_eq!(Lane::of_session(&all, sampling, Some(Era::Modern)), Lane::Shared);
+        assert_eq!(Lane::of_session(&all, sampling, Some(Era::Legacy)), Lane::Private);
+        let lane = |mode, declared, child| {
+            Lane::of_request(&Server { mode, ..all.clone() }, declared, child)
+        };
+        assert_eq!(lane(Mode::Auto, sampling, Era::Modern), Lane::Shared);
+        assert_eq!(lane(Mode::Auto, sampling, Era::Legacy), Lane::Pooled);
+        assert_eq!(lane(Mode::Auto, AskSet::default(), Era::Legacy), Lane::Shared);
+        assert_eq!(lane(Mode::Shared, sampling, Era::Legacy), Lane::Shared);
+        assert_eq!(lane(Mode::PerSession, AskSet::default(), Era::Legacy), Lane::Pooled);
     }
 }

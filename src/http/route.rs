@@ -87,6 +87,7 @@ mod tests {
             let (shared, _) = Link::new(name.clone());
             let (warden, _) = tokio::sync::mpsc::channel(1);
             let entry = Entry {
+                pools: Arc::default(),
                 name: name.clone(),
                 config: Arc::new(Server::default()),
                 shared,

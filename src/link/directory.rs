@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::era::EraCell;
 use super::handle::Link;
+use super::pools::Pools;
 use crate::bridge::greeting::Hello;
-use crate::bridge::lane::Lane;
+use crate::bridge::lane::{Lane, Pool};
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Server;
 use crate::wire::id::ServerName;
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) warden: mpsc::Sender<WardenOrder>,
     /// What its children have shown of their era.
     pub(crate) era: Arc<EraCell>,
+    /// The slots of requests without a session that can be asked something.
+    pub(crate) pools: Arc<Pools>,
 }
 
 /// What is wanted of a server as a whole.
@@ -42,6 +45,11 @@ pub(crate) enum WardenOrder {
         hello: Hello,
         /// It had one before, and is neither refused nor put with others now.
         again: bool,
+        answer: oneshot::Sender<Result<Place, Refusal>>,
+    },
+    /// The slot for all requests without a session of one pool.
+    Pooled {
+        pool: Pool,
         answer: oneshot::Sender<Result<Place, Refusal>>,
     },
     Report {
@@ -127,7 +135,7 @@ impl Entry {
     pub(crate) async fn place(&self, lane: Lane, hello: Hello) -> Result<Place, Refusal> {
         match lane {
             Lane::Shared => Ok(Place::Shared),
-            Lane::Private => self.private(hello, false).await,
+            Lane::Private | Lane::Pooled => self.private(hello, false).await,
         }
     }
 
@@ -141,13 +149,32 @@ impl Entry {
 
     async fn private(&self, hello: Hello, again: bool) -> Result<Place, Refusal> {
         let (answer, place) = oneshot::channel();
-        let stopped =
-            || Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() };
         self.warden
             .send(WardenOrder::Private { hello, again, answer })
             .await
-            .map_err(|_| stopped())?;
-        place.await.map_err(|_| stopped())?
+            .map_err(|_| self.stopped())?;
+        place.await.map_err(|_| self.stopped())?
+    }
+
+    /// The slot for requests without a session that can be asked something.
+    pub(crate) async fn pooled(&self, pool: Pool) -> Result<Link, Refusal> {
+        if let Some(link) = self.pools.find(&pool) {
+            return Ok(link);
+        }
+        let (answer, place) = oneshot::channel();
+        let order = WardenOrder::Pooled { pool: pool.clone(), answer };
+        self.warden.send(order).await.map_err(|_| self.stopped())?;
+        match place.await.map_err(|_| self.stopped())?? {
+            Place::Private(link) => {
+                self.pools.keep(pool, &link);
+                Ok(link)
+            }
+            Place::Shared => Ok(self.shared.clone()),
+        }
+    }
+
+    fn stopped(&self) -> Refusal {
+        Refusal::NoChild { server: self.name.clone(), why: "it is being stopped".into() }
     }
 
     /// The same server under a configuration that its children can live with.
@@ -157,7 +184,8 @@ impl Entry {
         self.warden.send(WardenOrder::Adjust(to)).await.ok();
         let (name, shared) = (self.name.clone(), self.shared.clone());
         let (warden, era) = (self.warden.clone(), Arc::clone(&self.era));
-        Arc::new(Self { name, config, shared, warden, era })
+        let pools = Arc::clone(&self.pools);
+        Arc::new(Self { name, config, shared, warden, era, pools })
     }
 
     /// How the server is doing; `None` once it is stopped.

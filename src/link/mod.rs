@@ -13,5 +13,6 @@ pub(crate) mod replies;
 
 pub(crate) mod directory;
 pub(crate) mod era;
+pub(crate) mod pools;
 pub(crate) mod sessions;
 pub(crate) mod stream_sessions;

@@ -126,13 +126,15 @@ impl Visit {
             hello: Arc::new(hello.clone()),
             since: None,
         };
-        let lane = Lane::of_session(&self.entry.config, declared);
+        let lane = Lane::of_session(&self.entry.config, declared, self.entry.era.era());
         let link = match self.entry.place(lane, hello).await? {
             Seat::Private(link) => link,
             Seat::Shared => {
                 // Where it found no room for itself nobody asks it anything.
-                card.declared = AskSet::default();
-                card.hello = Hello::nobody();
+                if lane == Lane::Private {
+                    card.declared = AskSet::default();
+                    card.hello = Hello::nobody();
+                }
                 self.entry.shared.clone()
             }
         };

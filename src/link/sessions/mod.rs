@@ -18,7 +18,7 @@ use super::directory::{Entry, Place};
 use super::handle::{Link, WeakLink};
 use crate::bridge::front::{FrontCard, Principal, Who};
 use crate::bridge::greeting::Hello;
-use crate::bridge::lane::Lane;
+use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::passport::{Introduction, Passport};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::seal::Keys;
@@ -102,12 +102,19 @@ impl Sessions {
         hello: Hello,
     ) -> Result<Beginning<'a>, Refusal> {
         let (brief, full) = (Introduction::brief(&hello), Introduction::full(&hello));
-        let (version, lane) = (hello.version, Lane::of_session(&entry.config, brief.declared()));
+        let (version, lane) =
+            (hello.version, Lane::of_session(&entry.config, brief.declared(), entry.era.era()));
         let (link, private, client) = match (entry.place(lane, hello).await?, lane) {
             (Place::Private(link), _) => (link, true, full),
+            // A child without handshakes is told of its client with each request, and may ask it something.
+            (Place::Shared, Lane::Shared) if brief.declared() != AskSet::default() => {
+                (entry.shared.clone(), false, full)
+            }
             (Place::Shared, Lane::Shared) => (entry.shared.clone(), false, brief),
             // It found no room, and nobody will ask it anything.
-            (Place::Shared, Lane::Private) => (entry.shared.clone(), false, brief.guest()),
+            (Place::Shared, Lane::Private | Lane::Pooled) => {
+                (entry.shared.clone(), false, brief.guest())
+            }
         };
         let passport = Passport { front: self.new_front(), born: now_us(), version, client };
         let session = Self::session(&passport, None, principal, link);
@@ -197,15 +204,15 @@ impl Sessions {
             return Ok(Found::Here(session));
         }
         let passport = self.open(id, entry, principal).ok_or(Refusal::SessionGone)?;
-        let lane = Lane::of_session(&entry.config, passport.client.declared());
-        let private = lane == Lane::Private && !passport.client.is_guest();
-        let link = if private {
+        // One that began before its server's era was known stays where it is.
+        let at_home = {
             let tables = self.lock();
             let home = tables.homes.get(&passport.front).filter(|home| home.serves(entry));
             home.and_then(|home| home.link.get()?.upgrade())
-        } else {
-            Some(entry.shared.clone())
         };
+        let lane = Lane::of_session(&entry.config, passport.client.declared(), entry.era.era());
+        let private = lane == Lane::Private && !passport.client.is_guest();
+        let link = at_home.or_else(|| (!private).then(|| entry.shared.clone()));
         let Some(link) = link else { return Ok(Found::Away(passport)) };
         let since = Some(self.instant(passport.born));
         self.remember(id, entry, Self::session(&passport, since, principal, link)).map(Found::Here)

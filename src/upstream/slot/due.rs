@@ -28,12 +28,11 @@ impl Slot {
         }
         self.board.tick(&mut self.turn);
 
-        let unclaimed = self.has_one_client()
-            && (if self.claimed {
-                self.board.fronts() == 0
-            } else {
-                now.duration_since(self.born) >= UNCLAIMED
-            });
+        let unclaimed = if self.claimed {
+            self.has_one_client() && self.board.fronts() == 0
+        } else {
+            self.is_passing() && now.duration_since(self.born) >= UNCLAIMED
+        };
         // A spare child that fails is not tried again and again: its warden knows when to make another.
         let has_failed = self.plan.spare && matches!(self.life.state(), State::BackingOff { .. });
         // What a session is stands in its id, so that a slot which holds nothing need not wait for it.
@@ -58,7 +57,7 @@ impl Slot {
 
     /// Whether nothing would be lost with this slot but its session's place in memory.
     pub(super) fn may_end(&self) -> bool {
-        self.has_one_client()
+        self.is_passing()
             && self.claimed
             && *self.life.state() == State::Stopped
             && self.occupant.is_none()
@@ -67,6 +66,11 @@ impl Slot {
 
     pub(super) fn has_one_client(&self) -> bool {
         self.plan.tenancy == Tenancy::Private && !self.plan.spare
+    }
+
+    /// Whether it is there for some only, and ends when they need it no more.
+    pub(super) fn is_passing(&self) -> bool {
+        self.plan.tenancy != Tenancy::Shared && !self.plan.spare
     }
 
     /// When another may start though this one is not ready: one slow server must not hold up the rest.
@@ -78,7 +82,7 @@ impl Slot {
     }
 
     pub(super) fn deadline(&mut self) -> Option<Instant> {
-        let private = self.has_one_client();
+        let passing = self.is_passing();
         [
             self.board.deadline(),
             self.life.deadline(),
@@ -88,7 +92,7 @@ impl Slot {
             self.ends_at().filter(|_| self.stopping.is_none()),
             self.recall.as_ref().and_then(Recall::deadline),
             self.hands_on_at(),
-            (private && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),
+            (passing && !self.claimed && self.stopping.is_none()).then(|| self.born + UNCLAIMED),
         ]
         .into_iter()
         .flatten()

@@ -47,7 +47,7 @@ impl Idle {
 impl Slot {
     /// Finds out what an earlier child said last. Only the shared one is answered for.
     pub(super) async fn recollect(&mut self) {
-        if self.plan.tenancy == Tenancy::Private {
+        if self.plan.tenancy != Tenancy::Shared {
             return;
         }
         let (recall, memory) =
@@ -148,7 +148,7 @@ impl Slot {
         let told_to = self.plan.policy.idle_stop.filter(|_| !self.idle.busy);
         let told_to = told_to.map(|time| self.idle.used + time);
         let used = self.plan.gauge.used();
-        let forgotten = (self.has_one_client() && self.board.is_idle())
+        let forgotten = (self.is_passing() && self.board.is_idle())
             .then(|| used + patience(used.saturating_duration_since(self.born)));
         [told_to, forgotten].into_iter().flatten().min()
     }

@@ -71,7 +71,7 @@ pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Re
         plan.gauge.running.store(false, Ordering::Relaxed);
         plan = slot.plan.clone();
         plan.gauge.wants.store(false, Ordering::Relaxed);
-        if ended.is_ok() || plan.tenancy == Tenancy::Private {
+        if ended.is_ok() || plan.tenancy != Tenancy::Shared {
             return;
         }
         // Whatever it was may be there again.
@@ -258,7 +258,7 @@ impl Slot {
             gauge.touch(self.turn.now);
         }
         // Only private children make room for others, and only they have few enough sessions to look at each time.
-        if self.plan.tenancy == Tenancy::Private {
+        if self.plan.tenancy != Tenancy::Shared {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
         let was_running = gauge.running.swap(self.occupant.is_some(), Ordering::Relaxed);

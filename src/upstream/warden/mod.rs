@@ -105,6 +105,7 @@ pub(crate) fn open(
         shared,
         warden: sender,
         era: Arc::clone(&era),
+        pools: Arc::default(),
     });
     let environment = environment::compose(config, settings.environment.iter().cloned());
     let plan = Plan { era, ..plan(name, config, environment, &settings) };
@@ -217,6 +218,10 @@ impl Warden {
                     link.close(NOBODY);
                 }
             }
+            WardenOrder::Pooled { pool, answer } => {
+                // Whoever asked may have left; a slot that nobody calls ends by itself.
+                answer.send(self.pooled(pool)).ok();
+            }
             WardenOrder::Report { answer } => self.report(answer),
             WardenOrder::Adjust(to) => {
                 self.settings.commit_after = to.commit_after;
@@ -236,11 +241,23 @@ impl Warden {
         } else {
             Role::Private
         };
-        let (tenancy, gauge) = (Tenancy::Private, Gauge::new());
+        self.occupy_own(Tenancy::Private, hello, inbox, role);
+        link
+    }
+
+    /// A slot that is not the shared one, to be used at once.
+    fn occupy_own(
+        &mut self,
+        tenancy: Tenancy,
+        hello: Hello,
+        inbox: crate::link::handle::Inbox,
+        role: Role,
+    ) {
+        let gauge = Gauge::new();
         gauge.wants.store(true, Ordering::Relaxed);
+        let spare = matches!(role, Role::Spare { .. });
         let plan = Plan { tenancy, hello, eager: true, spare, gauge, ..self.plan.clone() };
         self.occupy(plan, inbox, role);
-        link
     }
 
     fn occupy(&mut self, plan: Plan, inbox: crate::link::handle::Inbox, role: Role) {

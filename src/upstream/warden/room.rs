@@ -9,11 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Held, Warden};
+use crate::bridge::front::Principal;
 use crate::bridge::greeting::Hello;
+use crate::bridge::lane::Pool;
 use crate::bridge::refusal::Refusal;
+use crate::bridge::switchboard::Tenancy;
 use crate::config::model::Overflow;
 use crate::link::directory::Place;
-use crate::link::handle::Link;
+use crate::link::handle::{Link, WeakLink};
 use crate::upstream::slot::Command;
 
 /// What a slot is there for.
@@ -21,6 +24,11 @@ use crate::upstream::slot::Command;
 pub(super) enum Role {
     Shared,
     Private,
+    /// For all requests without a session that this pool sends.
+    Pooled {
+        pool: Pool,
+        link: WeakLink,
+    },
     /// It waits, greeted so, for somebody to be private to.
     Spare {
         link: Link,
@@ -47,23 +55,50 @@ impl Warden {
         if let Some(link) = self.adopt(&hello) {
             return Ok(Place::Private(link));
         }
+        if !again && self.must_share()? {
+            return Ok(Place::Shared);
+        }
+        Ok(Place::Private(self.private(hello, false)))
+    }
+
+    /// The slot of a pool, made if there is none.
+    pub(super) fn pooled(&mut self, pool: Pool) -> Result<Place, Refusal> {
+        let of_pool = |slot: &Held| match &slot.role {
+            Role::Pooled { pool: other, link } if *other == pool => link.upgrade(),
+            _ => None,
+        };
+        if let Some(link) = self.slots.iter().find_map(of_pool) {
+            return Ok(Place::Private(link));
+        }
+        if self.must_share()? {
+            return Ok(Place::Shared);
+        }
+        let (link, inbox) = Link::new(self.plan.name.clone());
+        let hello = Hello { capabilities: pool.capabilities.clone(), ..Hello::shared() };
+        // Nobody in particular may be several people; then no question may be taken for another's.
+        let exclusive = pool.principal == Principal::anonymous();
+        let role = Role::Pooled { pool, link: link.downgrade() };
+        self.occupy_own(Tenancy::Pooled { exclusive }, hello, inbox, role);
+        Ok(Place::Private(link))
+    }
+
+    /// Whether a newcomer has to do with the shared child, as `overflow` says.
+    fn must_share(&mut self) -> Result<bool, Refusal> {
         match self.overflow {
-            _ if again => {}
             Overflow::Refuse if self.is_full() => {
                 self.tell_crowded("one more was refused (overflow = \"refuse\")");
                 let what = "all its children are in use (max_children)";
-                return Err(Refusal::Busy { server: self.plan.name.clone(), what });
+                Err(Refusal::Busy { server: self.plan.name.clone(), what })
             }
             Overflow::Share if self.is_full() => {
                 tracing::info!(
                     server = %self.plan.name,
                     "all its children are in use (max_children): a client shares one, and what it said it can be asked is ignored (overflow = \"share\")"
                 );
-                return Ok(Place::Shared);
+                Ok(true)
             }
-            Overflow::Wait | Overflow::Refuse | Overflow::Share => {}
+            Overflow::Wait | Overflow::Refuse | Overflow::Share => Ok(false),
         }
-        Ok(Place::Private(self.private(hello, false)))
     }
 
     /// Whether every child there may be is in use, or will be as soon as it is there.
@@ -121,7 +156,7 @@ impl Warden {
         self.slots.iter_mut().filter(rests).min_by_key(|slot| {
             let rank = match slot.role {
                 Role::Spare { .. } => 0,
-                Role::Private => 1,
+                Role::Private | Role::Pooled { .. } => 1,
                 Role::Shared => 2,
             };
             (rank, slot.gauge.streams.load(Ordering::Relaxed), slot.gauge.used())
@@ -159,7 +194,9 @@ impl Held {
         match self.role {
             Role::Spare { .. } => false,
             _ if gauge.wants.load(Ordering::Relaxed) => true,
-            Role::Private => running && (calls || gauge.streams.load(Ordering::Relaxed)),
+            Role::Private | Role::Pooled { .. } => {
+                running && (calls || gauge.streams.load(Ordering::Relaxed))
+            }
             // Where newcomers may share, the child they would share is never given to one of them.
             Role::Shared => overflow == Overflow::Share || (running && calls),
         }
@@ -167,7 +204,7 @@ impl Held {
 
     fn is_at_rest(&self) -> bool {
         let gauge = &self.gauge;
-        matches!(self.role, Role::Private)
+        matches!(self.role, Role::Private | Role::Pooled { .. })
             && !gauge.running.load(Ordering::Relaxed)
             && !gauge.wants.load(Ordering::Relaxed)
             && gauge.calls.load(Ordering::Relaxed) == 0
