@@ -40,6 +40,7 @@ pub mod memory;
 pub mod passport;
 pub mod policy;
 pub mod seal;
+pub mod translate;
 
 #[cfg(test)]
 mod tests;
