@@ -15,6 +15,7 @@
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
 //!              │ topics, stream log, timers              policy      which tools are shown
 //!                                                        passport    what a session's id says, under seal
+//!                                                        ticket      what brings a retry to the call it belongs to
 //!                                                        memory      what a child said last
 //! ```
 
@@ -39,6 +40,7 @@ pub mod memory;
 pub mod passport;
 pub mod policy;
 pub mod seal;
+pub mod ticket;
 
 #[cfg(test)]
 mod tests;
