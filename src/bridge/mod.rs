@@ -16,6 +16,7 @@
 //!              │ topics, stream log, timers              policy      which tools are shown
 //!                                                        passport    what a session's id says, under seal
 //!                                                        ticket      what brings a retry to the call it belongs to
+//!                                                        mirrors     which arguments headers have to repeat
 //!                                                        memory      what a child said last
 //! ```
 
@@ -37,6 +38,7 @@ pub mod greeting;
 pub mod lane;
 pub mod lifecycle;
 pub mod memory;
+pub mod mirrors;
 pub mod passport;
 pub mod policy;
 pub mod seal;
