@@ -8,6 +8,7 @@
 //! change, and [`frame::Frame::splice`] copies the text once with those leaves exchanged.
 
 pub mod canon;
+pub mod envelope;
 
 pub mod fault;
 pub mod frame;

@@ -33,10 +33,15 @@ pub enum Why {
     Twice,
     #[error("it lies too deep")]
     TooDeep,
+    #[error("no request can carry so many headers")]
+    TooMany,
 }
 
 /// Schemas that are annotated deeper than this count as flawed.
 const DEPTH_MAX: usize = 32;
+
+/// Annotations of one tool. A request with more headers is refused by most who would have to read them.
+const ANNOTATIONS_MAX: usize = 100;
 
 /// Bytes of a header's name. Longer ones are refused on their way by most who pass them on.
 const NAME_MAX: usize = 256;
@@ -125,6 +130,9 @@ impl Walk {
         let kind = members.get("type").and_then(|kind| raw::string(kind.get()));
         if !matches!(kind.as_deref(), Some("string" | "integer" | "boolean")) {
             return Err(self.flaw(Why::Type));
+        }
+        if self.found.len() == ANNOTATIONS_MAX {
+            return Err(self.flaw(Why::TooMany));
         }
         let header = format!("{PREFIX}{name}");
         if self.found.iter().any(|other| other.header.eq_ignore_ascii_case(&header)) {

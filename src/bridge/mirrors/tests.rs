@@ -333,6 +333,17 @@ fn no_more_is_kept_than_there_is_room_for() {
 }
 
 #[test]
+fn a_tool_has_no_more_annotations_than_a_request_has_headers() {
+    let annotated = |count: usize| {
+        let property =
+            |n| (format!("p{n}"), json!({"type": "string", "x-mcp-header": format!("P{n}")}));
+        learnt(&Value::Object((0..count).map(property).collect()))
+    };
+    assert!(!annotated(100).is_empty());
+    assert_eq!(flaw(&annotated(101)), Some(Why::TooMany));
+}
+
+#[test]
 fn depth_is_no_danger() {
     let nest = |depth: usize| {
         let mut schema = json!({"type": "string", "x-mcp-header": "A"});
