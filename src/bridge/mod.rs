@@ -15,6 +15,8 @@
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
 //!              │ topics, stream log, timers              policy      which tools are shown
 //!                                                        passport    what a session's id says, under seal
+//!                                                        ticket      what brings a retry to the call it belongs to
+//!                                                        mirrors     which arguments headers have to repeat
 //!                                                        memory      what a child said last
 //! ```
 
@@ -37,9 +39,11 @@ pub mod lane;
 pub mod lifecycle;
 mod listens;
 pub mod memory;
+pub mod mirrors;
 pub mod passport;
 pub mod policy;
 pub mod seal;
+pub mod ticket;
 pub mod translate;
 
 #[cfg(test)]

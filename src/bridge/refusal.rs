@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::mirrors::Mismatch;
+use crate::wire::envelope::Objection;
 use crate::wire::fault::{self, Fault};
 use crate::wire::frame::Malformed;
 use crate::wire::id::ServerName;
@@ -29,12 +31,10 @@ pub enum Refusal {
     MethodUnknown(Box<str>),
     /// A stream of changes was wanted by somebody who takes no event stream.
     NeedsStream,
-    /// A request of a revision without a handshake lacks these members of its `_meta`.
-    EnvelopeLacks(Box<str>),
-    /// A header and the body do not say the same.
-    HeaderMismatch(Box<str>),
-    /// The request is of a revision without a handshake that is not served.
-    VersionNotServed(Box<str>),
+    /// A request of a revision without a handshake that is not looked at.
+    Objection(Objection),
+    /// Headers do not repeat the arguments of a call as its tool asks for.
+    Mismatch(Mismatch),
     /// The request needs capabilities that its client did not declare: the raw object of them.
     CapabilityRequired(Box<str>),
     /// What a client handed back to go on with is none of ours, or not any more, or not for this.
@@ -155,20 +155,8 @@ impl Refusal {
                 INVALID_REQUEST,
                 "subscriptions/listen is answered with an event stream: send Accept: application/json, text/event-stream".into(),
             ),
-            Self::EnvelopeLacks(keys) => say(
-                INVALID_PARAMS,
-                format!("Invalid params: _meta lacks {keys}, which revision {} requires on every request", Version::MODERN),
-            ),
-            Self::HeaderMismatch(why) => say(fault::HEADER_MISMATCH, format!("Header mismatch: {why}")),
-            Self::VersionNotServed(version) => say(
-                fault::UNSUPPORTED_VERSION,
-                format!(
-                    "Unsupported protocol version {version}; without a handshake {} is served here, with initialize {}",
-                    Version::MODERN,
-                    Version::LEGACY.map(Version::as_str).join(", ")
-                ),
-            )
-            .with_data(&json!({"supported": [Version::MODERN.as_str()], "requested": version})),
+            Self::Objection(why) => why.fault(),
+            Self::Mismatch(why) => say(fault::HEADER_MISMATCH, format!("Header mismatch: {why}")),
             Self::CapabilityRequired(capabilities) => say(
                 fault::MISSING_CAPABILITY,
                 format!("Missing required client capability: {capabilities}"),

@@ -10,6 +10,7 @@ use hyper::{Response, StatusCode};
 
 use super::body::Body;
 use crate::bridge::refusal::Refusal;
+use crate::wire::envelope::Objection;
 use crate::wire::fault;
 use crate::wire::frame::Malformed;
 use crate::wire::id::RawId;
@@ -96,9 +97,7 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         | Refusal::SessionMissing
         | Refusal::UnsupportedVersion(_)
         | Refusal::EventGone
-        | Refusal::EnvelopeLacks(_)
-        | Refusal::HeaderMismatch(_)
-        | Refusal::VersionNotServed(_)
+        | Refusal::Mismatch(_)
         | Refusal::CapabilityRequired(_)
         | Refusal::StateInvalid
         | Refusal::BodyBroken => StatusCode::BAD_REQUEST,
@@ -113,6 +112,8 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::NotAcceptable | Refusal::NeedsStream => StatusCode::NOT_ACCEPTABLE,
+        Refusal::Objection(Objection::Method(_)) => StatusCode::NOT_FOUND,
+        Refusal::Objection(_) => StatusCode::BAD_REQUEST,
         Refusal::MethodUnknown(_) if era == Era::Modern => StatusCode::NOT_FOUND,
         Refusal::BadParams(_) if era == Era::Modern => StatusCode::BAD_REQUEST,
         Refusal::Busy { .. }

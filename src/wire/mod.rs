@@ -7,6 +7,9 @@
 //! A message is never turned into a tree. [`frame::Frame`] notes where the leaves lie that a bridge must
 //! change, and [`frame::Frame::splice`] copies the text once with those leaves exchanged.
 
+pub mod canon;
+pub mod envelope;
+
 pub mod fault;
 pub mod frame;
 pub mod headers;
