@@ -8,15 +8,31 @@ use crate::wire::method::Method;
 
 #[derive(Debug)]
 pub(super) struct Ask {
-    pub front: FrontId,
-    /// The child's id, which goes back as it came.
-    pub child_id: RawId,
+    pub whom: Whom,
+    pub origin: Origin,
     /// The call that most likely made the child ask, if any did.
     pub cause: Option<CallId>,
     /// It was put on the answer of its cause; else on a standing stream.
     pub on_call: bool,
     /// The question as the client will see it, while it waits for a stream.
     pub unsent: Option<Bytes>,
+}
+
+/// Who is to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    Session(FrontId),
+    /// The client of this call, which is asked by the answer to it.
+    Round(CallId),
+}
+
+/// Where the answer goes.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// To the child, under its own id, which goes back as it came.
+    Child(RawId),
+    /// Into the next sending of a call, under the raw key the child gave it.
+    Round { call: CallId, key: Box<str>, method: Method },
 }
 
 /// The id under which a client sees an ask.
@@ -39,6 +55,15 @@ pub(super) fn kind(method: Method) -> Option<AskKind> {
         Some(AskKind::Roots)
     } else {
         None
+    }
+}
+
+/// The capability that stands for a kind of question, as an object of capabilities.
+pub(super) fn required(kind: AskKind) -> &'static str {
+    match kind {
+        AskKind::Sampling => r#"{"sampling":{}}"#,
+        AskKind::Elicitation => r#"{"elicitation":{}}"#,
+        AskKind::Roots => r#"{"roots":{}}"#,
     }
 }
 

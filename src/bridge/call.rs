@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use super::front::{FrontCard, Level, Who};
 use super::memory::Question;
+use super::rounds::Rounds;
+use super::translate::Noted;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
 use crate::wire::method::Method;
@@ -38,6 +40,10 @@ pub(super) struct Call<R> {
     pub token: Option<RawToken>,
     /// The place of that token in the request.
     pub token_at: Option<Span>,
+    /// What translation has to know of the request.
+    pub noted: Noted,
+    /// What its client is asked in rounds.
+    pub rounds: Option<Box<Rounds>>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,
@@ -76,6 +82,10 @@ pub(super) enum Stage {
     Flying,
     /// A stream of changes: it has no end of its own.
     Listening,
+    /// Its client was asked something by an answer, and is to come back.
+    Suspended,
+    /// Its client is being asked something by requests, and it is then sent again.
+    Asking,
     /// Answered together with others that subscribe to the same resource.
     Joining,
 }

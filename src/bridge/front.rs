@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::greeting::Hello;
 use super::lane::AskSet;
 use super::stream_log::StreamLog;
+use super::translate::legacy_to_modern::Envelope;
 use crate::wire::id::{CallId, FrontId, RawId, StreamId};
 use crate::wire::method::Method;
 use crate::wire::version::Version;
@@ -64,6 +65,8 @@ pub(super) struct Front<R> {
     /// Made with the first stream that can be taken up again; idle sessions have none.
     pub log: Option<Box<StreamLog>>,
     pub level: Option<Level>,
+    /// What its requests carry to a child without a handshake, made with the first.
+    pub envelope: Option<Box<Envelope>>,
     /// Lists that changed while it held no stream, or one with no room.
     pub unheard: Changes,
     /// It is among those that are forgotten if they stay empty-handed.
@@ -154,6 +157,7 @@ impl<R> Front<R> {
             standing: Vec::new(),
             log: None,
             level: None,
+            envelope: None,
             unheard: Changes::default(),
             resting: false,
             is_behind: false,

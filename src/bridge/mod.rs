@@ -30,6 +30,7 @@ mod ask;
 mod call;
 pub mod front;
 mod queue;
+mod rounds;
 pub mod stream_log;
 mod timers;
 mod topics;

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::refusal::Refusal;
+use super::ticket::Ticket;
 use crate::wire::id::{EventId, RawId};
+use crate::wire::splice::Span;
 
 /// The way to one client's waiting answer or stream. Offering never waits.
 pub trait Outlet {
@@ -24,8 +26,22 @@ pub enum Event {
     Message { id: Option<EventId>, text: Bytes },
     /// The response; nothing follows on this outlet. `error` is its code if it is an error.
     Answer { id: Option<EventId>, text: Bytes, error: Option<i32> },
+    /// The response is a question: its client is to send the request again, with the answers and a state that is put into the text
+    /// before it is sent. Nothing follows on this outlet.
+    Asks(Box<Asks>),
     /// The bridge says no before anything was sent.
     Refuse { why: Refusal, id: Option<RawId> },
+}
+
+/// A response that asks.
+#[derive(Clone, Debug)]
+pub struct Asks {
+    /// Of the request it answers.
+    pub id: RawId,
+    pub text: Bytes,
+    /// Where the sealed ticket goes.
+    pub hole: Span,
+    pub ticket: Ticket,
 }
 
 /// How much it matters that an event arrives.

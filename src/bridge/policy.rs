@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use crate::config::model::ToolFilter;
 use crate::wire::meta::{Members, Params};
 use crate::wire::raw;
+use crate::wire::splice::Span;
 
 /// A filter over tool names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +33,11 @@ impl ToolPolicy {
                 && !self.filter.deny.iter().any(|pattern| matches(pattern, tool)))
     }
 
-    /// The result of `tools/list` without the tools that are hidden; `None` if it shows no hidden tool.
-    pub fn trim(&self, result: &str) -> Option<String> {
-        let members = Members::of(result);
-        let tools: Vec<&RawValue> = serde_json::from_str(members.get("tools")?.get()).ok()?;
+    /// The tools in the result of `tools/list` without those that are hidden, and the place where they go; `None` if it shows no
+    /// hidden tool.
+    pub fn trim(&self, result: &str) -> Option<(Span, String)> {
+        let list = Members::of(result).get("tools")?.get();
+        let tools: Vec<&RawValue> = serde_json::from_str(list).ok()?;
         let kept: Vec<&str> = tools
             .iter()
             .map(|tool| tool.get())
@@ -48,9 +50,7 @@ impl ToolPolicy {
         if kept.len() == tools.len() {
             return None;
         }
-        let rest = members.without(|key| key == "tools");
-        let comma = if rest == "{}" { "" } else { "," };
-        Some(format!("{{\"tools\":[{}]{comma}{}", kept.join(","), &rest[1..]))
+        Some((Span::of(list, result.as_bytes()), format!("[{}]", kept.join(","))))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::mirrors::Mismatch;
+use super::ticket::Ticket;
 use crate::wire::envelope::Objection;
 use crate::wire::fault::{self, Fault};
 use crate::wire::frame::Malformed;
@@ -39,6 +40,8 @@ pub enum Refusal {
     CapabilityRequired(Box<str>),
     /// What a client handed back to go on with is none of ours, or not any more, or not for this.
     StateInvalid,
+    /// A server wants its client to keep more than can be sealed.
+    StateTooLong,
     /// This needs a session, and the request came without one.
     NeedsSession(Box<str>),
     /// A session id is required here.
@@ -165,6 +168,10 @@ impl Refusal {
             Self::StateInvalid => say(
                 INVALID_PARAMS,
                 "Invalid params: requestState is not known, or not any more, or belongs to another request; send the request again without it".into(),
+            ),
+            Self::StateTooLong => say(
+                INTERNAL_ERROR,
+                format!("the server's requestState is longer than {} bytes", Ticket::STATE_BYTES_MAX),
             ),
             Self::NeedsSession(method) => say(
                 INVALID_REQUEST,

@@ -16,12 +16,16 @@ pub(super) enum Due {
     Deadline(CallId),
     /// A question has waited long enough for a stream.
     Ask(u64),
+    /// Questions of a call are complete, or its client has not come back for too long.
+    Round(CallId),
     /// A stream of changes has waited long enough for the child's word.
     Acknowledge(CallId),
     /// The progress of a call may find room with its reader.
     Progress(CallId),
     /// And so may what a session has not heard of its lists.
     Changes(FrontId),
+    /// The child may be told of a lower level of log messages.
+    Level,
     /// Kept events and abandoned calls may be too old.
     Sweep,
 }

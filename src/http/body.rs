@@ -202,12 +202,16 @@ impl Events {
                     sse::end(&mut self.ready);
                 }
             }
+            // They have become answers before they come here.
+            Event::Asks(_) => {}
             Event::Refuse { why, id } => {
                 sse::event(&mut self.ready, None, &why.fault().answer(id.as_ref()));
             }
         }
         let last = match event {
-            Event::Answer { .. } | Event::Refuse { .. } => self.replies.is_complete(),
+            Event::Answer { .. } | Event::Refuse { .. } | Event::Asks(_) => {
+                self.replies.is_complete()
+            }
             Event::Stream { .. } | Event::Message { .. } => false,
         };
         self.ended |= last;

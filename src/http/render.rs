@@ -126,6 +126,7 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         }
         Refusal::BadParams(_)
         | Refusal::MethodUnknown(_)
+        | Refusal::StateTooLong
         | Refusal::NeedsSession(_)
         | Refusal::ToolNotAllowed(_)
         | Refusal::CapabilityMissing(_)

@@ -6,9 +6,12 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
-use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
+use crate::bridge::outlet::{Asks, Event, Offer, Outlet, Weight};
+use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Order;
+use crate::bridge::ticket::Ticket;
 use crate::wire::id::CallId;
+use crate::wire::splice::{Patch, splice};
 
 /// The slot's end: events are offered, never awaited.
 #[derive(Clone, Debug)]
@@ -27,7 +30,11 @@ pub(crate) struct Replies {
     answered: usize,
     /// The answer became a stream whose events are kept until we say that we had them all.
     kept: bool,
+    sealer: Option<Sealer>,
 }
+
+/// Makes the state that a client hands back of a ticket; `None` if that cannot be.
+pub(crate) struct Sealer(Box<dyn Fn(Ticket) -> Option<String> + Send + Sync>);
 
 /// A goodbye that has not been said.
 #[derive(Debug)]
@@ -53,9 +60,29 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
     let (sender, receiver) = mpsc::channel(events_max);
     let waiting = Arc::new(AtomicUsize::new(0));
     let post = Post { events: sender, waiting: Arc::clone(&waiting) };
-    let replies =
-        Replies { events: receiver, waiting, farewells: Vec::new(), answered: 0, kept: false };
+    let replies = Replies {
+        events: receiver,
+        waiting,
+        farewells: Vec::new(),
+        answered: 0,
+        kept: false,
+        sealer: None,
+    };
     (post, replies)
+}
+
+// === impl Sealer ===
+
+impl Sealer {
+    pub(crate) fn new(seal: impl Fn(Ticket) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Box::new(seal))
+    }
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer")
+    }
 }
 
 // === impl Farewell ===
@@ -106,6 +133,11 @@ impl Replies {
         self.farewells.push(farewell);
     }
 
+    /// Has questions sealed in this way. Without it there are none.
+    pub(crate) fn sealed_by(&mut self, sealer: Sealer) {
+        self.sealer = Some(sealer);
+    }
+
     pub(crate) async fn next(&mut self) -> Option<Event> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -120,11 +152,24 @@ impl Replies {
                     self.kept |= id.is_some();
                     self.answered += 1;
                 }
-                Event::Refuse { .. } => self.answered += 1,
+                Event::Refuse { .. } | Event::Asks(_) => self.answered += 1,
                 Event::Message { id, .. } => self.kept |= id.is_some(),
             }
         }
-        polled
+        match polled {
+            Poll::Ready(Some(Event::Asks(asks))) => Poll::Ready(Some(self.seal(*asks))),
+            polled => polled,
+        }
+    }
+
+    /// A response that asks, with its state in it: from here on a response like any other.
+    fn seal(&self, asks: Asks) -> Event {
+        let Asks { id, text, hole, ticket } = asks;
+        let Some(state) = self.sealer.as_ref().and_then(|sealer| (sealer.0)(ticket)) else {
+            return Event::Refuse { why: Refusal::StateTooLong, id: Some(id) };
+        };
+        let text = splice(&text, &[Patch { at: hole, with: state.as_bytes() }]);
+        Event::Answer { id: None, text, error: None }
     }
 
     /// Whether every call has had its answer.
@@ -149,6 +194,7 @@ impl Drop for Replies {
 fn size(event: &Event) -> usize {
     match event {
         Event::Message { text, .. } | Event::Answer { text, .. } => text.len(),
+        Event::Asks(asks) => asks.text.len(),
         Event::Stream { .. } | Event::Refuse { .. } => 0,
     }
 }

@@ -125,7 +125,7 @@ impl<'a> Params<'a> {
     }
 
     pub fn meta(&self) -> Meta<'a> {
-        view(self.meta.map(RawValue::get))
+        Meta::of(self.meta)
     }
 
     /// The view of an object and of its `_meta`. `None` if a member that some rule looks at stands twice: whoever reads it after
@@ -138,6 +138,11 @@ impl<'a> Params<'a> {
 }
 
 impl<'a> Meta<'a> {
+    /// The view of a `_meta`, of whatever message it is.
+    pub fn of(meta: Option<&'a RawValue>) -> Self {
+        view(meta.map(RawValue::get))
+    }
+
     /// The token under which progress is wanted; other values than strings and numbers are none.
     pub fn token(&self) -> Option<&'a RawValue> {
         self.progress_token

@@ -33,6 +33,12 @@ impl Span {
         Self { start: self.start + 1, end: self.start + 1 }
     }
 
+    /// The same place in a text that has so much more before it.
+    #[must_use]
+    pub fn moved(self, by: u32) -> Self {
+        Self { start: self.start + by, end: self.end + by }
+    }
+
     pub(super) fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }

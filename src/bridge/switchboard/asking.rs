@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{Child, Switchboard, Tenancy};
-use crate::bridge::ask::{self, Ask};
+use crate::bridge::ask::{self, Ask, Origin, Whom};
 use crate::bridge::call::{Call, Hearing, Stage};
 use crate::bridge::lane;
 use crate::bridge::outlet::{Outlet, Weight};
@@ -25,6 +25,13 @@ impl<R: Outlet> Switchboard<R> {
         let Some(child_id) = frame.id() else { return };
         if frame.method() == Method::Ping {
             return turn.send(fault::result(&child_id, "{}"));
+        }
+        // A child without a handshake asks by its answers, and reads no responses.
+        if self.is_child_modern() {
+            return turn.dropped(Dropped::Unwanted);
+        }
+        if matches!(self.tenancy, Tenancy::Pooled { .. }) {
+            return self.ask_in_round(frame, child_id, turn);
         }
         let front = match self.whom_to_ask(frame.method()) {
             Ok(front) => front,
@@ -54,7 +61,8 @@ impl<R: Outlet> Switchboard<R> {
         }
         let unsent = (!told).then_some(text);
         let cause = cause.map(|(_, call)| call);
-        self.asks.insert(serial, Ask { front, child_id, cause, on_call: is_on_call, unsent });
+        let (whom, origin) = (Whom::Session(front), Origin::Child(child_id));
+        self.asks.insert(serial, Ask { whom, origin, cause, on_call: is_on_call, unsent });
     }
 
     /// The one client of this child, if it can be asked this.
@@ -93,13 +101,22 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn answered(&mut self, front: FrontId, answer: &Frame, turn: &mut Turn) {
         let serial = answer.id().as_ref().and_then(ask::serial);
         let known = serial.filter(|serial| {
-            self.asks.get(serial).is_some_and(|ask| ask.front == front && ask.unsent.is_none())
+            self.asks
+                .get(serial)
+                .is_some_and(|ask| ask.whom == Whom::Session(front) && ask.unsent.is_none())
         });
         let Some(ask) = known.and_then(|serial| self.asks.remove(&serial)) else {
             return turn.dropped(Dropped::StrayAnswer);
         };
         let at = answer.id_span().expect("it was found by its id");
-        turn.send(answer.splice(&[Patch { at, with: ask.child_id.as_str().as_bytes() }]));
+        match ask.origin {
+            Origin::Child(id) => {
+                turn.send(answer.splice(&[Patch { at, with: id.as_str().as_bytes() }]));
+            }
+            Origin::Round { call, key, method } => {
+                self.round_answered(call, key, method, answer, turn);
+            }
+        }
     }
 
     /// A standing stream has come: questions that waited for one go there.
@@ -107,7 +124,7 @@ impl<R: Outlet> Switchboard<R> {
         let waiting: Vec<(u64, Bytes)> = self
             .asks
             .iter()
-            .filter(|(_, ask)| ask.front == front)
+            .filter(|(_, ask)| ask.whom == Whom::Session(front))
             .filter_map(|(serial, ask)| Some((*serial, ask.unsent.clone()?)))
             .collect();
         for (serial, text) in waiting {
@@ -121,24 +138,30 @@ impl<R: Outlet> Switchboard<R> {
 
     /// No stream came in time.
     pub(super) fn ask_unheard(&mut self, serial: u64, turn: &mut Turn) {
-        if let Some(ask) = self.asks.remove(&serial) {
-            turn.send(Refusal::NoChannel.fault().answer(Some(&ask.child_id)));
+        let Some(ask) = self.asks.remove(&serial) else { return };
+        let fault = Refusal::NoChannel.fault();
+        match ask.origin {
+            Origin::Child(id) => turn.send(fault.answer(Some(&id))),
+            Origin::Round { call, .. } => self.fail_round(call, &fault.message, turn),
         }
     }
 
     /// The child takes a question back.
     pub(super) fn ask_cancelled(&mut self, child_id: &RawId, turn: &mut Turn) {
-        let found = self.asks.iter().find(|(_, ask)| ask.child_id == *child_id);
+        let is_it = |ask: &Ask| matches!(&ask.origin, Origin::Child(id) if id == child_id);
+        let found = self.asks.iter().find(|(_, ask)| is_it(ask));
         let Some(serial) = found.map(|(serial, _)| *serial) else {
             return turn.dropped(Dropped::StrayAnswer);
         };
-        if let Some(ask) = self.asks.remove(&serial) {
-            self.take_back(serial, &ask, turn);
+        let Some(ask) = self.asks.remove(&serial) else { return };
+        match ask.whom {
+            Whom::Session(_) => self.take_back(serial, &ask, turn),
+            Whom::Round(call) => self.ask_withdrawn(call, serial),
         }
     }
 
     /// Tells a client that its answer is no longer wanted.
-    fn take_back(&mut self, serial: u64, ask: &Ask, turn: &mut Turn) {
+    pub(super) fn take_back(&mut self, serial: u64, ask: &Ask, turn: &mut Turn) {
         if ask.unsent.is_some() {
             return;
         }
@@ -150,7 +173,12 @@ impl<R: Outlet> Switchboard<R> {
         .into();
         let call = ask.cause.filter(|_| ask.on_call);
         let on_call = call.is_some_and(|call| self.tell_call(call, &text, Weight::Droppable, turn));
-        if !on_call && !self.tell_front(ask.front, &text, Weight::Droppable, turn) {
+        let told = on_call
+            || match ask.whom {
+                Whom::Session(front) => self.tell_front(front, &text, Weight::Droppable, turn),
+                Whom::Round(_) => false,
+            };
+        if !told {
             turn.dropped(Dropped::Unheard);
         }
     }
@@ -159,18 +187,30 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn client_left(&mut self, front: FrontId, turn: &mut Turn) {
         let alive = matches!(self.child, Child::Ready { .. });
         self.asks.retain(|_, ask| {
-            if ask.front == front && alive {
-                turn.send(Refusal::ClientLeft.fault().answer(Some(&ask.child_id)));
+            let is_his = ask.whom == Whom::Session(front);
+            if let Origin::Child(id) = &ask.origin
+                && is_his
+                && alive
+            {
+                turn.send(Refusal::ClientLeft.fault().answer(Some(id)));
             }
-            ask.front != front
+            !is_his
         });
     }
 
     /// The child is gone: clients need not think about its questions any more.
     pub(super) fn lose_asks(&mut self, turn: &mut Turn) {
         for (serial, ask) in std::mem::take(&mut self.asks) {
-            self.take_back(serial, &ask, turn);
+            match (&ask.origin, ask.whom) {
+                // What a call is sent again with is not lost with the child that asked for it.
+                (Origin::Round { .. }, _) => {
+                    self.asks.insert(serial, ask);
+                }
+                (Origin::Child(_), Whom::Session(_)) => self.take_back(serial, &ask, turn),
+                (Origin::Child(_), Whom::Round(_)) => {}
+            }
         }
+        self.lose_suspended(turn);
     }
 
     /// When the last call that may ask has ended, questions that came from such calls have lost their cause; they are answered
@@ -179,12 +219,18 @@ impl<R: Outlet> Switchboard<R> {
         if self.asks.is_empty() || self.calls.values().any(may_ask) {
             return;
         }
-        let caused = self.asks.iter().filter(|(_, ask)| ask.cause.is_some());
+        let is_caused = |ask: &Ask| {
+            let is_session = matches!(ask.whom, Whom::Session(_));
+            ask.cause.is_some() && is_session && matches!(ask.origin, Origin::Child(_))
+        };
+        let caused = self.asks.iter().filter(|(_, ask)| is_caused(ask));
         let caused: Vec<u64> = caused.map(|(serial, _)| *serial).collect();
         for serial in caused {
             let Some(ask) = self.asks.remove(&serial) else { continue };
             let why = "the call this question belonged to has ended";
-            turn.send(Fault::new(fault::INTERNAL_ERROR, why).answer(Some(&ask.child_id)));
+            if let Origin::Child(id) = &ask.origin {
+                turn.send(Fault::new(fault::INTERNAL_ERROR, why).answer(Some(id)));
+            }
             self.take_back(serial, &ask, turn);
         }
     }

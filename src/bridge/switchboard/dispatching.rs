@@ -7,13 +7,14 @@ use crate::bridge::call::Stage;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
+use crate::bridge::translate::Noted;
 use crate::bridge::turn::Turn;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::RequestRoute;
 use crate::wire::raw;
-use crate::wire::splice::{Patch, Span};
+use crate::wire::splice::Patch;
 
 impl<R: Outlet> Switchboard<R> {
     /// Sends what may be sent of the calls that wait, in order.
@@ -28,10 +29,15 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn has_place(&self) -> bool {
         matches!(self.child, Child::Ready { .. })
             && self.room > 0
+            && !self.is_taken()
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
     }
 
     pub(super) fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
+        let held = self.calls.get(&id).and_then(|call| call.rounds.as_ref());
+        if held.is_some_and(|rounds| !rounds.answers.is_empty()) {
+            return self.resume(id, turn);
+        }
         let Some(request) = self.request_of(id) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let deadline = turn.now + self.limits.request_timeout;
@@ -59,22 +65,38 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.state = Stage::Flying;
         call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
-        self.flying += 1;
+        let round = call.rounds.as_ref().map(|rounds| rounds.retold()).unwrap_or_default();
+        let is_level_wanted = call.level.is_some();
         let mut digits = [0; 20];
         let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
-        // A shared child is not asked for tasks: it could not tell whose they are.
-        if self.tenancy == Tenancy::Shared && call.wants_task {
-            let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
-            let at = request.payload_span().expect("the task stood in it");
-            let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
-            let request = Frame::skim(text).expect("a member was taken out of a sound message");
-            let token = Params::of(request.payload()).meta().token();
-            let token = token.map(|raw| meta::place(raw, request.text()));
-            let text = number_it(&request, token, digits);
-            return self.send_request(text, turn);
+        self.flying += 1;
+        if is_level_wanted {
+            self.raise_level(turn);
         }
-        let text = number_it(&request, call.token_at, digits);
-        self.send_request(text, turn);
+        let request = self.without_task(id, request);
+        match self.outgoing(id, &request, digits, &round) {
+            Ok(text) => self.send_request(text, turn),
+            Err(why) => self.refuse(id, why, turn),
+        }
+    }
+
+    /// A shared child is not asked for tasks: it could not tell whose they are.
+    fn without_task(&mut self, id: CallId, request: Frame) -> Frame {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.wants_task) else {
+            return request;
+        };
+        if self.tenancy != Tenancy::Shared || call.is_modern() {
+            return request;
+        }
+        call.wants_task = false;
+        let kept = Members::of(request.payload().unwrap_or("{}")).without(|key| key == "task");
+        let at = request.payload_span().expect("the task stood in it");
+        let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
+        let request = Frame::skim(text).expect("a member was taken out of a sound message");
+        let params = Params::of(request.payload());
+        call.token_at = params.meta().token().map(|raw| meta::place(raw, request.text()));
+        call.noted = Noted::of(&request, &params);
+        request
     }
 
     /// Sends a request and counts it against what the child still takes.
@@ -89,17 +111,5 @@ impl<R: Outlet> Switchboard<R> {
             return Some(Refusal::BadParams("\"name\" must be a string"));
         };
         (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
-    }
-}
-
-/// A request with the bridge's number as its id, and as its progress token if it has one.
-fn number_it(request: &Frame, token: Option<Span>, digits: &[u8]) -> Bytes {
-    let id = Patch { at: request.id_span().expect("requests have ids"), with: digits };
-    let Some(token) = token else { return request.splice(&[id]) };
-    let token = Patch { at: token, with: digits };
-    if token.at.start < id.at.start {
-        request.splice(&[token, id])
-    } else {
-        request.splice(&[id, token])
     }
 }

@@ -31,11 +31,11 @@ impl<R: Outlet> Switchboard<R> {
     fn response(&mut self, frame: &Frame, turn: &mut Turn) {
         match frame.id_number().and_then(|number| UpstreamId(number).read()) {
             Some(Numbered::Call { call: id, flight }) if self.is_flying(id, flight) => {
-                let Some(call) = self.calls.get(&id) else { return };
-                let text = self.for_client(call, frame);
-                self.learn(id, frame);
-                self.settle(id, &text, outcome(frame), turn);
+                self.conclude(id, frame, turn);
                 self.pump(turn);
+            }
+            Some(Numbered::Call { call: id, flight }) if self.is_suspended(id, flight) => {
+                self.said_too_early(id, frame, turn);
             }
             Some(Numbered::Call { .. }) | None => turn.dropped(Dropped::StrayAnswer),
             Some(Numbered::Own(serial)) => self.own_answer(serial, frame, turn),
@@ -43,7 +43,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child's answer with its client's id, trimmed by policy where it lists tools.
-    fn for_client(&self, call: &Call<R>, frame: &Frame) -> Bytes {
+    pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame) -> Bytes {
         let id = Patch {
             at: frame.id_span().expect("it was found by its id"),
             with: call.client_id.as_str().as_bytes(),
@@ -56,9 +56,10 @@ impl<R: Outlet> Switchboard<R> {
         }
         let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
         let trimmed = frame.payload().filter(|_| hides).and_then(|r| self.limits.tools.trim(r));
-        let (Some(trimmed), Some(at)) = (trimmed, frame.payload_span()) else {
+        let (Some((tools, trimmed)), Some(result)) = (trimmed, frame.payload_span()) else {
             return frame.splice(&[id]);
         };
+        let at = tools.moved(result.start);
         let result = Patch { at, with: trimmed.as_bytes() };
         if at.start < id.at.start {
             frame.splice(&[result, id])
@@ -102,12 +103,12 @@ impl<R: Outlet> Switchboard<R> {
 }
 
 /// The code of an error.
-fn error_code(frame: &Frame) -> i32 {
+pub(super) fn error_code(frame: &Frame) -> i32 {
     let code = frame.payload().and_then(|error| Members::of(error).get("code")?.get().parse().ok());
     code.unwrap_or(fault::INTERNAL_ERROR)
 }
 
-fn outcome(frame: &Frame) -> Outcome {
+pub(super) fn outcome(frame: &Frame) -> Outcome {
     match frame.kind() {
         Kind::Error => Outcome::Error(error_code(frame)),
         Kind::Result | Kind::Request | Kind::Notification => Outcome::Result,

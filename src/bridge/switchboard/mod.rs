@@ -10,6 +10,8 @@
 //! - `dispatching`: how calls go to the child
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
+//! - `suspending`: questions to clients without a session   - `looping`: questions of a child without a handshake
+//! - `crossing`: messages between the eras
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
@@ -18,18 +20,21 @@
 
 mod asking;
 mod behind;
+mod crossing;
 mod dispatching;
 mod fronts;
 mod keeping;
 mod limits;
 mod lines;
 mod listening;
+mod looping;
 mod notices;
 mod orders;
 mod recalling;
 mod settling;
 mod streams;
 mod subscribing;
+mod suspending;
 mod telling;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -48,6 +53,7 @@ use super::outlet::Outlet;
 use super::queue::Queue;
 use super::timers::{Due, Timers};
 use super::topics::Topics;
+use super::translate::modern_to_legacy::{Hints, Stamp};
 use super::turn::Turn;
 use crate::wire::frame::Frame;
 pub use recalling::Need;
@@ -76,6 +82,15 @@ pub enum Tenancy {
 pub enum Order<R> {
     /// A request. `call` has never been used on this switchboard before.
     Call { call: CallId, caller: Caller, request: Frame, reach: Reach<R> },
+    /// The request of a call that was answered with questions comes again, with answers to that round.
+    Retry {
+        call: CallId,
+        caller: Caller,
+        request: Frame,
+        reach: Reach<R>,
+        suspended: CallId,
+        round: u32,
+    },
     /// A notification.
     Notify { front: FrontId, note: Frame },
     /// The response to an ask.
@@ -119,6 +134,8 @@ pub struct Switchboard<R> {
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
     readers: HashMap<CallId, Reader>,
+    /// Calls that go on under another request than they came with, by the number of that.
+    resumed: HashMap<CallId, CallId>,
     /// Why there is no child, for those who have waited long enough.
     absence: Absence,
     /// The last fronts that were closed without being open.
@@ -161,13 +178,12 @@ pub enum Absence {
 #[derive(Debug)]
 enum Child {
     /// It is not there, or not ready. `hopeless` says why waiting is pointless.
-    Absent {
-        hopeless: Option<Arc<str>>,
-        before: bool,
-    },
+    Absent { hopeless: Option<Arc<str>>, before: bool },
     Ready {
         abilities: Box<Abilities>,
         initialized: bool,
+        /// What its results are given for clients without a handshake.
+        stamp: Box<Stamp>,
     },
 }
 
@@ -202,6 +218,7 @@ impl<R: Outlet> Switchboard<R> {
             child_level: None,
             own_requests: 0,
             readers: HashMap::new(),
+            resumed: HashMap::new(),
             absence: Absence::Starting,
             closed_early: VecDeque::new(),
             resting: VecDeque::new(),
@@ -214,6 +231,11 @@ impl<R: Outlet> Switchboard<R> {
             calls_seen: 0,
             born: now,
         }
+    }
+
+    /// Whether somebody waits for an answer now. Who has been asked something does not.
+    pub fn is_awaited(&self) -> bool {
+        self.calls() > self.suspended()
     }
 
     pub fn tenancy(&self) -> Tenancy {
@@ -289,9 +311,11 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Commit(call) => self.commit(call),
                 Due::Deadline(call) => self.late(call, turn),
                 Due::Ask(serial) => self.ask_unheard(serial, turn),
+                Due::Round(call) => self.round_due(call, turn),
                 Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
+                Due::Level => self.raise_level(turn),
                 Due::Sweep => self.sweep(turn.now),
             }
         }
@@ -312,7 +336,8 @@ impl<R: Outlet> Switchboard<R> {
         if initialized && era == Era::Legacy {
             turn.send(Greeting::close());
         }
-        self.child = Child::Ready { abilities, initialized };
+        let stamp = Box::new(Stamp::new(Some(&abilities.server_info), Hints::default()));
+        self.child = Child::Ready { abilities, initialized, stamp };
         if era == Era::Modern {
             self.listen_to_lists(lists, turn);
         }
@@ -399,10 +424,12 @@ fn matters<R>(
 ) -> bool {
     match due {
         Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
-        Due::Deadline(call) | Due::Acknowledge(call) => calls.contains_key(&call),
+        Due::Deadline(call) | Due::Acknowledge(call) | Due::Round(call) => {
+            calls.contains_key(&call)
+        }
         Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
         Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
         Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),
-        Due::Sweep => true,
+        Due::Level | Due::Sweep => true,
     }
 }

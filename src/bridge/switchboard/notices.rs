@@ -19,7 +19,7 @@ use crate::wire::splice::Patch;
 use crate::wire::version::Era;
 
 /// What sessions that never chose a level hear from a shared child.
-const DEFAULT_LEVEL: Level = Level::Info;
+pub(super) const DEFAULT_LEVEL: Level = Level::Info;
 
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn notice(&mut self, frame: &Frame, turn: &mut Turn) {

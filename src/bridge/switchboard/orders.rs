@@ -8,6 +8,7 @@ use crate::bridge::outlet::{Event, Outlet, Weight};
 use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
+use crate::bridge::translate::Noted;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::Frame;
@@ -27,6 +28,9 @@ impl<R: Outlet> Switchboard<R> {
         match order {
             Order::Call { call, caller, request, reach } => {
                 self.call(call, caller, request, reach, turn);
+            }
+            Order::Retry { call, caller, request, reach, suspended, round } => {
+                self.retry((call, caller, request, reach), (suspended, round), turn);
             }
             Order::Notify { front, note } => self.notified(front, &note, turn),
             Order::Answer { front, answer } => self.answered(front, &answer, turn),
@@ -100,6 +104,8 @@ impl<R: Outlet> Switchboard<R> {
             method: request.method(),
             token: None,
             token_at: meta.token().map(|raw| meta::place(raw, request.text())),
+            noted: Noted::of(&request, &params),
+            rounds: None,
             wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
@@ -180,7 +186,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Says no to a request before it became a call.
-    fn turn_away(
+    pub(super) fn turn_away(
         &mut self,
         front: Option<FrontId>,
         reach: Reach<R>,
@@ -281,7 +287,7 @@ impl<R: Outlet> Switchboard<R> {
 }
 
 /// The least grave log messages that a client without a session wants to hear of, if any.
-fn wanted_level(caller: &Caller, meta: &Meta<'_>) -> Result<Option<Level>, Refusal> {
+pub(super) fn wanted_level(caller: &Caller, meta: &Meta<'_>) -> Result<Option<Level>, Refusal> {
     let leaf = meta.log_level.filter(|_| caller.card().version.era() == Era::Modern);
     let Some(leaf) = leaf else { return Ok(None) };
     let level = raw::string(leaf.get()).and_then(|name| Level::parse(&name));

@@ -15,6 +15,7 @@ use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
 use crate::wire::meta::{Members, Params};
 use crate::wire::method::{Method, RequestRoute};
+use crate::wire::splice::{Patch, splice};
 
 /// What a switchboard knows of a child that is not there.
 #[derive(Debug, Default)]
@@ -76,6 +77,7 @@ impl<R: Outlet> Switchboard<R> {
     pub fn need(&self, order: &Order<R>) -> Need {
         match order {
             Order::Call { request, .. } => self.need_of(request),
+            Order::Retry { .. } => Need::Child,
             // Whoever subscribed and listens again wants to be told.
             Order::Listen { who, .. } | Order::Attach { who, .. }
                 if self.topics.held_by(Subscriber::Session(who.front)) > 0 =>
@@ -166,7 +168,12 @@ impl<R: Outlet> Switchboard<R> {
             Said::Result(result) => {
                 let hides = lists_tools && !self.limits.tools.is_open();
                 let trimmed = hides.then(|| self.limits.tools.trim(result)).flatten();
-                let text = fault::result(&client_id, trimmed.as_deref().unwrap_or(result));
+                let trimmed = trimmed.map(|(at, with)| {
+                    splice(result.as_bytes(), &[Patch { at, with: with.as_bytes() }])
+                });
+                let result = trimmed.as_deref().map_or(Ok(&**result), std::str::from_utf8);
+                let text =
+                    fault::result(&client_id, result.expect("texts are exchanged for texts"));
                 self.settle(id, &text, Outcome::Result, turn);
             }
             Said::Unknown(error) => {

@@ -16,6 +16,9 @@ use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Flight, Numbered, UpstreamId};
 
+/// How long after the last call that wanted more log messages the child is told that fewer will do.
+const LOWERED_AFTER: Duration = Duration::from_secs(5);
+
 /// A longer request is not kept to be repeated.
 const REPEATED_MAX: usize = 64 << 10;
 
@@ -191,7 +194,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Whoever is not settled now waits so long for what is to come: a child, or a place at it.
     pub(super) fn give_time(&mut self, time: Duration, now: Instant) {
         for (id, call) in &mut self.calls {
-            if !matches!(call.state, Stage::Flying | Stage::Listening) {
+            if matches!(call.state, Stage::Waiting | Stage::Joining) {
                 call.deadline = (now + time).min(call.started + self.limits.request_timeout_max);
                 self.timers.set(call.deadline, Due::Deadline(*id));
             }
@@ -205,10 +208,10 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn tell_child_to_cancel(&mut self, id: CallId, reason: &str, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let knows = match call.state {
-            Stage::Flying => true,
+            Stage::Flying | Stage::Suspended => true,
             // To a child with a handshake it was never told of.
             Stage::Listening => call.flight != Flight::default(),
-            Stage::Waiting | Stage::Joining => false,
+            Stage::Waiting | Stage::Joining | Stage::Asking => false,
         };
         if !knows || matches!(self.child, Child::Absent { .. }) {
             return;
@@ -217,7 +220,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Takes a call out of all tables and notes its end.
-    fn forget(
+    pub(super) fn forget(
         &mut self,
         id: CallId,
         bytes: usize,
@@ -231,6 +234,16 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Waiting => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
             Stage::Listening => self.close_listen(id, turn),
+            Stage::Suspended | Stage::Asking => {}
+        }
+        if let Path::Own { reader, .. } = &call.path {
+            self.resumed.remove(reader);
+        }
+        if let Some(rounds) = call.rounds.take() {
+            self.drop_rounds(id, rounds, turn);
+        }
+        if call.level.is_some() {
+            self.timers.set(turn.now + LOWERED_AFTER, Due::Level);
         }
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
@@ -283,6 +296,12 @@ impl<R: Outlet> Switchboard<R> {
         })
     }
 
+    /// Whether a call of this number waits for its client to come back.
+    pub(super) fn is_suspended(&self, id: CallId, flight: Flight) -> bool {
+        let call = self.calls.get(&id);
+        call.is_some_and(|call| call.state == Stage::Suspended && call.flight == flight)
+    }
+
     /// Settles everything: the slot is closed and no child will come.
     pub fn shut(&mut self, why: &Refusal, turn: &mut Turn) {
         self.hang_up(turn);
@@ -299,9 +318,12 @@ impl<R: Outlet> Switchboard<R> {
 
     /// The request a call still has to send.
     pub(super) fn request_of(&mut self, id: CallId) -> Option<Frame> {
+        let is_child_modern = self.is_child_modern();
         let call = self.calls.get_mut(&id)?;
         let short = call.request.as_ref().is_some_and(|r| r.text().len() <= REPEATED_MAX);
-        if call.method.repeatable() && !call.repeated && short {
+        // One that may ask its client something is sent again with the answers.
+        let comes_again = is_child_modern && call.method.may_ask() && !call.is_modern();
+        if comes_again || (call.method.repeatable() && !call.repeated && short) {
             return call.request.clone();
         }
         call.request.take()

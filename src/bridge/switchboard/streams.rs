@@ -1,7 +1,7 @@
 //! Standing streams, streams taken up again, and goodbyes.
 
 use super::{Reader, Switchboard};
-use crate::bridge::call::Path;
+use crate::bridge::call::{Path, Stage};
 use crate::bridge::front::{Front, Standing, Vanish, Who};
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
@@ -104,11 +104,12 @@ impl<R: Outlet> Switchboard<R> {
 
     pub(super) fn goodbye(&mut self, id: CallId, finished: bool, turn: &mut Turn) {
         let reader = self.readers.remove(&id);
-        let original = reader.map_or(id, |reader| self.call_of(reader.stream));
+        let resumed = self.resumed.remove(&id);
+        let original = reader.map_or(resumed.unwrap_or(id), |reader| self.call_of(reader.stream));
         if let Some(call) = self.calls.get_mut(&original) {
-            let (front, is_modern) = (call.front(), call.is_modern());
+            let (front, is_modern, state) = (call.front(), call.is_modern(), call.state);
             let Path::Own { outlet, stream, reader, .. } = &mut call.path else { return };
-            if *reader != id {
+            if *reader != id || state == Stage::Suspended {
                 return;
             }
             *outlet = None;

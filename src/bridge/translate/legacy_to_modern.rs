@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::edits::Edits;
 use super::object::{Fate, Names, Object};
 use super::{Noted, payload, without_envelope};
+use crate::bridge::greeting::Hello;
 use crate::wire::frame::Frame;
 use crate::wire::meta::key;
 use crate::wire::raw;
@@ -58,6 +59,13 @@ impl Envelope {
             "\"{version_key}\":\"{version}\",\"{capabilities_key}\":{capabilities},\"{info_key}\":{client_info},"
         );
         Self { members: members.into() }
+    }
+
+    /// For clients that never said anything of themselves.
+    pub fn of_nobody() -> &'static Self {
+        static NOBODY: LazyLock<Envelope> =
+            LazyLock::new(|| Envelope::new(Version::MODERN, "{}", &Hello::nobody().client_info));
+        &NOBODY
     }
 
     /// Without the last comma.

@@ -99,7 +99,7 @@ impl Visit {
                 Event::Refuse { why, id } => {
                     array.extend_from_slice(&why.fault().answer(id.as_ref()));
                 }
-                Event::Stream { .. } | Event::Message { .. } => {}
+                Event::Stream { .. } | Event::Message { .. } | Event::Asks(_) => {}
             }
         }
         array.push(b']');
