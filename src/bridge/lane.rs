@@ -55,7 +55,7 @@ impl AskSet {
     }
 
     /// The least `capabilities` that declare it.
-    pub(super) fn capabilities(self) -> String {
+    pub fn capabilities(self) -> String {
         let declared: Vec<String> = ALL
             .into_iter()
             .filter(|kind| self.contains(*kind))

@@ -23,6 +23,8 @@ pub struct Turn {
 /// Something that happened.
 #[derive(Debug)]
 pub enum Note {
+    /// The child may have other tools now.
+    ToolsChanged,
     Settled(Box<Settled>),
     /// A message was let go on purpose.
     Dropped(Dropped),

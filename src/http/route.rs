@@ -88,6 +88,7 @@ mod tests {
             let (warden, _) = tokio::sync::mpsc::channel(1);
             let entry = Entry {
                 pools: Arc::default(),
+                tools: Arc::default(),
                 name: name.clone(),
                 config: Arc::new(Server::default()),
                 shared,

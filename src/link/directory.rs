@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::era::EraCell;
 use super::handle::Link;
 use super::pools::Pools;
+use super::tools::Tools;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{Lane, Pool};
 use crate::bridge::refusal::Refusal;
@@ -35,6 +36,7 @@ pub(crate) struct Entry {
     pub(crate) era: Arc<EraCell>,
     /// The slots of requests without a session that can be asked something.
     pub(crate) pools: Arc<Pools>,
+    pub(crate) tools: Arc<Tools>,
 }
 
 /// What is wanted of a server as a whole.
@@ -184,8 +186,8 @@ impl Entry {
         self.warden.send(WardenOrder::Adjust(to)).await.ok();
         let (name, shared) = (self.name.clone(), self.shared.clone());
         let (warden, era) = (self.warden.clone(), Arc::clone(&self.era));
-        let pools = Arc::clone(&self.pools);
-        Arc::new(Self { name, config, shared, warden, era, pools })
+        let (pools, tools) = (Arc::clone(&self.pools), Arc::clone(&self.tools));
+        Arc::new(Self { name, config, shared, warden, era, pools, tools })
     }
 
     /// How the server is doing; `None` once it is stopped.

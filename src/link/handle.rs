@@ -28,6 +28,8 @@ struct Wires {
     /// Goodbyes and closings, which a child that does not read must not hold up.
     control: mpsc::Sender<Order<Post>>,
     next: AtomicU64,
+    /// No other slot has it, of this process or an earlier one.
+    number: u64,
 }
 
 /// The ends a slot holds.
@@ -54,7 +56,9 @@ impl Link {
     pub(crate) fn new(server: ServerName) -> (Self, Inbox) {
         let (orders, orders_end) = mpsc::channel(ORDERS_MAX);
         let (control, control_end) = mpsc::channel(CALLS_MAX);
-        let link = Self(Arc::new(Wires { server, orders, control, next: AtomicU64::new(1) }));
+        let number = getrandom::u64().unwrap_or_default();
+        let link =
+            Self(Arc::new(Wires { server, orders, control, next: AtomicU64::new(1), number }));
         let inbox = Inbox { orders: orders_end, control: control_end, _link: link.clone() };
         (link, inbox)
     }
@@ -96,6 +100,11 @@ impl Link {
         {
             tracing::warn!(server = %self.0.server, "a session could not be closed: its slot is flooded");
         }
+    }
+
+    /// What its slot is called where nobody may mistake another for it.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     /// Whether the slot still listens.

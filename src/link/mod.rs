@@ -16,3 +16,4 @@ pub(crate) mod era;
 pub(crate) mod pools;
 pub(crate) mod sessions;
 pub(crate) mod stream_sessions;
+pub(crate) mod tools;

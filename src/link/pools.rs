@@ -23,6 +23,11 @@ impl Pools {
         self.lock().get(pool)?.upgrade()
     }
 
+    /// The slot with this number.
+    pub(crate) fn numbered(&self, slot: u64) -> Option<Link> {
+        self.lock().values().filter_map(WeakLink::upgrade).find(|link| link.number() == slot)
+    }
+
     pub(crate) fn keep(&self, pool: Pool, link: &Link) {
         let mut table = self.lock();
         if table.len() >= TIDY_FROM {

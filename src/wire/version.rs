@@ -82,7 +82,8 @@ impl fmt::Display for Version {
 impl Era {
     /// The era a revision date belongs to. Dates are ISO, so their order is that of their text.
     pub fn of(date: &str) -> Self {
-        if date >= "2026-07-28" { Self::Modern } else { Self::Legacy }
+        let is_date = date.starts_with(|first: char| first.is_ascii_digit());
+        if is_date && date >= Version::MODERN.as_str() { Self::Modern } else { Self::Legacy }
     }
 
     /// As it is written in configurations, logs and status pages.

@@ -217,7 +217,7 @@ impl<R: Outlet> Switchboard<R> {
             let text = unstamped(frame);
             self.tell_subscribers(self.topics.subscribers_of(&topic), &text, turn);
         } else if self.hears == Some(serial) {
-            self.recall.memory.changed(method);
+            self.lists_changed(method, turn);
             self.announce(method, &super::notices::bare_notice(method), turn);
         } else {
             turn.dropped(Dropped::Unheard);

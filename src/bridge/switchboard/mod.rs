@@ -54,7 +54,7 @@ use super::queue::Queue;
 use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::translate::modern_to_legacy::{Hints, Stamp};
-use super::turn::Turn;
+use super::turn::{Note, Turn};
 use crate::wire::frame::Frame;
 pub use recalling::Need;
 use recalling::Recall;
@@ -331,6 +331,7 @@ impl<R: Outlet> Switchboard<R> {
         if self.tenancy == Tenancy::Shared {
             self.recall.memory.greeted(&abilities);
         }
+        turn.notes.push(Note::ToolsChanged);
         // A private child hears of `initialized` from its own client, or with the first request that needs it.
         let initialized = self.tenancy != Tenancy::Private || before || era == Era::Modern;
         if initialized && era == Era::Legacy {

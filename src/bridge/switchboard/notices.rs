@@ -9,7 +9,7 @@ use crate::bridge::front::Level;
 use crate::bridge::greeting::Lists;
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::topics::Subscriber;
-use crate::bridge::turn::{Dropped, Turn};
+use crate::bridge::turn::{Dropped, Note, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, Numbered, RawId, UpstreamId};
 use crate::wire::meta::{self, Params};
@@ -51,7 +51,7 @@ impl<R: Outlet> Switchboard<R> {
                 self.updated(&uri.unwrap_or_default(), frame.text(), turn);
             }
             NoticeRoute::ListChanged => {
-                self.recall.memory.changed(frame.method());
+                self.lists_changed(frame.method(), turn);
                 self.announce(frame.method(), frame.text(), turn);
             }
             NoticeRoute::CloseStream => {
@@ -63,6 +63,14 @@ impl<R: Outlet> Switchboard<R> {
                 }
             }
             NoticeRoute::Forward => self.for_the_only_client(frame.text(), turn),
+        }
+    }
+
+    /// A list is not what it was.
+    pub(super) fn lists_changed(&mut self, notice: Method, turn: &mut Turn) {
+        self.recall.memory.changed(notice);
+        if notice == Method::ToolsListChanged {
+            turn.notes.push(Note::ToolsChanged);
         }
     }
 

@@ -55,7 +55,9 @@ impl Letters {
     pub(super) fn messages(&self) -> Vec<Value> {
         let texts = self.events().into_iter().filter_map(|event| match event {
             Event::Message { text, .. } => Some(text),
-            Event::Stream { .. } | Event::Answer { .. } | Event::Refuse { .. } => None,
+            Event::Stream { .. } | Event::Answer { .. } | Event::Asks(_) | Event::Refuse { .. } => {
+                None
+            }
         });
         texts.map(|text| serde_json::from_slice(&text).unwrap()).collect()
     }
@@ -72,6 +74,7 @@ impl Letters {
         for event in self.events() {
             match event {
                 Event::Answer { text, .. } => texts.push(String::from_utf8(text.into()).unwrap()),
+                Event::Asks(asks) => texts.push(String::from_utf8(asks.text.into()).unwrap()),
                 Event::Refuse { .. } => texts.push(String::new()),
                 Event::Stream { .. } | Event::Message { .. } => {
                     assert!(texts.is_empty(), "nothing follows an answer");
@@ -89,7 +92,10 @@ impl Letters {
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.events().into_iter().find_map(|event| match event {
             Event::Refuse { why, .. } => Some(why),
-            Event::Stream { .. } | Event::Message { .. } | Event::Answer { .. } => None,
+            Event::Stream { .. }
+            | Event::Message { .. }
+            | Event::Answer { .. }
+            | Event::Asks(_) => None,
         })
     }
 
@@ -103,7 +109,10 @@ impl Letters {
     pub(super) fn stream(&self) -> Option<(Option<EventId>, bool)> {
         self.events().into_iter().find_map(|event| match event {
             Event::Stream { first, prime } => Some((first, prime)),
-            Event::Message { .. } | Event::Answer { .. } | Event::Refuse { .. } => None,
+            Event::Message { .. }
+            | Event::Answer { .. }
+            | Event::Asks(_)
+            | Event::Refuse { .. } => None,
         })
     }
 
@@ -111,7 +120,7 @@ impl Letters {
     pub(super) fn ids(&self) -> Vec<EventId> {
         let ids = self.events().into_iter().filter_map(|event| match event {
             Event::Message { id, .. } | Event::Answer { id, .. } => id,
-            Event::Stream { .. } | Event::Refuse { .. } => None,
+            Event::Stream { .. } | Event::Asks(_) | Event::Refuse { .. } => None,
         });
         ids.collect()
     }

@@ -89,6 +89,11 @@ impl Sessions {
         tables.earlier.clear();
     }
 
+    /// The keys that seals are made with now.
+    pub(crate) fn keys(&self) -> Keys {
+        self.lock().keys.clone()
+    }
+
     /// A number for a front; never given twice, by no process.
     pub(crate) fn new_front(&self) -> FrontId {
         FrontId::new(self.epoch, self.serials.fetch_add(1, Ordering::Relaxed))
@@ -325,13 +330,14 @@ pub(crate) fn new_session_id() -> SessionId {
     SessionId(random())
 }
 
-fn now_us() -> u64 {
+/// Microseconds since 1970.
+pub(crate) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whoever holds what is made of it is taken for the one it was given to.
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes

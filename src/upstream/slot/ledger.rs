@@ -87,6 +87,7 @@ impl Ledger {
 
     pub(super) fn note(&mut self, note: &Note) {
         match note {
+            Note::ToolsChanged => {}
             Note::Settled(settled) => self.settled(settled),
             Note::Dropped(why) => {
                 self.counts.dropped += 1;

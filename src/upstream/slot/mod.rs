@@ -249,6 +249,9 @@ impl Slot {
             if matches!(&note, Note::Settled(call) if call.by_child()) {
                 self.life.served();
             }
+            if matches!(note, Note::ToolsChanged) && self.plan.tenancy == Tenancy::Shared {
+                self.plan.tools.changed();
+            }
             self.ledger.note(&note);
         }
         let gauge = &self.plan.gauge;

@@ -11,6 +11,7 @@ use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::switchboard::{Limits, Tenancy};
 use crate::link::era::EraCell;
+use crate::link::tools::Tools;
 use crate::upstream::nursery::Nursery;
 use crate::upstream::places::HostRoom;
 use crate::upstream::site::Site;
@@ -45,6 +46,8 @@ pub(in crate::upstream) struct Plan {
     pub(in crate::upstream) gauge: Arc<Gauge>,
     /// What children of this server have shown of their era.
     pub(in crate::upstream) era: Arc<EraCell>,
+    /// What is known of the tools of this server.
+    pub(in crate::upstream) tools: Arc<Tools>,
     /// Where to keep what it said last.
     pub(in crate::upstream) state: Option<Arc<Path>>,
 }

@@ -33,6 +33,7 @@ use crate::config::model::{Overflow, Server, Start};
 use crate::link::directory::{Entry, Place, Report, WardenOrder};
 use crate::link::era::EraCell;
 use crate::link::handle::Link;
+use crate::link::tools::Tools;
 use crate::wire::id::{FrontId, ServerName};
 
 /// What a warden is told beyond its server's configuration.
@@ -99,6 +100,7 @@ pub(crate) fn open(
     let (shared, inbox) = Link::new(name.clone());
     let (sender, orders) = mpsc::channel(64);
     let era = Arc::new(EraCell::default());
+    let tools = Arc::new(Tools::default());
     let entry = Arc::new(Entry {
         name: name.clone(),
         config: Arc::clone(config),
@@ -106,9 +108,10 @@ pub(crate) fn open(
         warden: sender,
         era: Arc::clone(&era),
         pools: Arc::default(),
+        tools: Arc::clone(&tools),
     });
     let environment = environment::compose(config, settings.environment.iter().cloned());
-    let plan = Plan { era, ..plan(name, config, environment, &settings) };
+    let plan = Plan { era, tools, ..plan(name, config, environment, &settings) };
     let mut warden = Warden {
         plan,
         settings,
@@ -156,6 +159,7 @@ fn plan(
         rested: Arc::new(Notify::new()),
         gauge: Gauge::new(),
         era: Arc::default(),
+        tools: Arc::default(),
         state: settings.state.clone(),
     }
 }

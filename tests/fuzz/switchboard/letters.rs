@@ -199,6 +199,10 @@ impl Outlet for Letters {
                 }
                 inner.answers.set(1);
             }
+            Event::Asks(asks) => {
+                self.read(&asks.text, true);
+                inner.answers.set(1);
+            }
             Event::Refuse { id, .. } => {
                 assert!(id.is_none_or(|id| Some(id.as_str()) == inner.id.as_deref()));
                 inner.answers.set(1);

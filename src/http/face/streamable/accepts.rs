@@ -4,16 +4,16 @@ use hyper::header::{self, HeaderMap};
 
 /// The forms of answer a client says it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Accepts {
-    pub(super) json: bool,
-    pub(super) events: bool,
+pub(in crate::http::face) struct Accepts {
+    pub(in crate::http::face) json: bool,
+    pub(in crate::http::face) events: bool,
 }
 
 // === impl Accepts ===
 
 impl Accepts {
     /// Nothing said means that anything is taken.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(in crate::http::face) fn of(headers: &HeaderMap) -> Self {
         let mut accepts = Self { json: false, events: false };
         let mut said = false;
         let values = headers.get_all(header::ACCEPT).iter();

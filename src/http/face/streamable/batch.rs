@@ -10,10 +10,11 @@ use crate::http::Visit;
 use crate::http::body::{Body, Events};
 use crate::http::render::json;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
+use crate::wire::envelope::era_of;
 use crate::wire::frame::{Frame, Kind, Malformed};
 use crate::wire::id::RawId;
 use crate::wire::method::Method as Rpc;
-use crate::wire::version::Version;
+use crate::wire::version::{Era, Version};
 
 /// More messages in one array than anybody sends.
 const BATCH_MAX: usize = 100;
@@ -29,6 +30,12 @@ impl Visit {
         // What was agreed on counts more than what a header says later.
         let agreed = session.as_ref().map(|session| session.who.card.version);
         if !agreed.or(said).unwrap_or(Version::ASSUMED).batches() {
+            return Err(Refusal::BatchNotAllowed);
+        }
+        let is_modern = |part: &Result<Frame, Malformed>| {
+            part.as_ref().is_ok_and(|frame| era_of(frame, None) == Era::Modern)
+        };
+        if parts.iter().any(is_modern) {
             return Err(Refusal::BatchNotAllowed);
         }
         if parts.is_empty() {

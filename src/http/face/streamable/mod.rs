@@ -22,12 +22,13 @@ use crate::http::{Visit, guard};
 use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
 use crate::link::sessions::Session;
+use crate::wire::envelope::era_of;
 use crate::wire::frame::{self, Frame, Kind};
 use crate::wire::id::{EventId, RawId};
 use crate::wire::method::{Method as Rpc, RequestRoute};
-use crate::wire::version::Version;
+use crate::wire::version::{Era, Version};
 
-use self::accepts::Accepts;
+pub(in crate::http::face) use self::accepts::Accepts;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -46,6 +47,10 @@ pub(in crate::http) async fn serve(
             let text = guard::body(&visit.house.config, request.into_body()).await?;
             visit.post(text).await
         }
+        // Nothing but POST is known to who speaks without a handshake.
+        _ if visit.header(VERSION).is_some_and(|date| Era::of(date.trim()) == Era::Modern) => {
+            Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into())
+        }
         Method::GET if push => visit.get().await,
         Method::DELETE if push => visit.delete(),
         _ if push => Err(Refusal::HttpMethodNotAllowed { allow: "GET, POST, DELETE" }.into()),
@@ -60,6 +65,9 @@ impl Visit {
         // The body is read before any header is judged: a refusal has to name the request it refuses.
         let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
         match body {
+            frame::Body::One(frame) if era_of(&frame, self.header(VERSION)) == Era::Modern => {
+                self.modern(frame).await
+            }
             frame::Body::One(frame) => {
                 let id = frame.id().filter(|_| frame.kind() == Kind::Request);
                 self.one(frame).await.map_err(|why| Refused::new(why, id))
@@ -168,7 +176,7 @@ impl Visit {
     }
 
     /// The stream of a call. It ends with its answer, which is waited for even while the daemon stops.
-    fn events(&self, replies: Replies) -> Events {
+    pub(in crate::http::face) fn events(&self, replies: Replies) -> Events {
         let events = Events::new(replies, self.house.config.keep_alive.0);
         self.revoked.iter().fold(events, Events::until)
     }
@@ -232,7 +240,7 @@ impl Visit {
         }
     }
 
-    fn forms(&self) -> Result<Accepts, Refusal> {
+    pub(in crate::http::face) fn forms(&self) -> Result<Accepts, Refusal> {
         if !guard::is_json(&self.headers) {
             return Err(Refusal::ContentType);
         }
@@ -247,13 +255,13 @@ impl Visit {
         known.map(Some).ok_or_else(|| Refusal::UnsupportedVersion(text.into()))
     }
 
-    fn header(&self, name: HeaderName) -> Option<&str> {
+    pub(in crate::http::face) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
     }
 }
 
 /// Sends a request down a link and gives the place to wait for its answer.
-async fn ask(
+pub(in crate::http::face) async fn ask(
     link: &Link,
     caller: Caller,
     request: Frame,
@@ -268,7 +276,7 @@ async fn ask(
     Ok(replies)
 }
 
-fn accepted() -> Response<Body> {
+pub(in crate::http::face) fn accepted() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
     response

@@ -1,0 +1,199 @@
+//! Streamable HTTP without a handshake, as of revision 2026-07-28: each request says all there is to know of its client, its answer
+//! is the only way back, and leaving it is how it is cancelled. There are no sessions, no other streams and nothing to take up
+//! again.
+//!
+//! - `rounds`: calls that come again with answers to what they were asked
+//! - `mirrored`: headers that repeat arguments
+
+mod mirrored;
+mod rounds;
+
+use std::sync::Arc;
+
+use hyper::header::{self, HeaderName};
+use hyper::{Response, StatusCode};
+
+use super::streamable::{Accepts, accepted, ask};
+use crate::bridge::front::FrontCard;
+use crate::bridge::greeting::Hello;
+use crate::bridge::lane::{AskSet, Lane, Pool};
+use crate::bridge::outlet::Event;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::switchboard::{Caller, Order, Reach};
+use crate::http::Visit;
+use crate::http::body::Body;
+use crate::http::render::{Refused, json, status_of_error};
+use crate::link::handle::Link;
+use crate::link::replies::{self, EVENTS_MAX, Replies};
+use crate::wire::envelope::{Envelope, Heads};
+use crate::wire::frame::{Frame, Kind};
+use crate::wire::id::{CallId, RawId};
+use crate::wire::method::Method;
+use crate::wire::version::{Era, Version};
+
+use self::rounds::Seal;
+
+/// A longer text is not what a pool is named by.
+const POOL_NAME_MAX: usize = 1024;
+
+/// The call a request goes on with, and the round it answers.
+type Suspended = (CallId, u32);
+
+impl Visit {
+    pub(in crate::http) async fn modern(&self, frame: Frame) -> Result<Response<Body>, Refused> {
+        // This revision knows no notification of a client that could be acted on: whoever cancels, leaves.
+        if frame.kind() != Kind::Request {
+            return Ok(accepted());
+        }
+        let id = frame.id();
+        self.request(frame, id.as_ref()).await.map_err(|why| Refused::modern(why, id))
+    }
+
+    async fn request(&self, frame: Frame, id: Option<&RawId>) -> Result<Response<Body>, Refusal> {
+        if self.house.stopping.is_cancelled() {
+            return Err(Refusal::Interrupted);
+        }
+        let accepts = self.forms()?;
+        let heads = Heads::gather(|name| self.values(name));
+        let (card, declared) = {
+            let envelope = Envelope::examine(&frame, &heads).map_err(Refusal::Objection)?;
+            (self.card(&envelope), AskSet::declared(envelope.capabilities))
+        };
+        let seal = Seal::new(self, &frame);
+        let (frame, suspended) = self.taken_up(frame)?;
+        if frame.method() == Method::ToolsCall {
+            self.check_mirrored(&frame).await?;
+        }
+        let (link, suspended) = match suspended {
+            Some((slot, suspended)) => {
+                let link = self.entry.pools.numbered(slot).ok_or(Refusal::StateInvalid)?;
+                (link, Some(suspended))
+            }
+            None => (self.link_for(&frame, declared, &card).await?, None),
+        };
+        let replies = begin(&link, card, frame, accepts.events, suspended, seal).await?;
+        self.answer_modern(replies, accepts, id).await
+    }
+
+    /// Waits for what comes first and answers in the form and with the status it asks for.
+    async fn answer_modern(
+        &self,
+        mut replies: Replies,
+        accepts: Accepts,
+        id: Option<&RawId>,
+    ) -> Result<Response<Body>, Refusal> {
+        match replies.next().await {
+            Some(Event::Answer { text, error, .. }) if accepts.json => {
+                Ok(json(error.map_or(StatusCode::OK, status_of_error), text))
+            }
+            Some(Event::Refuse { why, .. }) if accepts.json => {
+                Ok(Refused::modern(why, id.cloned()).into_response())
+            }
+            Some(event) => Ok(self.events(replies).begin(&event).into_response()),
+            None => Err(Refusal::Interrupted),
+        }
+    }
+
+    /// The slot that answers a request.
+    async fn link_for(
+        &self,
+        frame: &Frame,
+        declared: AskSet,
+        card: &FrontCard,
+    ) -> Result<Link, Refusal> {
+        let config = &self.entry.config;
+        let may_be_pooled = Lane::of_request(config, declared, Era::Legacy) == Lane::Pooled;
+        if frame.method() == Method::Discover || !may_be_pooled {
+            return Ok(self.entry.shared.clone());
+        }
+        let child = self.child_era().await?;
+        if Lane::of_request(config, declared, child) != Lane::Pooled {
+            return Ok(self.entry.shared.clone());
+        }
+        let capabilities = &card.hello.capabilities;
+        let capabilities = if capabilities.len() > POOL_NAME_MAX {
+            declared.capabilities().into()
+        } else {
+            capabilities.clone()
+        };
+        self.entry.pooled(Pool { principal: self.principal.clone(), capabilities }).await
+    }
+
+    /// Of which era the children of this server are. If that is not known yet, the shared one is asked what it is.
+    async fn child_era(&self) -> Result<Era, Refusal> {
+        if let Some(era) = self.entry.era.era() {
+            return Ok(era);
+        }
+        let mut replies = self.ask_ourselves(Method::Discover, "").await?;
+        match replies.next().await {
+            Some(Event::Refuse { why, .. }) => Err(why),
+            Some(_) => Ok(self.entry.era.era().unwrap_or(Era::Legacy)),
+            None => Err(Refusal::Interrupted),
+        }
+    }
+
+    /// A request of our own to the shared child. `params` are members, with a comma behind them.
+    async fn ask_ourselves(&self, method: Method, params: &str) -> Result<Replies, Refusal> {
+        let (method, envelope) = (method.name(), Hello::own_envelope());
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{{params}"_meta":{{{envelope}}}}}}}"#
+        );
+        let frame = Frame::skim(text.into()).expect("it is made of sound parts");
+        let card = FrontCard {
+            version: Version::MODERN,
+            principal: self.principal.clone(),
+            declared: AskSet::default(),
+            client: "stdiod".into(),
+            hello: Hello::nobody(),
+            since: None,
+        };
+        ask(&self.entry.shared, Caller::Implicit(card), frame, false).await
+    }
+
+    fn card(&self, envelope: &Envelope<'_>) -> FrontCard {
+        let hello = Hello {
+            version: Version::MODERN,
+            capabilities: envelope.capabilities.into(),
+            client_info: envelope.client_info.unwrap_or("{}").into(),
+        };
+        let name = hello.client_name();
+        let agent = || self.header(header::USER_AGENT).unwrap_or_default().into();
+        FrontCard {
+            version: Version::MODERN,
+            principal: self.principal.clone(),
+            declared: AskSet::declared(envelope.capabilities),
+            client: if name.is_empty() { agent() } else { name.into() },
+            hello: Arc::new(hello),
+            since: None,
+        }
+    }
+
+    /// All values of a header.
+    fn values(&self, name: &str) -> Vec<&[u8]> {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return Vec::new() };
+        self.headers.get_all(name).iter().map(header::HeaderValue::as_bytes).collect()
+    }
+}
+
+/// Sends a request down a link and gives the place to wait for its answer.
+async fn begin(
+    link: &Link,
+    card: FrontCard,
+    request: Frame,
+    streams: bool,
+    suspended: Option<Suspended>,
+    seal: Seal,
+) -> Result<Replies, Refusal> {
+    let farewell = link.admit()?;
+    let call = farewell.call();
+    let (outlet, mut replies) = replies::channel(EVENTS_MAX);
+    replies.promise(farewell);
+    replies.sealed_by(seal.on(link.number()));
+    let (caller, reach) = (Caller::Implicit(card), Reach::Own { outlet, streams });
+    let order = match suspended {
+        None => Order::Call { call, caller, request, reach },
+        Some((suspended, round)) => Order::Retry { call, caller, request, reach, suspended, round },
+    };
+    link.send(order).await?;
+    Ok(replies)
+}
