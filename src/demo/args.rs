@@ -29,7 +29,7 @@ pub struct DemoArgs {
 
     /// How to answer each `server/discover`, the last for all that follow: proper, silence, late:MS, nonsense, exit,
     /// versions:DATE+DATE, error:CODE or error:CODE:DATE+DATE.
-    #[arg(long, hide = true, value_delimiter = ',', value_parser = Discovery::parse)]
+    #[arg(long, hide = true, value_delimiter = ',')]
     pub discover: Vec<Discovery>,
     /// Do not let `server/discover` decide the era.
     #[arg(long, hide = true)]

@@ -94,15 +94,15 @@ impl Question {
 impl Call<'_> {
     /// Asks the client a question.
     pub(super) fn ask(&self, question: Question) -> Result<Value, NoAnswer> {
-        let answers = self.ask_all(vec![question])?;
+        let answers = self.ask_all(&[question])?;
         Ok(answers.into_iter().next().unwrap_or_default())
     }
 
     /// Asks the client some questions at once, and gives the answers in their order.
-    pub(super) fn ask_all(&self, questions: Vec<Question>) -> Result<Vec<Value>, NoAnswer> {
+    pub(super) fn ask_all(&self, questions: &[Question]) -> Result<Vec<Value>, NoAnswer> {
         match (&self.front, self.task.get()) {
-            (Front::Modern(round), Some(task)) => task.ask(self, round, &questions),
-            (Front::Modern(round), None) => round.ask(self.server, &questions),
+            (Front::Modern(round), Some(task)) => task.ask(self, round, questions),
+            (Front::Modern(round), None) => round.ask(self.server, questions),
             (Front::Legacy, _) => {
                 let unable = questions.iter().find(|question| !self.can_ask(question));
                 if let Some(question) = unable.filter(|_| !self.server.args.stray_ask) {
@@ -113,7 +113,7 @@ impl Call<'_> {
                          `{needed}` when it connected."
                     )));
                 }
-                self.request_all(&questions)
+                self.request_all(questions)
             }
         }
     }
@@ -186,7 +186,7 @@ impl NoAnswer {
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Self::Told(why) => Ok(failure(&why)),
-            other => other.bare_outcome(),
+            Self::Refused(_) | Self::Asked(_) | Self::Cancelled => self.bare_outcome(),
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) enum Front {
     /// The client that sent `initialize`.
     Legacy,
     /// Whoever the request says.
-    Modern(Round),
+    Modern(Box<Round>),
 }
 
 // === impl Call ===

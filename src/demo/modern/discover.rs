@@ -1,5 +1,6 @@
 //! The answer to `server/discover`, and every other thing that was ever answered to it.
 
+use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -27,8 +28,10 @@ pub enum Discovery {
 
 // === impl Discovery ===
 
-impl Discovery {
-    pub(in crate::demo) fn parse(text: &str) -> Result<Self, String> {
+impl FromStr for Discovery {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let dates = |list: &str| list.split('+').map(str::to_owned).collect();
         let mut parts = text.splitn(3, ':');
         let found = match (parts.next(), parts.next(), parts.next()) {
@@ -49,12 +52,14 @@ impl Discovery {
                 .to_owned()
         })
     }
+}
 
+impl Discovery {
     /// The next one of those that were ordered.
     pub(super) fn next(server: &Server) -> Self {
         let orders = &server.args.discover;
         let at = server.discoveries.fetch_add(1, Ordering::Relaxed);
-        orders.get(at).or(orders.last()).cloned().unwrap_or(Self::Proper)
+        orders.get(at).or_else(|| orders.last()).cloned().unwrap_or(Self::Proper)
     }
 
     /// What is answered by those that answer.
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_way_to_answer_can_be_ordered() {
-        let parse = |text| Discovery::parse(text).ok();
+        let parse = |text: &str| text.parse::<Discovery>().ok();
         let dates = |dates: &[&str]| dates.iter().map(ToString::to_string).collect();
         assert_eq!(parse("proper"), Some(Discovery::Proper));
         assert_eq!(parse("late:250"), Some(Discovery::Late(250)));

@@ -63,7 +63,7 @@ impl Listens {
             return Err(Fault::new(INTERNAL_ERROR, "too many listens at once, end one first"));
         }
         let honoured = json!({"notifications": filter.honoured()});
-        tell(server, id, "notifications/subscriptions/acknowledged", honoured);
+        tell(server, id, "notifications/subscriptions/acknowledged", &honoured);
         listens.insert(id.clone(), filter);
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Listens {
         let mut interested = listens.iter().filter(|(_, filter)| filter.wants(news)).peekable();
         let is_heard = interested.peek().is_some();
         for (id, _) in interested {
-            tell(server, id, news.method(), news.params());
+            tell(server, id, news.method(), &news.params());
         }
         is_heard
     }
@@ -179,15 +179,15 @@ impl News<'_> {
 }
 
 /// Says something to one listen. Its id is written as the client wrote it.
-fn tell(server: &Server, id: &RawId, method: &str, params: Value) {
-    let mut members = String::new();
-    if let Value::Object(params) = params {
-        for (name, value) in params {
-            members.push_str(&format!("{}:{value},", Value::from(name)));
-        }
-    }
-    let raw = id.as_str();
-    server.notify_raw(method, &format!(r#"{{{members}"_meta":{{"{ID_KEY}":{raw}}}}}"#));
+fn tell(server: &Server, id: &RawId, method: &str, params: &Value) {
+    let mut members: Vec<String> = params
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())))
+        .collect();
+    members.push(format!(r#""_meta":{{"{ID_KEY}":{}}}"#, id.as_str()));
+    server.notify_raw(method, &format!("{{{}}}", members.join(",")));
 }
 
 #[cfg(test)]

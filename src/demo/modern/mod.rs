@@ -118,7 +118,7 @@ impl<'env> Reader<'_, 'env> {
     ) -> Result<Call<'env>, (RawId, Fault)> {
         let server = self.server;
         match Round::begin(server, frame.method_name(), params, envelope, keep) {
-            Ok(round) => Ok(Call::new(server, id, frame, Front::Modern(round))),
+            Ok(round) => Ok(Call::new(server, id, frame, Front::Modern(Box::new(round)))),
             Err(fault) => Err((id, fault)),
         }
     }
@@ -135,7 +135,12 @@ impl<'env> Reader<'_, 'env> {
                 mischief::crash(Some(1));
             }
             late @ Discovery::Late(_) => self.run(call, Pace::Slow, move |call| late.outcome(call)),
-            other => self.run(call, Pace::Quick, move |call| other.outcome(call)),
+            at_once @ (Discovery::Proper
+            | Discovery::Versions(_)
+            | Discovery::Error(..)
+            | Discovery::Nonsense) => {
+                self.run(call, Pace::Quick, move |call| at_once.outcome(call));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{POLL_MS, RELATED_KEY, Server, State, Status, TTL, Task};
 use crate::demo::call::{Call, Outcome, cancelled};
+use crate::demo::catalog;
 use crate::wire::fault::{Fault, INVALID_PARAMS};
 
 /// What the server says of tasks when it is greeted.
@@ -22,10 +23,10 @@ pub(in crate::demo) fn get(server: &Server, params: &Value) -> Outcome {
     Ok(base(&task, &state))
 }
 
-pub(in crate::demo) fn list(server: &Server, _: &Value) -> Outcome {
+pub(in crate::demo) fn list(server: &Server, params: &Value) -> Outcome {
     let tasks = server.tasks.lock();
     let tasks: Vec<Value> = tasks.values().map(|task| base(task, &task.state())).collect();
-    Ok(json!({"tasks": tasks}))
+    catalog::page("tasks", &tasks, params, None)
 }
 
 pub(in crate::demo) fn cancel(server: &Server, params: &Value) -> Outcome {

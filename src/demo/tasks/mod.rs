@@ -107,7 +107,7 @@ impl Tasks {
         }
         let state =
             State { status: Status::Working, updated: now, asked: HashMap::new(), outcome: None };
-        let id: String = modern::random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("{:032x}", u128::from_be_bytes(modern::random()));
         let task = Arc::new(Task {
             id: id.clone(),
             flight: Arc::clone(flight),

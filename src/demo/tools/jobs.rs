@@ -81,7 +81,7 @@ pub(super) const TOOLS: &[Tool] = &[
             call.become_task(Need::Optional)?;
             let name = Question::field("name", "What is your name?", "name", "string");
             let confirm = Question::field("confirm", "Are you sure?", "confirm", "boolean");
-            told(call.ask_all(vec![name, confirm]).map(|_| "Both were answered.".to_owned()))
+            told(call.ask_all(&[name, confirm]).map(|_| "Both were answered.".to_owned()))
         },
     },
     Tool {

@@ -128,7 +128,7 @@ const fn asking(
 
 fn all_at_once(call: &Call<'_>) -> Result<String, NoAnswer> {
     let greeting = Question::sample("greeting", "Generate a greeting");
-    let answers = call.ask_all(vec![name(), greeting, Question::roots("client_roots")])?;
+    let answers = call.ask_all(&[name(), greeting, Question::roots("client_roots")])?;
     let [name, greeting, folders] = &answers[..] else { return Ok(String::new()) };
     Ok(format!("{} {}! Roots: {}", sampled(greeting), field(name, "name"), roots(folders)))
 }
@@ -149,7 +149,7 @@ fn whatever_suits(call: &Call<'_>) -> Result<String, NoAnswer> {
         return Ok("There is nothing this client can be asked.".to_owned());
     }
     let count = questions.len();
-    call.ask_all(questions)?;
+    call.ask_all(&questions)?;
     Ok(format!("Asked {count} questions, and all were answered."))
 }
 
