@@ -40,6 +40,9 @@ pub struct DemoArgs {
     /// Leave out the state of a round as long as there is nothing to remember.
     #[arg(long, hide = true)]
     pub bare_asks: bool,
+    /// Ask the client where it cannot be asked: in answer to `tools/list`.
+    #[arg(long, hide = true)]
+    pub ask_on_list: bool,
     /// Leave out `resultType`.
     #[arg(long, hide = true)]
     pub forget_result_type: bool,

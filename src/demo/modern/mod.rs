@@ -7,6 +7,7 @@
 
 use serde_json::{Value, json};
 
+use super::ask::Question;
 use super::call::{Call, Front, Outcome};
 use super::reader::Reader;
 use super::server::Server;
@@ -71,6 +72,12 @@ impl<'env> Reader<'_, 'env> {
         };
         let answer = |outcome, keep| server.answer(&id, dressed(server, outcome, keep));
         match route(frame.method()) {
+            Route::List(_) if server.args.ask_on_list && frame.method() == Method::ToolsList => {
+                let asked = json!({"resultType": "input_required", "inputRequests": {
+                    "roots": Question::roots("roots").request(),
+                }});
+                answer(Ok(asked), None);
+            }
             Route::List(list) => answer(list(server, &params), Some(LISTED)),
             Route::Look(look) => answer(look(server, &params), None),
             Route::Task(_) if !envelope.extends(TASKS) => {

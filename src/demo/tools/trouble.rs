@@ -25,7 +25,7 @@ pub(super) const ACT_UP: Tool = Tool {
                 "properties": {
                     "text": {"type": "string"},
                     "ms": {"type": "integer", "minimum": 0, "maximum": WAIT_MAX_MS},
-                    "how": {"type": "string", "enum": ["noise", "line", "stderr", "exit", "end_listens"]},
+                    "how": {"type": "string", "enum": ["noise", "line", "stderr", "exit", "end_listens", "strange_type"]},
                 },
                 "required": ["text"],
             },
@@ -47,6 +47,11 @@ pub(super) const ACT_UP: Tool = Tool {
                 let flood = "a line on stderr that nobody needs\n".repeat(5000);
                 // Nobody may be listening, and that is no reason to fail.
                 drop(std::io::stderr().lock().write_all(flood.as_bytes()));
+            }
+            Some("strange_type") => {
+                let mut result = text(said);
+                result["resultType"] = "strange".into();
+                return Ok(result);
             }
             Some("end_listens") => call.server.listens.end_all(call.server),
             Some("exit") => {

@@ -168,6 +168,28 @@ fn a_forgetful_server_leaves_out_the_type_of_its_results() {
 }
 
 #[test]
+fn a_server_may_answer_what_no_server_should() {
+    let args = DemoArgs { ask_on_list: true, act_up: true, ..DemoArgs::default() };
+    let mut demo = Demo::start(args);
+    let asked = ask(&mut demo, &json!({}), "tools/list", &json!({}))["result"].clone();
+    assert_eq!(asked["inputRequests"]["roots"]["method"], "roots/list");
+    let strange = json!({"name": "act_up", "arguments": {"text": "a", "how": "strange_type"}});
+    assert_eq!(call(&mut demo, &strange)["result"]["resultType"], "strange");
+    begin(
+        &mut demo,
+        &json!("l"),
+        "subscriptions/listen",
+        &json!({"notifications": {}}),
+        &json!({}),
+    );
+    assert_eq!(demo.hear()["params"]["notifications"], json!({}));
+    let end = json!({"name": "act_up", "arguments": {"text": "a", "how": "end_listens"}});
+    begin(&mut demo, &json!(1), "tools/call", &end, &json!({}));
+    assert_eq!(demo.hear()["id"], "l");
+    assert_eq!(said(&demo.hear()), "a");
+}
+
+#[test]
 fn a_client_is_asked_only_what_this_request_declares() {
     let mut demo = start();
     let whatever = json!({"name": "test_input_required_result_capabilities"});
