@@ -1,5 +1,5 @@
 //! The era of the protocol this process speaks. A server of both eras belongs, for the rest of its life, to the era of
-//! the first request that tells: what a client believes of a server must not change under it.
+//! the first request it gets: what a client believes of a server must not change under it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -76,11 +76,16 @@ impl Era {
                 Ok(Spoken::Modern)
             }
             None => {
-                if is_initialize {
-                    *decided = Some(Spoken::Legacy);
-                }
+                *decided = Some(Spoken::Legacy);
                 Ok(Spoken::Legacy)
             }
+        }
+    }
+
+    /// Leaves the decision to the next request, as a server does that knows one era and only pretends to the other.
+    pub(super) fn reconsider(&self) {
+        if self.choice == EraChoice::Dual {
+            *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }
@@ -102,18 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_request_that_tells_decides_for_good() {
+    fn the_first_request_decides_for_good() {
         use Spoken::{Legacy, Modern};
         let dual = || Era::new(EraChoice::Dual, false);
         let (hello, probe) = ((Method::Initialize, false), (Method::Discover, true));
         let (ping, call) = ((Method::Ping, false), (Method::ToolsCall, true));
         assert_eq!(
-            answers(&dual(), &[ping, hello, ping, call, probe, (Method::Discover, false)]),
-            [Ok(Legacy), Ok(Legacy), Ok(Legacy), Err(-32600), Err(-32600), Ok(Legacy)]
+            answers(&dual(), &[ping, hello, call, probe, (Method::Discover, false)]),
+            [Ok(Legacy), Ok(Legacy), Err(-32600), Err(-32600), Ok(Legacy)]
         );
         assert_eq!(
-            answers(&dual(), &[ping, call, hello, (Method::Initialize, true), ping]),
-            [Ok(Legacy), Ok(Modern), Err(-32022), Ok(Modern), Ok(Modern)]
+            answers(&dual(), &[call, hello, (Method::Initialize, true), ping]),
+            [Ok(Modern), Err(-32022), Ok(Modern), Ok(Modern)]
         );
         assert_eq!(
             answers(&dual(), &[(Method::Discover, false), hello]),

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stdiod::demo::{DemoArgs, EraChoice, serve};
+use stdiod::demo::{DemoArgs, serve};
 use stdiod::wire::lines::{Line, Lines};
 
 mod eras;
@@ -140,7 +140,7 @@ fn each_known_revision_is_echoed_and_others_get_the_newest_legacy_one() {
 
 #[test]
 fn before_the_handshake_only_ping_is_answered() {
-    let mut demo = Demo::start(DemoArgs { era: EraChoice::Legacy, ..DemoArgs::default() });
+    let mut demo = Demo::start(DemoArgs::default());
     assert_eq!(demo.request("ping", &json!({}))["result"], json!({}));
     assert_eq!(code(&demo.request("tools/list", &json!({}))), -32600);
     assert_eq!(code(&demo.request("tools/call", &json!({"name": "echo"}))), -32600);

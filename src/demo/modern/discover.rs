@@ -62,6 +62,17 @@ impl Discovery {
         orders.get(at).or_else(|| orders.last()).cloned().unwrap_or(Self::Proper)
     }
 
+    /// Whether a server that answers like this is one of the modern era, or will turn out to be one.
+    pub(super) fn is_modern(&self) -> bool {
+        match self {
+            Self::Proper | Self::Silence | Self::Late(_) => true,
+            Self::Versions(versions) | Self::Error(_, versions) => {
+                versions.iter().any(|version| version == VERSION)
+            }
+            Self::Nonsense | Self::Exit => false,
+        }
+    }
+
     /// What is answered by those that answer.
     pub(super) fn outcome(&self, call: &Call<'_>) -> Outcome {
         match self {

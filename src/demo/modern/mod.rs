@@ -135,7 +135,11 @@ impl<'env> Reader<'_, 'env> {
             let server = self.server;
             self.scope.spawn(move || server.flood());
         }
-        match Discovery::next(self.server) {
+        let order = Discovery::next(self.server);
+        if !order.is_modern() {
+            self.server.era.reconsider();
+        }
+        match order {
             Discovery::Silence => {}
             Discovery::Exit => {
                 self.server.last_words();

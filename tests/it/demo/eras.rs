@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stdiod::demo::EraChoice;
+
 use super::*;
 
 const VERSION: &str = "2026-07-28";
@@ -83,6 +85,19 @@ fn a_probe_is_answered_as_ordered_and_the_last_order_stays() {
     let refused = probe(&mut demo);
     assert_eq!((code(&refused), &refused["error"]["data"]), (-32001, &Value::Null));
     assert_eq!(probe(&mut demo)["result"]["supportedVersions"], json!(["2025-11-25"]));
+}
+
+#[test]
+fn a_server_that_cannot_be_modern_can_still_be_greeted() {
+    for order in ["nonsense", "error:-32001", "error:-32022", "versions:2025-11-25"] {
+        let mut demo = discovering(&[order]);
+        probe(&mut demo);
+        assert_eq!(hello(&mut demo)["result"]["protocolVersion"], "2025-11-25", "{order}");
+        assert_eq!(code(&probe(&mut demo)), -32600, "{order}");
+    }
+    let mut demo = discovering(&["error:-32022:2026-07-28"]);
+    probe(&mut demo);
+    assert_eq!(code(&hello(&mut demo)), -32022);
 }
 
 #[test]

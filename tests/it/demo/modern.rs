@@ -1,5 +1,7 @@
 //! The modern era of the built-in server: envelopes, questions in rounds, listens, hints, log levels.
 
+use stdiod::demo::EraChoice;
+
 use super::eras::envelope;
 use super::*;
 
