@@ -1,12 +1,19 @@
-//! The options of `stdiod demo-server`. None is shown in the help: without any it is a well-behaved server, and each
-//! makes it misbehave in one way, for the tests of whoever has to live with such servers. They compose freely.
+//! The options of `stdiod demo-server`. The help shows the era alone: without the others it is a well-behaved server, and
+//! each of them makes it misbehave in one way, for the tests of whoever has to live with such servers. They compose
+//! freely.
 
 use std::path::PathBuf;
 
+use super::era::EraChoice;
+use super::modern::Discovery;
 use crate::wire::version::Version;
 
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct DemoArgs {
+    /// Which era of the protocol to speak.
+    #[arg(long, value_enum, default_value_t)]
+    pub era: EraChoice,
+
     /// Call yourself this in `serverInfo`.
     #[arg(long, hide = true)]
     pub name: Option<String>,
@@ -19,6 +26,35 @@ pub struct DemoArgs {
     /// Append every received line to this file.
     #[arg(long, hide = true)]
     pub log: Option<PathBuf>,
+
+    /// How to answer each `server/discover`, the last for all that follow: proper, silence, late:MS, nonsense, exit,
+    /// versions:DATE+DATE, error:CODE or error:CODE:DATE+DATE.
+    #[arg(long, hide = true, value_delimiter = ',')]
+    pub discover: Vec<Discovery>,
+    /// Do not let `server/discover` decide the era.
+    #[arg(long, hide = true)]
+    pub loose_era: bool,
+    /// Exit on any request that comes before `initialize`.
+    #[arg(long, hide = true)]
+    pub exit_before_initialize: bool,
+    /// Leave out the state of a round as long as there is nothing to remember.
+    #[arg(long, hide = true)]
+    pub bare_asks: bool,
+    /// Ask the client where it cannot be asked: in answer to `tools/list`.
+    #[arg(long, hide = true)]
+    pub ask_on_list: bool,
+    /// Leave out `resultType`.
+    #[arg(long, hide = true)]
+    pub forget_result_type: bool,
+    /// Seal the state of a round with a key made of this text, so that another process can open it.
+    #[arg(long, hide = true)]
+    pub state_key: Option<String>,
+    /// Offer a tool that sends the user to a web page first.
+    #[arg(long, hide = true)]
+    pub url_tool: bool,
+    /// Offer the experimental tasks of 2025-11-25.
+    #[arg(long, hide = true)]
+    pub legacy_tasks: bool,
 
     /// Exit with this code before saying anything.
     #[arg(long, hide = true)]

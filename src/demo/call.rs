@@ -1,21 +1,24 @@
-//! One tool call, as the tool sees it: its arguments, and what it may do besides answering.
+//! One call, of a tool or of something else that may take its time, as that sees it: its arguments, who calls, and what
+//! it may do besides answering.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::flight::{Flight, Interrupted};
-use super::server::Server;
+use super::flight::Flight;
+use super::modern::{self, Keep, Round};
+use super::server::{Server, gravity};
+use super::tasks::Task;
 use crate::wire::fault::{Fault, INTERNAL_ERROR, INVALID_PARAMS};
+use crate::wire::frame::Frame;
 use crate::wire::id::RawId;
+use crate::wire::meta::Params;
 use crate::wire::version::Version;
 
-/// What a tool gives back: the result of `tools/call`, or a protocol error.
+/// What a request gives back: its result, or a protocol error.
 pub(super) type Outcome = Result<Value, Fault>;
-
-/// How long a client, and the person behind it, may think about a question.
-const ASK_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -23,21 +26,42 @@ pub(super) struct Call<'a> {
     pub(super) id: RawId,
     pub(super) flight: Arc<Flight>,
     pub(super) arguments: Map<String, Value>,
+    pub(super) front: Front,
+    /// Set once the call has been answered with a task.
+    pub(super) task: OnceLock<Arc<Task>>,
+    /// The task the client asked for; only clients of 2025-11-25 do.
+    pub(super) wanted_task: Option<Value>,
     /// The progress token as it was written; absent when nobody wants progress.
-    pub(super) token: Option<String>,
+    token: Option<String>,
 }
 
-/// Why a question has no answer.
+/// Who calls.
 #[derive(Debug)]
-pub(super) enum NoAnswer {
-    /// To be told to the model: the client cannot be asked, or it refused.
-    Told(String),
-    Cancelled,
+pub(super) enum Front {
+    /// The client that sent `initialize`.
+    Legacy,
+    /// Whoever the request says.
+    Modern(Box<Round>),
 }
 
 // === impl Call ===
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub(super) fn new(server: &'a Server, id: RawId, frame: &Frame, front: Front) -> Self {
+        let token = Params::of(frame.payload()).meta().progress_token.map(RawValue::get);
+        let token = token.filter(|raw| !raw.starts_with(['n', 't', 'f', '{', '[']));
+        Self {
+            server,
+            id,
+            flight: Arc::default(),
+            arguments: Map::new(),
+            front,
+            task: OnceLock::new(),
+            wanted_task: None,
+            token: token.map(str::to_owned),
+        }
+    }
+
     pub(super) fn text(&self, name: &str) -> Result<&str, Fault> {
         self.optional_text(name)?.ok_or_else(|| missing(name))
     }
@@ -74,7 +98,7 @@ impl Call<'_> {
     /// Tells how far the call has come, if the client wants to know. `done` rises from one telling to the next.
     pub(super) fn progress(&self, done: u64, total: u64, message: &str) {
         let Some(token) = &self.token else { return };
-        if self.flight.is_cancelled() {
+        if self.is_silent() {
             return;
         }
         let message = if self.server.version() >= Version::V2025_03_26 {
@@ -90,46 +114,47 @@ impl Call<'_> {
         );
     }
 
-    /// Asks the client a question and waits for its answer.
-    pub(super) fn ask(&self, method: &str, params: &Value) -> Result<Value, NoAnswer> {
-        let server = self.server;
-        if !server.args.stray_ask && !server.may_ask(method) {
-            let needed = method.split('/').next().unwrap_or(method);
-            return Err(NoAnswer::Told(format!(
-                "This tool has to ask the client ({method}), but the client did not declare the capability `{needed}` \
-                 when it connected."
-            )));
+    /// Sends a log message if the client wants messages as grave as this. Tells whether it does.
+    pub(super) fn log(&self, level: &str, data: &Value) -> bool {
+        let threshold = match &self.front {
+            Front::Legacy => Some(self.server.threshold()),
+            Front::Modern(round) => round.envelope.threshold,
+        };
+        let is_wanted = !self.is_silent()
+            && threshold.is_some_and(|threshold| gravity(level) >= Some(threshold));
+        if is_wanted {
+            self.server.log(level, data);
         }
-        let ask = server.ask(Some(&self.flight), method, params);
-        let answer = self.flight.answer(ask, ASK_LIMIT);
-        server.forget_ask(ask);
-        match answer {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => {
-                Err(NoAnswer::Told(format!("The client answered {method} with an error: {error}")))
-            }
-            Err(interrupted) => {
-                server.notify("notifications/cancelled", &json!({"requestId": ask}));
-                Err(match interrupted {
-                    Interrupted::Cancelled => NoAnswer::Cancelled,
-                    Interrupted::TimedOut => {
-                        NoAnswer::Told(format!("The client did not answer {method} in time."))
-                    }
-                })
-            }
+        is_wanted
+    }
+
+    /// What the client said of itself.
+    pub(super) fn client(&self) -> Value {
+        match &self.front {
+            Front::Legacy => self.server.client(),
+            Front::Modern(round) => json!({
+                "protocolVersion": modern::VERSION,
+                "clientInfo": round.envelope.client_info,
+                "capabilities": round.envelope.capabilities,
+            }),
         }
     }
-}
 
-// === impl NoAnswer ===
+    pub(super) fn is_modern(&self) -> bool {
+        matches!(self.front, Front::Modern(_))
+    }
 
-impl NoAnswer {
-    /// The outcome of a tool that cannot go on without the answer.
-    pub(super) fn outcome(self) -> Outcome {
-        match self {
-            Self::Told(why) => Ok(failure(&why)),
-            Self::Cancelled => Err(cancelled()),
+    /// How long the result may be kept, in the era that says so.
+    pub(super) fn keep(&self) -> Option<Keep> {
+        match &self.front {
+            Front::Legacy => None,
+            Front::Modern(round) => round.keep,
         }
+    }
+
+    /// Nobody hears more of a call that was cancelled or has been answered with a task.
+    fn is_silent(&self) -> bool {
+        self.flight.is_cancelled() || self.task.get().is_some()
     }
 }
 
@@ -143,14 +168,14 @@ pub(super) fn failure(why: &str) -> Value {
     json!({"content": [{"type": "text", "text": why}], "isError": true})
 }
 
+pub(super) fn cancelled() -> Fault {
+    Fault::new(INTERNAL_ERROR, "the call was cancelled")
+}
+
 fn missing(name: &str) -> Fault {
     Fault::new(INVALID_PARAMS, format!("the argument \"{name}\" is missing"))
 }
 
 fn wrong(name: &str, wanted: &str) -> Fault {
     Fault::new(INVALID_PARAMS, format!("the argument \"{name}\" must be {wanted}"))
-}
-
-fn cancelled() -> Fault {
-    Fault::new(INTERNAL_ERROR, "the call was cancelled")
 }

@@ -9,27 +9,38 @@
 //! can be cancelled from the reading thread, which also brings it the client's answers to what it asked. When stdin
 //! ends, all flights are cancelled and the server ends.
 //!
+//! It speaks both eras of the protocol, but a process only one: the first request decides. What differs stands in
+//! [`legacy`] and [`modern`]; tools, prompts and resources do not know which of the two they serve.
+//!
 //! ```text
-//!   stdin ─► reader ─┬─ resources, prompts, quick tools ─┬─► voice ─► stdout
-//!              │     └─ slow tools, a thread each ───────┘
-//!              └ cancel, answers ─► flight ─┘
+//!                          ┌ legacy ┐
+//!   stdin ─► reader ─► era ┤        ├─┬─ resources, prompts, quick tools ─┬─► voice ─► stdout
+//!              │           └ modern ┘ └─ slow tools, a thread each ───────┘
+//!              └ cancel, answers ─────────────► flight ─┘
 //! ```
 
 use std::io;
 
 mod args;
+mod ask;
 mod call;
 mod catalog;
+mod era;
 mod flight;
+mod legacy;
 mod mischief;
+mod modern;
 mod prompts;
 mod reader;
 mod resources;
 mod server;
+mod tasks;
 mod tools;
 mod voice;
 
 pub use args::DemoArgs;
+pub use era::EraChoice;
+pub use modern::Discovery;
 pub use reader::serve;
 
 /// Serves on stdin and stdout until stdin ends.

@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::call::Outcome;
+use super::ask::{NoAnswer, Question};
+use super::call::{Call, Outcome};
 use super::catalog;
 use super::server::Server;
-use super::tools::PNG;
+use super::tools::{PNG, Pace};
 use crate::wire::fault::{Fault, INVALID_PARAMS};
+
+const ASKING: &str = "test_input_required_result_prompt";
 
 pub(super) fn list(server: &Server, params: &Value) -> Outcome {
     let entries = [
@@ -35,11 +38,20 @@ pub(super) fn list(server: &Server, params: &Value) -> Outcome {
             "name": "test_prompt_with_image",
             "description": "A prompt that carries an image of one pixel.",
         }),
+        json!({
+            "name": ASKING,
+            "description": "A prompt that asks the person behind the client for its context first.",
+        }),
     ];
     catalog::page("prompts", &entries, params, server.args.page)
 }
 
-pub(super) fn get(params: &Value) -> Outcome {
+/// Only one has to wait for the client.
+pub(super) fn pace(params: &Value) -> Pace {
+    if params["name"] == ASKING { Pace::Slow } else { Pace::Quick }
+}
+
+pub(super) fn get(call: &Call<'_>, params: &Value) -> Outcome {
     let name =
         params["name"].as_str().ok_or_else(|| bad("\"name\" must be a string".to_owned()))?;
     let argument = |name: &str| {
@@ -65,6 +77,10 @@ pub(super) fn get(params: &Value) -> Outcome {
             json!({"type": "image", "data": PNG, "mimeType": "image/png"}),
             text("Please analyze the image above."),
         ],
+        ASKING => match context(call) {
+            Ok(context) => vec![text(&format!("Use this context: {context}"))],
+            Err(no_answer) => return no_answer.bare_outcome(),
+        },
         _ => return Err(bad(format!("there is no prompt {name:?}"))),
     };
     let messages: Vec<Value> =
@@ -101,6 +117,12 @@ pub(super) fn complete(params: &Value) -> Outcome {
         .ok_or_else(|| bad("\"argument\" must have a value".to_owned()))?;
     let values: Vec<&&str> = known.iter().filter(|value| value.starts_with(begun)).collect();
     Ok(json!({"completion": {"values": values, "total": values.len(), "hasMore": false}}))
+}
+
+fn context(call: &Call<'_>) -> Result<String, NoAnswer> {
+    let message = "What context should the prompt use?";
+    let answer = call.ask(Question::field("user_context", message, "context", "string"))?;
+    Ok(answer["content"]["context"].as_str().unwrap_or("none").to_owned())
 }
 
 fn text(text: &str) -> Value {

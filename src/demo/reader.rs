@@ -2,18 +2,18 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, Scope};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::ask::sample_params;
 use super::call::{Call, Outcome};
+use super::era::Spoken;
 use super::server::Server;
 use super::tools::{self, Pace, Tool};
-use super::{DemoArgs, mischief, prompts, resources};
+use super::{DemoArgs, mischief};
 use crate::wire::fault::{
     Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };
@@ -27,20 +27,11 @@ const LINE_MAX: usize = 256 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 /// The client whose messages are read, one after the other.
-struct Reader<'scope, 'env> {
-    server: &'env Server,
+pub(super) struct Reader<'scope, 'env> {
+    pub(super) server: &'env Server,
     /// Where slow tools run; it ends when they have.
-    scope: &'scope Scope<'scope, 'env>,
+    pub(super) scope: &'scope Scope<'scope, 'env>,
     log: Option<File>,
-}
-
-/// How a request is answered.
-enum Route {
-    Ping,
-    Initialize,
-    Call,
-    Look(fn(&Server, &Value) -> Outcome),
-    Unknown,
 }
 
 /// Serves one client until `input` ends.
@@ -58,6 +49,7 @@ pub fn serve(
     let ended = thread::scope(|scope| {
         let ended = Reader { server: &server, scope, log }.read(&mut input);
         server.over.store(true, Ordering::Relaxed);
+        server.listens.end_all(&server);
         server.cancel_all();
         ended
     });
@@ -67,7 +59,7 @@ pub fn serve(
 
 // === impl Reader ===
 
-impl Reader<'_, '_> {
+impl<'scope, 'env> Reader<'scope, 'env> {
     fn read(mut self, input: &mut impl Read) -> io::Result<()> {
         let mut lines = Lines::new(LINE_MAX);
         let mut chunk = vec![0; CHUNK];
@@ -122,7 +114,7 @@ impl Reader<'_, '_> {
         match Body::read(text) {
             Ok(Body::One(frame)) => self.frame(&frame),
             // A client may send several messages at once in the two oldest revisions.
-            Ok(Body::Many(parts)) if !parts.is_empty() && self.server.version().batches() => {
+            Ok(Body::Many(parts)) if !parts.is_empty() && self.server.batches() => {
                 for part in parts {
                     match part {
                         Ok(frame) => self.frame(&frame),
@@ -147,53 +139,60 @@ impl Reader<'_, '_> {
 
     fn request(&self, frame: &Frame, id: RawId) {
         let server = self.server;
-        let is_greeted = server.is_greeted();
-        let outcome = match (route(frame.method()), params(frame)) {
-            (_, Err(fault)) => Err(fault),
-            (Route::Ping, Ok(_)) => Ok(json!({})),
-            (Route::Initialize, Ok(_)) if server.args.hang_initialize => return,
-            (Route::Initialize, Ok(params)) => server.greet(&params),
-            (Route::Unknown, Ok(_)) => {
-                let name = frame.method_name();
-                let message = format!("this server does not know the method {name}");
-                Err(Fault::new(METHOD_NOT_FOUND, message))
-            }
-            (Route::Call | Route::Look(_), Ok(_)) if !is_greeted => Err(Fault::new(
-                INVALID_REQUEST,
-                "please send `initialize` first; before it only `ping` is answered",
-            )),
-            (Route::Look(look), Ok(params)) => look(server, &params),
-            (Route::Call, Ok(params)) => return self.call(frame, id, &params),
+        let is_greeting = frame.method() == Method::Initialize;
+        if server.args.exit_before_initialize && !server.is_greeted() && !is_greeting {
+            server.last_words();
+            mischief::crash(Some(1));
+        }
+        let params = match params(frame) {
+            Ok(params) => params,
+            Err(fault) => return server.answer(&id, Err(fault)),
         };
-        server.answer(&id, outcome);
+        match server.era.of_request(frame.method(), &params) {
+            Ok(Spoken::Legacy) => self.legacy(frame, id, params),
+            Ok(Spoken::Modern) => self.modern(frame, id, params),
+            Err(fault) => server.answer(&id, Err(fault)),
+        }
     }
 
-    fn call(&self, frame: &Frame, id: RawId, params: &Value) {
+    /// Calls the tool that the params name.
+    pub(super) fn call(&self, mut call: Call<'env>, params: &Value) {
         let server = self.server;
         let calls = server.count_call();
         if server.args.crash_after.is_some_and(|limit| calls > limit) {
             server.last_words();
             mischief::crash(server.args.crash_code);
         }
-        let (tool, arguments) = match chosen(server, params) {
-            Ok(chosen) => chosen,
-            Err(fault) => return server.answer(&id, Err(fault)),
-        };
-        let token = Params::of(frame.payload()).meta().progress_token.map(RawValue::get);
-        let token = token.filter(|raw| !raw.starts_with(['n', 't', 'f', '{', '[']));
-        let token = token.map(str::to_owned);
-        let call = Call { server, id, flight: Arc::default(), arguments, token };
-        match tool.pace {
-            Pace::Quick => server.answer(&call.id, (tool.act)(&call)),
-            Pace::Slow if server.started(&call) => {
+        match chosen(&call, params) {
+            Ok((tool, arguments)) => {
+                call.arguments = arguments;
+                self.run(call, tool.pace, tool.act);
+            }
+            Err(fault) => server.answer(&call.id, Err(fault)),
+        }
+    }
+
+    /// Does what a request asks for, here or on a thread of its own, and answers it.
+    pub(super) fn run(
+        &self,
+        call: Call<'env>,
+        pace: Pace,
+        act: impl FnOnce(&Call<'_>) -> Outcome + Send + 'scope,
+    ) {
+        match pace {
+            Pace::Quick => {
+                let outcome = act(&call);
+                call.server.landed(&call, outcome);
+            }
+            Pace::Slow if self.server.started(&call) => {
                 self.scope.spawn(move || {
-                    let outcome = (tool.act)(&call);
+                    let outcome = act(&call);
                     call.server.landed(&call, outcome);
                 });
             }
             Pace::Slow => {
                 let fault = Fault::new(INTERNAL_ERROR, "too many calls at once, try again later");
-                server.answer(&call.id, Err(fault));
+                self.server.answer(&call.id, Err(fault));
             }
         }
     }
@@ -203,12 +202,13 @@ impl Reader<'_, '_> {
         if frame.method() == Method::Cancelled {
             let params = Params::of(frame.payload());
             if let Some(id) = params.request_id {
-                server.cancel(&RawId::new(id.get()));
+                let id = RawId::new(id.get());
+                server.cancel(&id);
+                server.listens.close(&id);
             }
         }
         if frame.method() == Method::Initialized && server.args.stray_ask {
-            let params = tools::sample_params("Is anybody there?");
-            server.ask(None, "sampling/createMessage", &params);
+            server.ask(None, "sampling/createMessage", &sample_params("Is anybody there?"));
         }
         if frame.method() == Method::Initialized && server.args.flood {
             self.scope.spawn(move || server.flood());
@@ -216,56 +216,16 @@ impl Reader<'_, '_> {
     }
 }
 
-fn route(method: Method) -> Route {
-    match method {
-        Method::Ping => Route::Ping,
-        Method::Initialize => Route::Initialize,
-        Method::ToolsCall => Route::Call,
-        Method::ToolsList => Route::Look(tools::list),
-        Method::ResourcesList => Route::Look(resources::list),
-        Method::ResourceTemplatesList => Route::Look(resources::templates),
-        Method::ResourcesRead => Route::Look(|_, params| resources::read(params)),
-        Method::ResourcesSubscribe => Route::Look(Server::subscribe),
-        Method::ResourcesUnsubscribe => Route::Look(Server::unsubscribe),
-        Method::PromptsList => Route::Look(prompts::list),
-        Method::PromptsGet => Route::Look(|_, params| prompts::get(params)),
-        Method::Complete => Route::Look(|_, params| prompts::complete(params)),
-        Method::SetLevel => Route::Look(Server::set_level),
-        Method::Initialized
-        | Method::Discover
-        | Method::Cancelled
-        | Method::Progress
-        | Method::ToolsListChanged
-        | Method::ResourcesUpdated
-        | Method::ResourcesListChanged
-        | Method::PromptsListChanged
-        | Method::LogMessage
-        | Method::Sample
-        | Method::Elicit
-        | Method::ElicitComplete
-        | Method::RootsList
-        | Method::RootsListChanged
-        | Method::Listen
-        | Method::ListenAcknowledged
-        | Method::TasksGet
-        | Method::TasksResult
-        | Method::TasksList
-        | Method::TasksCancel
-        | Method::TasksUpdate
-        | Method::TasksStatus
-        | Method::CloseStream
-        | Method::TasksNotice
-        | Method::Other => Route::Unknown,
-    }
-}
-
 /// The tool that the params name, and its arguments.
-fn chosen(server: &Server, params: &Value) -> Result<(&'static Tool, Map<String, Value>), Fault> {
+fn chosen(call: &Call<'_>, params: &Value) -> Result<(&'static Tool, Map<String, Value>), Fault> {
     let bad = |why: String| Fault::new(INVALID_PARAMS, why);
     let name =
         params["name"].as_str().ok_or_else(|| bad("\"name\" must be a string".to_owned()))?;
     let tool =
-        tools::find(server, name).ok_or_else(|| bad(format!("there is no tool {name:?}")))?;
+        tools::find(call.server, name).ok_or_else(|| bad(format!("there is no tool {name:?}")))?;
+    if call.wanted_task.is_some() && !tool.can_be_task() {
+        return Err(Fault::new(METHOD_NOT_FOUND, format!("the tool {name:?} cannot be a task")));
+    }
     match params.get("arguments") {
         None | Some(Value::Null) => Ok((tool, Map::new())),
         Some(Value::Object(arguments)) => Ok((tool, arguments.clone())),

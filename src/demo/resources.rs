@@ -2,14 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::call::Outcome;
+use super::ask::{NoAnswer, Question};
+use super::call::{Call, Outcome};
 use super::catalog;
 use super::server::Server;
-use super::tools::PNG;
+use super::tools::{PNG, Pace};
 use crate::wire::fault::{Fault, INVALID_PARAMS};
 
 /// Retired in newer revisions, but those with a handshake know it.
 const RESOURCE_NOT_FOUND: i32 = -32002;
+
+/// Greets whoever reads it by name. It is not on the list: a client that reads all it finds there should not have to
+/// trouble anybody.
+const GREETING: &str = "demo://greeting";
 
 const TEMPLATE: (&str, &str) = ("test://template/", "/data");
 
@@ -54,7 +59,12 @@ pub(super) fn templates(server: &Server, params: &Value) -> Outcome {
     catalog::page("resourceTemplates", &entries, params, server.args.page)
 }
 
-pub(super) fn read(params: &Value) -> Outcome {
+/// Only one may have to wait for the client.
+pub(super) fn pace(params: &Value) -> Pace {
+    if params["uri"] == GREETING { Pace::Slow } else { Pace::Quick }
+}
+
+pub(super) fn read(call: &Call<'_>, params: &Value) -> Outcome {
     let uri = uri(params)?;
     let (kind, body, value) = match uri {
         "demo://welcome" => ("text/markdown", "text", WELCOME.to_owned()),
@@ -63,8 +73,12 @@ pub(super) fn read(params: &Value) -> Outcome {
         }
         "test://static-binary" => ("image/png", "blob", PNG.to_owned()),
         "test://watched-resource" => ("text/plain", "text", "Watched resource content".to_owned()),
+        GREETING => match greeting(call) {
+            Ok(greeting) => ("text/plain", "text", greeting),
+            Err(no_answer) => return no_answer.bare_outcome(),
+        },
         _ => {
-            let id = templated(uri).ok_or_else(|| not_found(uri))?;
+            let id = templated(uri).ok_or_else(|| not_found(call, uri))?;
             let data =
                 json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")});
             ("application/json", "text", data.to_string())
@@ -85,8 +99,15 @@ fn templated(uri: &str) -> Option<&str> {
     (!id.is_empty() && !id.contains('/')).then_some(id)
 }
 
-fn not_found(uri: &str) -> Fault {
-    Fault::new(RESOURCE_NOT_FOUND, "Resource not found").with_data(&json!({"uri": uri}))
+fn greeting(call: &Call<'_>) -> Result<String, NoAnswer> {
+    let question = Question::field("user_name", "What is your name?", "name", "string");
+    let answer = if call.can_ask(&question) { call.ask(question)? } else { json!({}) };
+    Ok(format!("Hello, {}!", answer["content"]["name"].as_str().unwrap_or("stranger")))
+}
+
+fn not_found(call: &Call<'_>, uri: &str) -> Fault {
+    let code = if call.is_modern() { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
+    Fault::new(code, "Resource not found").with_data(&json!({"uri": uri}))
 }
 
 const WELCOME: &str = "\
@@ -99,4 +120,5 @@ You are talking to the demo server built into stdiod. Things to try:
 - `count_state` from two clients: do they share one process?
 - `whoami`: which process answers, and what it was told about you
 - `ask_roots`, `test_sampling`, `test_elicitation`: the server asks *you*
+- the resource demo://greeting, which is not on the list: it asks before it lets itself be read
 ";

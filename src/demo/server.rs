@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::call::{Call, Outcome};
+use super::era::{Era, Spoken};
 use super::flight::{Answer, Flight};
+use super::modern::{self, Listens, News, Seal};
+use super::tasks::{self, Tasks};
 use super::voice::Voice;
 use super::{DemoArgs, resources};
 use crate::wire::fault::{self, Fault, INVALID_PARAMS};
@@ -20,6 +23,10 @@ use crate::wire::version::Version;
 pub(super) const LEVELS: [&str; 8] =
     ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
+/// What a client is told, for its model, when it meets the server.
+pub(super) const INSTRUCTIONS: &str =
+    "A server to try things with. Begin with the tool `echo`, or read demo://welcome.";
+
 /// Each waiting call holds a thread.
 const FLIGHTS_MAX: usize = 1000;
 
@@ -29,6 +36,14 @@ pub(super) struct Server {
     pub(super) voice: Voice,
     /// What the tool `count_state` counts.
     pub(super) count: AtomicU64,
+    pub(super) era: Era,
+    /// How often the tool `visit_url` was called.
+    pub(super) visits: AtomicU64,
+    /// How often `server/discover` was asked.
+    pub(super) discoveries: AtomicUsize,
+    pub(super) listens: Listens,
+    pub(super) tasks: Tasks,
+    pub(super) seal: Seal,
     talk: Mutex<Talk>,
     flights: Mutex<HashMap<RawId, Arc<Flight>>>,
     /// Who waits for the answer to which question; nobody does for a stray one.
@@ -68,8 +83,14 @@ impl Server {
         };
         Self {
             voice: Voice::new(&args, output),
+            era: Era::new(args.era, args.loose_era),
+            seal: Seal::new(args.state_key.as_deref()),
             args,
             count: AtomicU64::new(0),
+            visits: AtomicU64::new(0),
+            discoveries: AtomicUsize::new(0),
+            listens: Listens::default(),
+            tasks: Tasks::default(),
             talk: Mutex::new(talk),
             flights: Mutex::default(),
             asks: Mutex::default(),
@@ -122,6 +143,9 @@ impl Server {
         if version >= Version::V2025_03_26 {
             capabilities["completions"] = json!({});
         }
+        if self.args.legacy_tasks && version == Version::V2025_11_25 {
+            capabilities["tasks"] = tasks::capability();
+        }
         self.talk().greeting = Some(Greeting {
             version,
             client_info: params["clientInfo"].clone(),
@@ -130,13 +154,18 @@ impl Server {
         Ok(json!({
             "protocolVersion": version.as_str(),
             "capabilities": capabilities,
-            "serverInfo": {
-                "name": self.args.name.as_deref().unwrap_or("stdiod-demo"),
-                "title": "stdiod demo server",
-                "version": env!("CARGO_PKG_VERSION"),
-            },
-            "instructions": "A server to try things with. Begin with the tool `echo`, or read demo://welcome.",
+            "serverInfo": self.about(),
+            "instructions": INSTRUCTIONS,
         }))
+    }
+
+    /// What the server says of itself.
+    pub(super) fn about(&self) -> Value {
+        json!({
+            "name": self.args.name.as_deref().unwrap_or("stdiod-demo"),
+            "title": "stdiod demo server",
+            "version": env!("CARGO_PKG_VERSION"),
+        })
     }
 
     pub(super) fn subscribe(&self, params: &Value) -> Outcome {
@@ -172,12 +201,27 @@ impl Server {
         has_room
     }
 
-    /// A waiting call has come to its end; if it was cancelled, nobody wants to hear of it.
+    /// A call has come to its end; if it was cancelled, nobody wants to hear of it.
     pub(super) fn landed(&self, call: &Call<'_>, outcome: Outcome) {
+        if let Some(task) = call.task.get() {
+            return task.land(self, outcome);
+        }
         self.flights().remove(&call.id);
         if !call.flight.is_cancelled() || self.args.answer_cancelled {
-            self.answer(&call.id, outcome);
+            self.answer_call(call, outcome);
         }
+    }
+
+    /// A waiting call is answered with a task, and what becomes of it is the task's.
+    pub(super) fn became_task(&self, call: &Call<'_>, created: Outcome) {
+        self.flights().remove(&call.id);
+        self.answer_call(call, created);
+    }
+
+    fn answer_call(&self, call: &Call<'_>, outcome: Outcome) {
+        let is_modern = call.is_modern();
+        let outcome = if is_modern { modern::dressed(self, outcome, call.keep()) } else { outcome };
+        self.answer(&call.id, outcome);
     }
 
     /// Cancels a waiting call. One that is over, or never was, does not matter.
@@ -192,6 +236,7 @@ impl Server {
         for flight in self.flights().values() {
             flight.cancel();
         }
+        self.tasks.cancel_all();
     }
 
     /// The client has answered a question.
@@ -214,7 +259,7 @@ impl Server {
 
     /// Asks the client. The answer will come to `flight`.
     pub(super) fn ask(&self, flight: Option<&Arc<Flight>>, method: &str, params: &Value) -> u64 {
-        let ask = self.next_ask.fetch_add(1, Ordering::Relaxed);
+        let ask = self.number_ask();
         self.asks().insert(ask, flight.cloned());
         let ask_text =
             json!({"jsonrpc": "2.0", "id": ask, "method": method, "params": params}).to_string();
@@ -222,22 +267,25 @@ impl Server {
         ask
     }
 
-    pub(super) fn forget_ask(&self, ask: u64) {
-        self.asks().remove(&ask);
+    /// A number no other question has.
+    pub(super) fn number_ask(&self) -> u64 {
+        self.next_ask.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether the client declared that it can be asked this.
-    pub(super) fn may_ask(&self, method: &str) -> bool {
-        let talk = self.talk();
-        let Some(greeting) = &talk.greeting else { return false };
-        let declared = |name: &str| greeting.capabilities.get(name).and_then(Value::as_object);
-        match method {
-            "sampling/createMessage" => declared("sampling").is_some(),
-            "roots/list" => declared("roots").is_some(),
-            // Nothing said of the kind of elicitation means forms, as in the revision that began it.
-            "elicitation/create" => declared("elicitation")
-                .is_some_and(|kinds| kinds.is_empty() || kinds.contains_key("form")),
-            _ => false,
+    /// Nobody waits for the answer any more. Tells whether it was still to come.
+    pub(super) fn forget_ask(&self, ask: u64) -> bool {
+        self.asks().remove(&ask).is_some()
+    }
+
+    /// Tells of a change, in the way of the era, and whether anybody wanted to know.
+    pub(super) fn announce(&self, news: News<'_>) -> bool {
+        match (self.era.spoken(), news) {
+            (Spoken::Modern, _) => self.listens.tell(self, news),
+            (Spoken::Legacy, News::Resource(uri)) if !self.talk().subscribed.contains(uri) => false,
+            (Spoken::Legacy, _) => {
+                self.notify(news.method(), &news.params());
+                true
+            }
         }
     }
 
@@ -254,14 +302,19 @@ impl Server {
         self.voice.say(text.as_bytes());
     }
 
-    /// Sends a log message unless the client asked for graver ones only.
-    pub(super) fn log(&self, level: &str, data: &Value) -> bool {
-        let is_wanted = gravity(level).is_some_and(|level| level >= self.talk().threshold);
-        if is_wanted {
-            let params = json!({"level": level, "logger": "demo", "data": data});
-            self.notify("notifications/message", &params);
-        }
-        is_wanted
+    pub(super) fn log(&self, level: &str, data: &Value) {
+        let params = json!({"level": level, "logger": "demo", "data": data});
+        self.notify("notifications/message", &params);
+    }
+
+    /// The least grave level the client that greeted wants, as a place in `LEVELS`.
+    pub(super) fn threshold(&self) -> usize {
+        self.talk().threshold
+    }
+
+    /// Whether several messages may come at once, as in the two oldest revisions.
+    pub(super) fn batches(&self) -> bool {
+        self.era.spoken() == Spoken::Legacy && self.version().batches()
     }
 
     pub(super) fn version(&self) -> Version {
@@ -281,10 +334,6 @@ impl Server {
                 })
             },
         )
-    }
-
-    pub(super) fn is_subscribed(&self, uri: &str) -> bool {
-        self.talk().subscribed.contains(uri)
     }
 
     pub(super) fn offers_surprise(&self) -> bool {
@@ -325,6 +374,7 @@ impl Server {
     }
 }
 
-fn gravity(level: &str) -> Option<usize> {
+/// The place of a level in `LEVELS`.
+pub(super) fn gravity(level: &str) -> Option<usize> {
     LEVELS.iter().position(|known| *known == level)
 }

@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 use stdiod::demo::{DemoArgs, serve};
 use stdiod::wire::lines::{Line, Lines};
 
+mod eras;
+mod modern;
+mod tasks;
+
 /// A demo server on a thread, and the client's ends of its pipes.
 struct Demo {
     to: Option<PipeWriter>,

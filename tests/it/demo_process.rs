@@ -93,6 +93,46 @@ impl Drop for Process {
 }
 
 #[test]
+fn some_end_on_a_probe_and_serve_whoever_greets_them_first() {
+    for flags in [&["--exit-before-initialize"][..], &["--discover", "exit"]] {
+        let mut process = Process::start(flags);
+        process.say(
+            "server/discover",
+            &json!({"_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }}),
+        );
+        assert_eq!(process.rest(), "", "{flags:?}");
+        assert_eq!(process.child.wait().unwrap().code(), Some(1), "{flags:?}");
+        Process::greeted(flags).stdin = None;
+    }
+}
+
+#[test]
+fn the_state_of_a_round_outlives_the_process_if_its_key_does() {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"roots": {}},
+    });
+    let mut params = json!({"name": "ask_roots", "_meta": meta});
+    let mut ask = |flags: &[&str], state: Option<Value>| {
+        let mut process = Process::start(flags);
+        if let Some(state) = state {
+            params["requestState"] = state;
+            params["inputResponses"] = json!({"roots": {"roots": []}});
+        }
+        process.say("tools/call", &params);
+        process.hear()
+    };
+    let key = ["--state-key", "the same"];
+    let state = ask(&key, None)["result"]["requestState"].clone();
+    let answer = ask(&key, Some(state.clone()));
+    assert_eq!(answer["result"]["content"][0]["text"], "The client has no roots.");
+    assert_eq!(ask(&[], Some(state))["error"]["code"], -32602);
+}
+
+#[test]
 fn the_end_of_stdin_ends_it_well() {
     let mut process = Process::greeted(&[]);
     process.call("echo", &json!({"text": "hello"}));

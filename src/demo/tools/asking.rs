@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Pace, Tool, no_arguments};
+use crate::demo::ask::Question;
 use crate::demo::call::{Call, Outcome, text};
 
 pub(super) const TOOLS: &[Tool] = &[
@@ -11,7 +12,7 @@ pub(super) const TOOLS: &[Tool] = &[
         description: "Asks the client for its roots, the folders it lets servers work in, and lists them.",
         about: no_arguments,
         pace: Pace::Slow,
-        act: |call| match call.ask("roots/list", &json!({})) {
+        act: |call| match call.ask(Question::roots("roots")) {
             Ok(answer) => Ok(text(&roots(&answer))),
             Err(no_answer) => no_answer.outcome(),
         },
@@ -29,7 +30,7 @@ pub(super) const TOOLS: &[Tool] = &[
             })
         },
         pace: Pace::Slow,
-        act: |call| match call.ask("sampling/createMessage", &sample_params(call.text("prompt")?)) {
+        act: |call| match call.ask(Question::sample("answer", call.text("prompt")?)) {
             Ok(answer) => Ok(text(&format!("LLM response: {}", sampled(&answer)))),
             Err(no_answer) => no_answer.outcome(),
         },
@@ -85,16 +86,8 @@ pub(super) const TOOLS: &[Tool] = &[
     },
 ];
 
-pub(in crate::demo) fn sample_params(prompt: &str) -> Value {
-    json!({
-        "messages": [{"role": "user", "content": {"type": "text", "text": prompt}}],
-        "maxTokens": 100,
-    })
-}
-
 fn elicit(call: &Call<'_>, heading: &str, message: &str, schema: &Value) -> Outcome {
-    let params = json!({"message": message, "requestedSchema": schema});
-    let answer = match call.ask("elicitation/create", &params) {
+    let answer = match call.ask(Question::form("form", message, schema)) {
         Ok(answer) => answer,
         Err(no_answer) => return no_answer.outcome(),
     };
@@ -104,13 +97,13 @@ fn elicit(call: &Call<'_>, heading: &str, message: &str, schema: &Value) -> Outc
 }
 
 /// The text of a sampled message, whose content is one block or, in newer revisions, a list of them.
-fn sampled(answer: &Value) -> String {
+pub(super) fn sampled(answer: &Value) -> String {
     let content = &answer["content"];
     let block = content.get(0).unwrap_or(content);
     block["text"].as_str().map_or_else(|| block.to_string(), str::to_owned)
 }
 
-fn roots(answer: &Value) -> String {
+pub(super) fn roots(answer: &Value) -> String {
     let lines: Vec<String> = answer["roots"]
         .as_array()
         .into_iter()

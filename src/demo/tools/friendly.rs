@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Pace, Tool, no_arguments};
 use crate::demo::call::{Call, Outcome, text};
 use crate::demo::mischief;
+use crate::demo::modern::News;
 use crate::demo::server::LEVELS;
 use crate::wire::fault::{Fault, INVALID_PARAMS};
 
@@ -15,7 +16,16 @@ const SLEEP_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 const STEPS: u64 = 10;
 const STEPS_MAX: u64 = 10_000_000;
 
+// The conformance suite calls the first tool of the list without arguments and wants a result.
 pub(super) const TOOLS: &[Tool] = &[
+    Tool {
+        name: "whoami",
+        description: "Tells about the server process that answers: its pid, the names of its environment variables (never their \
+             values), the protocol revision in use, and what the client said of itself.",
+        about: no_arguments,
+        pace: Pace::Quick,
+        act: |call| Ok(whoami(call)),
+    },
     Tool {
         name: "echo",
         description: "Returns the text you give it, unchanged. The quickest way to see that the connection works.",
@@ -112,14 +122,6 @@ pub(super) const TOOLS: &[Tool] = &[
         },
     },
     Tool {
-        name: "whoami",
-        description: "Tells about the server process that answers: its pid, the names of its environment variables (never their \
-             values), the protocol revision in use, and what the client said of itself when it connected.",
-        about: no_arguments,
-        pace: Pace::Quick,
-        act: |call| Ok(whoami(call)),
-    },
-    Tool {
         name: "log",
         description: "Sends one log message to the client at the level you choose. Messages below the level set with \
              logging/setLevel are not sent.",
@@ -142,11 +144,11 @@ pub(super) const TOOLS: &[Tool] = &[
             if !LEVELS.contains(&level) {
                 return Err(one_of("level", &LEVELS));
             }
-            let is_sent = call.server.log(level, &call.text("text")?.into());
+            let is_sent = call.log(level, &call.text("text")?.into());
             Ok(text(if is_sent {
                 "Sent."
             } else {
-                "Not sent: the client asked for graver messages only."
+                "Not sent: the client asked for graver messages only, or for none."
             }))
         },
     },
@@ -168,11 +170,11 @@ pub(super) const TOOLS: &[Tool] = &[
         pace: Pace::Quick,
         act: |call| {
             let uri = call.optional_text("uri")?.unwrap_or("test://watched-resource");
-            if !call.server.is_subscribed(uri) {
-                return Ok(text(&format!("Nobody has subscribed to {uri}, so nobody was told.")));
-            }
-            call.server.notify("notifications/resources/updated", &json!({"uri": uri}));
-            Ok(text(&format!("The update of {uri} was announced.")))
+            Ok(text(&if call.server.announce(News::Resource(uri)) {
+                format!("The update of {uri} was announced.")
+            } else {
+                format!("Nobody has subscribed to {uri}, so nobody was told.")
+            }))
         },
     },
     Tool {
@@ -183,7 +185,7 @@ pub(super) const TOOLS: &[Tool] = &[
         pace: Pace::Quick,
         act: |call| {
             let is_there = call.server.toggle_surprise();
-            call.server.notify("notifications/tools/list_changed", &Value::Null);
+            call.server.announce(News::Tools);
             Ok(text(if is_there {
                 "The tool surprise has appeared."
             } else {
@@ -210,10 +212,12 @@ pub(super) const TOOLS: &[Tool] = &[
         pace: Pace::Quick,
         act: |call| {
             let list = call.text("list")?;
-            if !LISTS.contains(&list) {
-                return Err(one_of("list", &LISTS));
-            }
-            call.server.notify(&format!("notifications/{list}/list_changed"), &Value::Null);
+            call.server.announce(match list {
+                "tools" => News::Tools,
+                "resources" => News::Resources,
+                "prompts" => News::Prompts,
+                _ => return Err(one_of("list", &LISTS)),
+            });
             Ok(text("Announced."))
         },
     },
@@ -303,7 +307,7 @@ fn whoami(call: &Call<'_>) -> Value {
     let mut names: Vec<String> =
         std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     names.sort();
-    let mut about = call.server.client();
+    let mut about = call.client();
     about["pid"] = std::process::id().into();
     about["environment"] = names.into();
     let mut result = text(&format!("{about:#}"));

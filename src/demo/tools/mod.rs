@@ -8,10 +8,11 @@ use super::server::Server;
 
 mod asking;
 mod friendly;
+mod jobs;
+mod rounds;
 mod suite;
 mod trouble;
-
-pub(super) use asking::sample_params;
+mod visit;
 
 /// One black pixel.
 pub(super) const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
@@ -34,7 +35,7 @@ pub(super) enum Pace {
 }
 
 pub(super) fn list(server: &Server, params: &Value) -> Outcome {
-    let entries: Vec<Value> = offered(server).map(Tool::entry).collect();
+    let entries: Vec<Value> = offered(server).map(|tool| tool.entry(server)).collect();
     catalog::page("tools", &entries, params, server.args.page)
 }
 
@@ -47,20 +48,32 @@ fn offered(server: &Server) -> impl Iterator<Item = &'static Tool> {
     let crash = server.args.crash_tool.then_some(&friendly::CRASH);
     let hasty = server.args.hasty_tool.then_some(&friendly::HASTY);
     let trouble = server.args.act_up.then_some(&trouble::ACT_UP);
-    [friendly::TOOLS, asking::TOOLS, suite::TOOLS]
+    let visit = server.args.url_tool.then_some(&visit::VISIT);
+    [friendly::TOOLS, asking::TOOLS, suite::TOOLS, rounds::TOOLS, jobs::TOOLS]
         .into_iter()
         .flatten()
         .chain(surprise)
         .chain(crash)
         .chain(hasty)
         .chain(trouble)
+        .chain(visit)
 }
 
 // === impl Tool ===
 
 impl Tool {
-    fn entry(&self) -> Value {
+    /// Whether it may be called as a task, for clients that have to know before.
+    pub(super) fn can_be_task(&self) -> bool {
+        (self.about)().get("execution").is_some()
+    }
+
+    fn entry(&self, server: &Server) -> Value {
         let mut entry = (self.about)();
+        if let Some(members) = entry.as_object_mut()
+            && !server.args.legacy_tasks
+        {
+            members.remove("execution");
+        }
         entry["name"] = self.name.into();
         entry["description"] = self.description.into();
         entry

@@ -70,11 +70,11 @@ pub(super) const TOOLS: &[Tool] = &[
         about: no_arguments,
         pace: Pace::Slow,
         act: |call| {
-            call.server.log("info", &"Tool execution started".into());
+            call.log("info", &"Tool execution started".into());
             call.pause(50)?;
-            call.server.log("info", &"Tool processing data".into());
+            call.log("info", &"Tool processing data".into());
             call.pause(50)?;
-            call.server.log("info", &"Tool execution completed".into());
+            call.log("info", &"Tool execution completed".into());
             Ok(text("Tool with logging executed successfully"))
         },
     },

@@ -25,7 +25,7 @@ pub(super) const ACT_UP: Tool = Tool {
                 "properties": {
                     "text": {"type": "string"},
                     "ms": {"type": "integer", "minimum": 0, "maximum": WAIT_MAX_MS},
-                    "how": {"type": "string", "enum": ["noise", "line", "stderr", "exit"]},
+                    "how": {"type": "string", "enum": ["noise", "line", "stderr", "exit", "end_listens", "strange_type"]},
                 },
                 "required": ["text"],
             },
@@ -48,6 +48,12 @@ pub(super) const ACT_UP: Tool = Tool {
                 // Nobody may be listening, and that is no reason to fail.
                 drop(std::io::stderr().lock().write_all(flood.as_bytes()));
             }
+            Some("strange_type") => {
+                let mut result = text(said);
+                result["resultType"] = "strange".into();
+                return Ok(result);
+            }
+            Some("end_listens") => call.server.listens.end_all(call.server),
             Some("exit") => {
                 call.server.last_words();
                 mischief::crash(Some(9));
