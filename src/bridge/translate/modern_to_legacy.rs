@@ -105,7 +105,8 @@ pub fn result<'a>(frame: &Frame, method: Method, stamp: &'a Stamp, edits: &mut E
     let Some(result) = payload(frame) else { return Shape::Other };
     let text = frame.payload().unwrap_or_default();
     let hinted = method.is_cacheable();
-    if !COMMON.may_be_in(text) && !(hinted && HINTS.are_in(text)) {
+    let has_some = COMMON.may_be_in(text) || (hinted && HINTS.are_in(text));
+    if !has_some {
         result.add(&[stamp.members(hinted, true)], !result.is_empty(), edits);
         return Shape::Object;
     }

@@ -52,8 +52,9 @@ impl<'t> Object<'t> {
         Self::at(text, 0)
     }
 
+    /// Tells by its first byte that is no blank, and walks through no member for it.
     pub(super) fn is_empty(self) -> bool {
-        self.members().next().is_none()
+        self.text[1..].trim_ascii_start().starts_with('}')
     }
 
     pub(super) fn get(self, name: &str) -> Option<Member<'t>> {
@@ -308,6 +309,8 @@ mod tests {
             assert_eq!(Object::of(text).unwrap().members().count(), 0, "{text}");
         }
         assert!(Object::of("[]").is_none());
+        assert!(Object::of("{ \t}").unwrap().is_empty());
+        assert!(!Object::of("{ \"a\":1}").unwrap().is_empty());
     }
 
     #[test]

@@ -173,8 +173,8 @@ mod tests {
                 r##"{"const":{"$ref":"#/a"},"items":{"$id":"urn:x","$ref":"#/b"}}"##,
             ),
             (
-                r##"{"items":{"$ref":"\u0023/b"}}"##,
-                r##"{"items":{"$ref":"\u0023/properties/result/b"}}"##,
+                r#"{"items":{"$ref":"\u0023/b"}}"#,
+                r#"{"items":{"$ref":"\u0023/properties/result/b"}}"#,
             ),
         ] {
             let whole = format!(
