@@ -86,6 +86,8 @@ pub enum Happened {
     Mute,
     /// The process has ended.
     Exited(Arc<str>),
+    /// The process has ended, and the way it was greeted may be why: the next one is greeted otherwise.
+    Startled(Arc<str>),
     /// Time has passed.
     Tick,
 }
@@ -287,7 +289,12 @@ impl Lifecycle {
                     self.drain(now, Then::Again, acts);
                 }
             }
-            Happened::Exited(why) => self.exited(now, chance, &why, acts),
+            Happened::Startled(_) if matches!(self.state, State::Starting { .. }) => {
+                self.start(acts);
+            }
+            Happened::Startled(why) | Happened::Exited(why) => {
+                self.exited(now, chance, &why, acts);
+            }
             Happened::Tick => self.tick(now, acts),
         }
     }
@@ -323,7 +330,8 @@ impl Lifecycle {
             State::Stopped | State::Placing => {}
             State::Starting { .. } => {
                 let limit = self.pace.start_timeout.as_secs_f32();
-                let why = format!("it did not answer initialize within {limit} s (start_timeout)");
+                let why =
+                    format!("it did not answer its handshake within {limit} s (start_timeout)");
                 // Everybody has waited long enough for this one.
                 self.failures = self.failures.max(self.pace.patience - 1);
                 self.fail(&why.into(), acts);
@@ -458,6 +466,19 @@ mod tests {
         assert_eq!(life.machine.label(), "failed");
         life.step(Happened::Greeted);
         assert_eq!(life.machine.label(), "ready");
+    }
+
+    #[test]
+    fn a_child_that_ends_for_how_it_was_greeted_is_followed_at_once_and_has_not_failed() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        assert_eq!(life.step(Happened::Startled("exit status 1".into())), [Act::Spawn]);
+        let machine = &life.machine;
+        assert_eq!((machine.starts(), machine.restarts(), machine.failures()), (2, 0, 0));
+        assert_eq!((machine.label(), machine.trouble()), ("starting", None));
+        life.step(Happened::Unwanted);
+        assert_eq!(life.step(Happened::Startled("gone".into())), [Act::Lost("gone".into())]);
+        assert_eq!(*life.machine.state(), State::Stopped);
     }
 
     #[test]
