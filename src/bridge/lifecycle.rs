@@ -11,24 +11,15 @@
 //!                                   starting
 //! ```
 //!
-//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to it and all it
-//! started.
+//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then
+//! SIGKILL, each after `grace`, each to it and all it started.
+
+mod pace;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The times of a child's life.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    pub start_timeout: Duration,
-    pub grace: Duration,
-    pub backoff_min: Duration,
-    pub backoff_max: Duration,
-    /// Health for this long makes earlier failures forgotten.
-    pub forgiven_after: Duration,
-    /// So many failures in a row, and requests are refused at once.
-    pub patience: u32,
-}
+pub use self::pace::Pace;
 
 /// Where a child's life stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,21 +112,6 @@ pub struct Lifecycle {
     served: u32,
 }
 
-// === impl Pace ===
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            start_timeout: Duration::from_secs(60),
-            grace: Duration::from_secs(5),
-            backoff_min: Duration::from_millis(200),
-            backoff_max: Duration::from_secs(30),
-            forgiven_after: Duration::from_secs(60),
-            patience: 3,
-        }
-    }
-}
-
 // === impl Lifecycle ===
 
 impl Lifecycle {
@@ -207,6 +183,11 @@ impl Lifecycle {
         leaves_or_left && self.trouble.is_none()
     }
 
+    /// Whether there is a process whose handshake is not done.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.state, State::Starting { .. })
+    }
+
     /// The name of the state, as status pages show it.
     pub fn label(&self) -> &'static str {
         match self.state {
@@ -273,12 +254,12 @@ impl Lifecycle {
                 self.rest(now, chance);
             }
             Happened::Greeted => {
-                if matches!(self.state, State::Starting { .. }) {
+                if self.is_starting() {
                     self.state = State::Ready { since: now };
                 }
             }
             Happened::NotGreeted(why) => {
-                if matches!(self.state, State::Starting { .. }) {
+                if self.is_starting() {
                     self.fail(&why, acts);
                     self.drain(now, Then::Again, acts);
                 }
@@ -289,12 +270,8 @@ impl Lifecycle {
                     self.drain(now, Then::Again, acts);
                 }
             }
-            Happened::Startled(_) if matches!(self.state, State::Starting { .. }) => {
-                self.start(acts);
-            }
-            Happened::Startled(why) | Happened::Exited(why) => {
-                self.exited(now, chance, &why, acts);
-            }
+            Happened::Startled(_) if self.is_starting() => self.start(acts),
+            Happened::Startled(why) | Happened::Exited(why) => self.exited(now, chance, &why, acts),
             Happened::Tick => self.tick(now, acts),
         }
     }
@@ -403,6 +380,8 @@ impl Lifecycle {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     struct Life {

@@ -81,7 +81,7 @@ impl Shelf {
     /// What was kept of a child with this fingerprint; nothing if it was of another.
     pub(super) fn read(&self, fingerprint: &str) -> (Memory, Option<Verdict>) {
         let path = self.path();
-        match read(&path, fingerprint) {
+        match read(&path, fingerprint, &self.server) {
             Ok(kept) => kept,
             // Whether a file can be made there is found out when there is something to keep.
             Err(error) if is_absence(error.kind()) => (Memory::default(), None),
@@ -156,7 +156,11 @@ fn is_absence(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read(path: &Path, fingerprint: &str) -> io::Result<(Memory, Option<Verdict>)> {
+fn read(
+    path: &Path,
+    fingerprint: &str,
+    server: &ServerName,
+) -> io::Result<(Memory, Option<Verdict>)> {
     let mut text = String::new();
     File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
     let kept: Kept<'_> = serde_json::from_str(&text)?;
@@ -172,7 +176,7 @@ fn read(path: &Path, fingerprint: &str) -> io::Result<(Memory, Option<Verdict>)>
     let Some(greeting) = kept.greeting.and_then(|raw| Abilities::recalled(raw.get())) else {
         return Ok((memory, verdict));
     };
-    memory.greeted(&greeting);
+    memory.greeted(&greeting.named(server.as_str()));
     for page in kept.pages {
         let list = List::ALL.into_iter().find(|list| list.method().name() == page.list);
         let Some(list) = list.filter(|_| page.said.get().starts_with('{')) else { continue };

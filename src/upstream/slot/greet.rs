@@ -49,7 +49,10 @@ impl Slot {
             Some(Heard::Say(line)) => self.turn.to_child.push(line),
             Some(Heard::Ready { abilities, shows }) => self.is_ready(abilities, shows),
             Some(Heard::Shows(era)) => self.shows(era, seconds()),
-            Some(Heard::Failed(why)) => self.happened(Happened::NotGreeted(why)),
+            Some(Heard::Failed(why)) => {
+                self.distrust();
+                self.happened(Happened::NotGreeted(why));
+            }
         }
         if self.greeting.as_ref().is_some_and(|greeting| !greeting.is_open()) {
             self.greeting = None;
@@ -79,14 +82,20 @@ impl Slot {
         self.board.ready(abilities, &mut self.turn);
     }
 
+    /// Whoever was greeted as a modern one because others were, and was none, proves that wrong.
+    fn distrust(&self) {
+        if self.greeting.as_ref().is_some_and(Greeting::trusts) {
+            self.plan.era.clear();
+        }
+    }
+
     fn shows(&mut self, era: Era, since: u64) {
         self.plan.era.set(Verdict { era, since });
     }
 
     /// When the greeting wants to go on without an answer.
     pub(super) fn greeting_due(&self) -> Option<Instant> {
-        let is_starting = matches!(self.life.state(), State::Starting { .. });
-        self.greeting.as_ref().filter(|_| is_starting).and_then(Greeting::deadline)
+        self.greeting.as_ref().filter(|_| self.life.is_starting()).and_then(Greeting::deadline)
     }
 
     pub(super) fn probe_in_time(&mut self) {
@@ -108,11 +117,11 @@ impl Slot {
 
     /// The process has ended. Says whether it may have done so because it was probed.
     pub(super) fn ends_probing(&mut self, greeted: bool) -> bool {
-        let Some(greeting) = self.greeting.take().filter(|_| !greeted) else { return false };
-        if greeting.trusts() {
-            self.plan.era.clear();
+        if !greeted {
+            self.distrust();
         }
-        self.was_startled = greeting.is_probing();
+        let greeting = self.greeting.take().filter(|_| !greeted);
+        self.was_startled = greeting.is_some_and(|greeting| greeting.is_probing());
         self.was_startled
     }
 }

@@ -119,8 +119,7 @@ impl Slot {
         let after = occupant.born.elapsed().as_millis();
         // Its place is free for its successor.
         drop(occupant);
-        let is_starting = matches!(self.life.state(), State::Starting { .. });
-        if self.ends_probing(greeted) && is_starting {
+        if self.ends_probing(greeted) && self.life.is_starting() {
             tracing::info!(server = %self.plan.name, ms = after, "ended when it was asked for its era ({exit}), as some servers do; it is started again and greeted with initialize");
             return self.happened(Happened::Startled(exit));
         }
