@@ -162,6 +162,9 @@ pub(crate) struct RunArgs {
     /// Whether clients may hold streams: on or off.
     #[arg(long, value_name = "ON|OFF")]
     pub(crate) push: Option<String>,
+    /// The protocol era of the server: auto, legacy or modern.
+    #[arg(long, value_name = "ERA")]
+    pub(crate) era: Option<String>,
     /// How long the server may take to answer its handshake.
     #[arg(long, value_name = "TIME")]
     pub(crate) start_timeout: Option<String>,

@@ -11,24 +11,15 @@
 //!                                   starting
 //! ```
 //!
-//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then SIGKILL, each after `grace`, each to it and all it
-//! started.
+//! A start waits for a place first, and only then for its handshake. Leaving is a ladder: stdin is closed, then SIGTERM, then
+//! SIGKILL, each after `grace`, each to it and all it started.
+
+mod pace;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The times of a child's life.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    pub start_timeout: Duration,
-    pub grace: Duration,
-    pub backoff_min: Duration,
-    pub backoff_max: Duration,
-    /// Health for this long makes earlier failures forgotten.
-    pub forgiven_after: Duration,
-    /// So many failures in a row, and requests are refused at once.
-    pub patience: u32,
-}
+pub use self::pace::Pace;
 
 /// Where a child's life stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +77,8 @@ pub enum Happened {
     Mute,
     /// The process has ended.
     Exited(Arc<str>),
+    /// The process has ended, and the way it was greeted may be why: the next one is greeted otherwise.
+    Startled(Arc<str>),
     /// Time has passed.
     Tick,
 }
@@ -117,21 +110,6 @@ pub struct Lifecycle {
     wanted: bool,
     /// How many calls this child has answered.
     served: u32,
-}
-
-// === impl Pace ===
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            start_timeout: Duration::from_secs(60),
-            grace: Duration::from_secs(5),
-            backoff_min: Duration::from_millis(200),
-            backoff_max: Duration::from_secs(30),
-            forgiven_after: Duration::from_secs(60),
-            patience: 3,
-        }
-    }
 }
 
 // === impl Lifecycle ===
@@ -205,6 +183,11 @@ impl Lifecycle {
         leaves_or_left && self.trouble.is_none()
     }
 
+    /// Whether there is a process whose handshake is not done.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.state, State::Starting { .. })
+    }
+
     /// The name of the state, as status pages show it.
     pub fn label(&self) -> &'static str {
         match self.state {
@@ -271,12 +254,12 @@ impl Lifecycle {
                 self.rest(now, chance);
             }
             Happened::Greeted => {
-                if matches!(self.state, State::Starting { .. }) {
+                if self.is_starting() {
                     self.state = State::Ready { since: now };
                 }
             }
             Happened::NotGreeted(why) => {
-                if matches!(self.state, State::Starting { .. }) {
+                if self.is_starting() {
                     self.fail(&why, acts);
                     self.drain(now, Then::Again, acts);
                 }
@@ -287,7 +270,8 @@ impl Lifecycle {
                     self.drain(now, Then::Again, acts);
                 }
             }
-            Happened::Exited(why) => self.exited(now, chance, &why, acts),
+            Happened::Startled(_) if self.is_starting() => self.start(acts),
+            Happened::Startled(why) | Happened::Exited(why) => self.exited(now, chance, &why, acts),
             Happened::Tick => self.tick(now, acts),
         }
     }
@@ -323,7 +307,8 @@ impl Lifecycle {
             State::Stopped | State::Placing => {}
             State::Starting { .. } => {
                 let limit = self.pace.start_timeout.as_secs_f32();
-                let why = format!("it did not answer initialize within {limit} s (start_timeout)");
+                let why =
+                    format!("it did not answer its handshake within {limit} s (start_timeout)");
                 // Everybody has waited long enough for this one.
                 self.failures = self.failures.max(self.pace.patience - 1);
                 self.fail(&why.into(), acts);
@@ -395,6 +380,8 @@ impl Lifecycle {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     struct Life {
@@ -458,6 +445,19 @@ mod tests {
         assert_eq!(life.machine.label(), "failed");
         life.step(Happened::Greeted);
         assert_eq!(life.machine.label(), "ready");
+    }
+
+    #[test]
+    fn a_child_that_ends_for_how_it_was_greeted_is_followed_at_once_and_has_not_failed() {
+        let mut life = Life::new();
+        life.step(Happened::Wanted);
+        assert_eq!(life.step(Happened::Startled("exit status 1".into())), [Act::Spawn]);
+        let machine = &life.machine;
+        assert_eq!((machine.starts(), machine.restarts(), machine.failures()), (2, 0, 0));
+        assert_eq!((machine.label(), machine.trouble()), ("starting", None));
+        life.step(Happened::Unwanted);
+        assert_eq!(life.step(Happened::Startled("gone".into())), [Act::Lost("gone".into())]);
+        assert_eq!(*life.machine.state(), State::Stopped);
     }
 
     #[test]

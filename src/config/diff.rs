@@ -190,6 +190,7 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         overflow,
         spare,
         era,
+        probe_wait,
         start,
         idle_stop,
         push,
@@ -222,6 +223,7 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         ("overflow", *overflow != new.overflow, Needs::NewChild),
         ("spare", *spare != new.spare, Needs::NewChild),
         ("era", *era != new.era, Needs::NewChild),
+        ("probe_wait", *probe_wait != new.probe_wait, Needs::Nothing),
         ("start", *start != new.start, Needs::NewChild),
         ("idle_stop", *idle_stop != new.idle_stop, Needs::Nothing),
         // Streams that are held, and sessions that were given out, end with the children.

@@ -156,8 +156,13 @@ pub struct Server {
     /// Warm children kept ready for clients that need one of their own: started and greeted as the latest such client was. They
     /// count as children, and are the first to go when `max_children` is reached.
     pub spare: usize,
-    /// The protocol era the child speaks: `auto` or `legacy`.
+    /// The protocol era of the child: `auto`, `legacy` (revisions with a handshake, up to 2025-11-25) or `modern` (2026-07-28).
+    /// `auto` asks the child with `server/discover`, greets it with `initialize` if it makes nothing of that, and remembers which
+    /// it was.
     pub era: EraChoice,
+    /// How long a child may be silent when it is asked for its era before it is sent `initialize` too; at most half of
+    /// `start_timeout`.
+    pub probe_wait: Span,
     /// `eager` starts with the daemon, `lazy` with the first request that what it said last does not answer.
     pub start: Start,
     /// How long nobody may have used a child before it is stopped; the next call starts it again. Meanwhile `initialize` and lists
@@ -231,9 +236,13 @@ pub enum AskKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EraChoice {
+    /// What the child shows when it is asked.
     #[default]
     Auto,
+    /// Revisions with a handshake: it is greeted with `initialize`, and not asked for anything else.
     Legacy,
+    /// Revisions without one: it is greeted with `server/discover` alone.
+    Modern,
 }
 
 /// When a child is started.
@@ -352,6 +361,7 @@ impl Default for Server {
             overflow: Overflow::Wait,
             spare: 0,
             era: EraChoice::Auto,
+            probe_wait: Span::seconds(5),
             start: Start::Eager,
             idle_stop: SpanOrNever::NEVER,
             push: Push::On,

@@ -18,6 +18,7 @@ pub(super) use self::fingerprint::Fingerprint;
 use self::shelf::Shelf;
 use super::site::{PATIENCE, Site};
 use crate::bridge::memory::Memory;
+use crate::link::era::Verdict;
 use crate::wire::id::ServerName;
 
 /// The keeper of one slot's memory.
@@ -30,6 +31,8 @@ pub(super) struct Recall {
     looked: Instant,
     /// The revision of the memory that was written.
     written: u64,
+    /// The verdict on its era that was written.
+    judged: Option<Verdict>,
     wrote: Option<Instant>,
     due: Option<Instant>,
     writing: JoinSet<()>,
@@ -55,25 +58,26 @@ impl Recall {
         state: Option<&Path>,
         server: &ServerName,
         site: &Site,
-    ) -> (Self, Memory) {
+    ) -> (Self, Memory, Option<Verdict>) {
         let file = state.map(|state| Arc::new(Shelf::new(state, server)));
         let looked = Instant::now();
         let fingerprint = site.fingerprint().await;
-        let memory = match (fingerprint, file.clone()) {
+        let (memory, judged) = match (fingerprint, file.clone()) {
             (Some(fingerprint), Some(shelf)) => read(shelf, fingerprint, server).await,
             // A start says why.
-            (None, _) | (_, None) => Memory::default(),
+            (None, _) | (_, None) => (Memory::default(), None),
         };
         let recall = Self {
             file,
             fingerprint,
             looked,
             written: memory.revision(),
+            judged,
             wrote: None,
             due: None,
             writing: JoinSet::new(),
         };
-        (recall, memory)
+        (recall, memory, judged)
     }
 
     /// Whether a child started from what was found would be the one that is remembered. From now on it is. Where nothing could be
@@ -98,11 +102,11 @@ impl Recall {
     }
 
     /// Writes what has changed, once it has settled.
-    pub(super) fn keep(&mut self, memory: &Memory, now: Instant) {
+    pub(super) fn keep(&mut self, memory: &Memory, verdict: Option<Verdict>, now: Instant) {
         while self.writing.try_join_next().is_some() {}
         let Some(file) = &self.file else { return };
         let is_troubled = file.is_troubled();
-        if memory.revision() == self.written && !is_troubled {
+        if !self.is_news(memory, verdict) && !is_troubled {
             self.due = None;
             return;
         }
@@ -115,16 +119,16 @@ impl Recall {
         self.due = None;
         if self.writing.is_empty() {
             self.wrote = Some(now);
-            self.write(memory);
+            self.write(memory, verdict);
         }
     }
 
     /// Writes what has not been written.
-    pub(super) async fn close(&mut self, memory: &Memory) {
+    pub(super) async fn close(&mut self, memory: &Memory, verdict: Option<Verdict>) {
         let finish = async {
             while self.writing.join_next().await.is_some() {}
-            if memory.revision() != self.written {
-                self.write(memory);
+            if self.is_news(memory, verdict) {
+                self.write(memory, verdict);
             }
             while self.writing.join_next().await.is_some() {}
         };
@@ -132,13 +136,18 @@ impl Recall {
         timeout(PATIENCE, finish).await.ok();
     }
 
-    fn write(&mut self, memory: &Memory) {
+    fn is_news(&self, memory: &Memory, verdict: Option<Verdict>) -> bool {
+        memory.revision() != self.written || kept(verdict) != self.judged
+    }
+
+    fn write(&mut self, memory: &Memory, verdict: Option<Verdict>) {
         let (Some(file), Some(fingerprint)) = (self.file.clone(), self.fingerprint) else {
             return;
         };
-        self.written = memory.revision();
+        (self.written, self.judged) = (memory.revision(), kept(verdict));
+        let judged = self.judged;
         let memory = memory.clone();
-        self.writing.spawn_blocking(move || file.write(&fingerprint.to_string(), &memory));
+        self.writing.spawn_blocking(move || file.write(&fingerprint.to_string(), &memory, judged));
     }
 }
 
@@ -151,14 +160,23 @@ pub(crate) async fn forget(state: &Path, server: &ServerName) {
     timeout(PATIENCE, removing.join_next()).await.ok();
 }
 
-async fn read(shelf: Arc<Shelf>, fingerprint: Fingerprint, server: &ServerName) -> Memory {
+/// What of a verdict is worth keeping: one that nobody asked for is none.
+fn kept(verdict: Option<Verdict>) -> Option<Verdict> {
+    verdict.filter(|verdict| verdict.since > 0)
+}
+
+async fn read(
+    shelf: Arc<Shelf>,
+    fingerprint: Fingerprint,
+    server: &ServerName,
+) -> (Memory, Option<Verdict>) {
     let mut reading = JoinSet::new();
     reading.spawn_blocking(move || shelf.read(&fingerprint.to_string()));
-    if let Ok(Some(Ok(memory))) = timeout(PATIENCE, reading.join_next()).await {
-        return memory;
+    if let Ok(Some(Ok(kept))) = timeout(PATIENCE, reading.join_next()).await {
+        return kept;
     }
     tracing::warn!(server = %server, "the state directory does not answer: what this server said last is not known");
-    Memory::default()
+    (Memory::default(), None)
 }
 
 #[cfg(test)]
@@ -178,7 +196,7 @@ mod tests {
         };
         let found = Some(Fingerprint::of(&recipe));
         let name = ServerName::new("s").unwrap();
-        let (mut recall, _) = Recall::open(None, &name, &Site::hung(recipe)).await;
+        let (mut recall, ..) = Recall::open(None, &name, &Site::hung(recipe)).await;
         let now = Instant::now();
         let holds = [None, found, found, None, None, found].map(|found| recall.holds(found, now));
         assert_eq!(holds, [false, false, true, false, false, false]);

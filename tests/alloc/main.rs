@@ -12,7 +12,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use stdiod::bridge::front::{FrontCard, Principal, Who};
-use stdiod::bridge::greeting::{Greeting, Heard, Hello};
+use stdiod::bridge::greeting::{Abilities, Hello};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
 use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
@@ -109,11 +109,9 @@ impl Bench {
         let limits = Limits::new(ServerName::new("s").unwrap());
         let mut board = Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
         let mut turn = Turn::new(Instant::now());
-        let hello = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
-        let Heard::Ready(abilities) = Greeting::hear(&skim(hello), true) else {
-            panic!("the child was not understood")
-        };
-        board.ready(abilities, &mut turn);
+        let hello = r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+        let abilities = Abilities::recalled(hello).expect("a sound answer");
+        board.ready(Box::new(abilities), &mut turn);
         let card = Arc::new(FrontCard {
             version: Version::NEWEST_LEGACY,
             principal: Principal::anonymous(),
@@ -167,8 +165,4 @@ impl Bench {
             bytes: after.bytes_allocated - before.bytes_allocated,
         }
     }
-}
-
-fn skim(text: &str) -> Frame {
-    Frame::skim(Bytes::copy_from_slice(text.as_bytes())).unwrap()
 }

@@ -52,6 +52,7 @@ fn flags(args: &RunArgs, name: &str) -> Vec<Flag> {
     flag("--start", &["start"], one(&args.start));
     flag("--idle-stop", &["idle_stop"], one(&args.idle_stop));
     flag("--push", &["push"], one(&args.push));
+    flag("--era", &["era"], one(&args.era));
     flag("--start-timeout", &["start_timeout"], one(&args.start_timeout));
     flag("--request-timeout", &["request_timeout"], one(&args.request_timeout));
     flag("--allow-tool", &["tools", "allow"], args.allow_tool.clone());

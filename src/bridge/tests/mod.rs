@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use self::child::Child;
 use self::letters::Letters;
 use super::front::{FrontCard, Principal, Vanish, Who};
-use super::greeting::{Greeting, Heard, Hello};
+use super::greeting::{Abilities, Hello};
 use super::lane::AskSet;
 use super::refusal::Refusal;
 use super::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
@@ -253,7 +253,7 @@ impl Pair {
     }
 
     fn ready(&mut self) {
-        let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {
+        let result = json!({
             "protocolVersion": "2025-11-25",
             "capabilities": {
                 "tools": {"listChanged": true},
@@ -261,11 +261,9 @@ impl Pair {
                 "logging": {},
             },
             "serverInfo": {"name": "pretend", "version": "1"},
-        }});
-        let Heard::Ready(abilities) = Greeting::hear(&frame(&answer.to_string()), true) else {
-            panic!("a sound answer");
-        };
-        self.turn(|board, turn| board.ready(abilities, turn));
+        });
+        let abilities = Abilities::recalled(&result.to_string()).expect("a sound answer");
+        self.turn(|board, turn| board.ready(Box::new(abilities), turn));
     }
 
     fn dies(&mut self) {

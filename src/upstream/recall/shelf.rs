@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 
 use crate::bridge::greeting::Abilities;
 use crate::bridge::memory::{BYTES_MAX, List, Memory, Page, Said};
+use crate::link::era::Verdict;
 use crate::wire::id::ServerName;
+use crate::wire::version::Era;
 
 #[derive(Debug)]
 pub(super) struct Shelf {
@@ -38,6 +40,15 @@ struct Kept<'a> {
     greeting: Option<&'a RawValue>,
     #[serde(borrow)]
     pages: Vec<KeptPage<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    era: Option<KeptEra<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptEra<'a> {
+    name: &'a str,
+    /// Seconds since 1970.
+    since: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,12 +79,12 @@ impl Shelf {
     }
 
     /// What was kept of a child with this fingerprint; nothing if it was of another.
-    pub(super) fn read(&self, fingerprint: &str) -> Memory {
+    pub(super) fn read(&self, fingerprint: &str) -> (Memory, Option<Verdict>) {
         let path = self.path();
-        match read(&path, fingerprint) {
-            Ok(memory) => memory,
+        match read(&path, fingerprint, &self.server) {
+            Ok(kept) => kept,
             // Whether a file can be made there is found out when there is something to keep.
-            Err(error) if is_absence(error.kind()) => Memory::default(),
+            Err(error) if is_absence(error.kind()) => (Memory::default(), None),
             Err(error) => {
                 let is_spoilt = matches!(
                     error.kind(),
@@ -85,13 +96,13 @@ impl Shelf {
                     file = %path.display(),
                     "what this server said last cannot be read ({error}): it is asked again, and the file is written anew"
                 );
-                Memory::default()
+                (Memory::default(), None)
             }
         }
     }
 
-    pub(super) fn write(&self, fingerprint: &str, memory: &Memory) {
-        match self.put(&text(fingerprint, memory)) {
+    pub(super) fn write(&self, fingerprint: &str, memory: &Memory, verdict: Option<Verdict>) {
+        match self.put(&text(fingerprint, memory, verdict)) {
             Ok(()) => {
                 if self.troubled.swap(false, Ordering::Relaxed) {
                     tracing::info!(server = %self.server, "what it said last can be kept again");
@@ -145,19 +156,27 @@ fn is_absence(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read(path: &Path, fingerprint: &str) -> io::Result<Memory> {
+fn read(
+    path: &Path,
+    fingerprint: &str,
+    server: &ServerName,
+) -> io::Result<(Memory, Option<Verdict>)> {
     let mut text = String::new();
     File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
     let kept: Kept<'_> = serde_json::from_str(&text)?;
     let mut memory = Memory::default();
     if kept.form != FORM || kept.fingerprint != fingerprint {
-        return Ok(memory);
+        return Ok((memory, None));
     }
+    let verdict = kept.era.and_then(|kept| {
+        let era = [Era::Legacy, Era::Modern].into_iter().find(|era| era.name() == kept.name)?;
+        Some(Verdict { era, since: kept.since })
+    });
     // Without its greeting a child is not answered for.
     let Some(greeting) = kept.greeting.and_then(|raw| Abilities::recalled(raw.get())) else {
-        return Ok(memory);
+        return Ok((memory, verdict));
     };
-    memory.greeted(&greeting);
+    memory.greeted(&greeting.named(server.as_str()));
     for page in kept.pages {
         let list = List::ALL.into_iter().find(|list| list.method().name() == page.list);
         let Some(list) = list.filter(|_| page.said.get().starts_with('{')) else { continue };
@@ -165,10 +184,10 @@ fn read(path: &Path, fingerprint: &str) -> io::Result<Memory> {
         let said = if page.known { Said::Result(said) } else { Said::Unknown(said) };
         memory.restore(list, Page { cursor: page.cursor.map(|raw| raw.get().into()), said });
     }
-    Ok(memory)
+    Ok((memory, verdict))
 }
 
-fn text(fingerprint: &str, memory: &Memory) -> Vec<u8> {
+fn text(fingerprint: &str, memory: &Memory, verdict: Option<Verdict>) -> Vec<u8> {
     fn raw(text: &str) -> Option<&RawValue> {
         serde_json::from_str(text).ok()
     }
@@ -183,7 +202,8 @@ fn text(fingerprint: &str, memory: &Memory) -> Vec<u8> {
         })
     });
     let greeting = memory.greeting().and_then(|abilities| raw(&abilities.result));
-    let kept = Kept { form: FORM, fingerprint, greeting, pages: pages.collect() };
+    let era = verdict.map(|Verdict { era, since }| KeptEra { name: era.name(), since });
+    let kept = Kept { form: FORM, fingerprint, greeting, pages: pages.collect(), era };
     serde_json::to_vec(&kept).expect("texts and raw JSON can always be written")
 }
 
@@ -237,46 +257,66 @@ mod tests {
     fn what_is_kept_comes_back_as_it_was_for_nobody_else_to_read() {
         let desk = Desk::new("kept");
         let shelf = desk.shelf();
-        assert!(is_same(&shelf.read("f"), &Memory::default()), "no file is no trouble");
-        shelf.write("f", &memory());
-        assert!(is_same(&shelf.read("f"), &memory()));
-        assert!(is_same(&shelf.read("another"), &Memory::default()));
+        assert!(is_same(&shelf.read("f").0, &Memory::default()), "no file is no trouble");
+        shelf.write("f", &memory(), None);
+        assert!(is_same(&shelf.read("f").0, &memory()));
+        assert!(is_same(&shelf.read("another").0, &Memory::default()));
         let mode = |path: PathBuf| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(shelf.path()), mode(desk.0.join("recall"))), (0o600, 0o700));
         let names: Vec<_> = fs::read_dir(desk.0.join("recall")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
         shelf.remove();
-        assert!(is_same(&shelf.read("f"), &Memory::default()));
+        assert!(is_same(&shelf.read("f").0, &Memory::default()));
         shelf.remove();
         assert!(!shelf.is_troubled());
+    }
+
+    #[test]
+    fn t37_a_verdict_is_kept_with_its_date_and_for_the_same_program() {
+        let desk = Desk::new("verdict");
+        let shelf = desk.shelf();
+        for verdict in [
+            None,
+            Some(Verdict { era: Era::Legacy, since: 1 }),
+            Some(Verdict { era: Era::Modern, since: 2_000_000_000 }),
+        ] {
+            for memory in [Memory::default(), memory()] {
+                shelf.write("f", &memory, verdict);
+                assert_eq!((shelf.read("f").1, shelf.read("another").1), (verdict, None));
+            }
+        }
+        let text = fs::read_to_string(shelf.path()).unwrap();
+        fs::write(shelf.path(), text.replace("modern", "baroque")).unwrap();
+        let (memory_kept, verdict) = shelf.read("f");
+        assert!(verdict.is_none() && is_same(&memory_kept, &memory()));
     }
 
     #[test]
     fn a_spoilt_file_is_nothing_and_is_written_anew() {
         let desk = Desk::new("spoilt");
         let shelf = desk.shelf();
-        shelf.write("f", &memory());
+        shelf.write("f", &memory(), None);
         let whole = fs::read(shelf.path()).unwrap();
         let long = vec![b' '; usize::try_from(FILE_MAX).unwrap() + 1];
         for spoilt in [&b""[..], b"\xff", b"{}", &whole[..whole.len() / 2], &long] {
             fs::write(shelf.path(), spoilt).unwrap();
-            assert!(is_same(&shelf.read("f"), &Memory::default()));
+            assert!(is_same(&shelf.read("f").0, &Memory::default()));
         }
-        shelf.write("f", &memory());
-        assert!(is_same(&shelf.read("f"), &memory()));
+        shelf.write("f", &memory(), None);
+        assert!(is_same(&shelf.read("f").0, &memory()));
     }
 
     #[test]
     fn a_full_disk_leaves_the_old_file_and_no_other() {
         let desk = Desk::new("full");
         let shelf = desk.shelf();
-        shelf.write("f", &memory());
+        shelf.write("f", &memory(), None);
         std::os::unix::fs::symlink("/dev/full", desk.0.join("recall/.git.new")).unwrap();
-        shelf.write("f", &Memory::default());
-        assert!(shelf.is_troubled() && is_same(&shelf.read("f"), &memory()));
+        shelf.write("f", &Memory::default(), None);
+        assert!(shelf.is_troubled() && is_same(&shelf.read("f").0, &memory()));
         assert_eq!(fs::read_dir(desk.0.join("recall")).unwrap().count(), 1);
-        shelf.write("f", &Memory::default());
-        assert!(!shelf.is_troubled() && is_same(&shelf.read("f"), &Memory::default()));
+        shelf.write("f", &Memory::default(), None);
+        assert!(!shelf.is_troubled() && is_same(&shelf.read("f").0, &Memory::default()));
     }
 
     #[test]
@@ -284,8 +324,8 @@ mod tests {
         let desk = Desk::new("file");
         fs::write(desk.0.join("recall"), "").unwrap();
         let shelf = desk.shelf();
-        assert!(is_same(&shelf.read("f"), &Memory::default()));
-        shelf.write("f", &memory());
+        assert!(is_same(&shelf.read("f").0, &Memory::default()));
+        shelf.write("f", &memory(), None);
         assert!(shelf.is_troubled());
     }
 }

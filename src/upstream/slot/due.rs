@@ -17,12 +17,13 @@ impl Slot {
                 self.bury();
             } else if occupant.is_mute(now) {
                 occupant.last_words_until = None;
-                self.happened(Happened::Mute);
+                self.is_mute();
             }
         }
         if self.hands_on_at().is_some_and(|at| at <= now) {
             self.starting = None;
         }
+        self.probe_in_time();
         if self.life.deadline().is_some_and(|due| due <= now) {
             self.happened(Happened::Tick);
         }
@@ -86,6 +87,7 @@ impl Slot {
         [
             self.board.deadline(),
             self.life.deadline(),
+            self.greeting_due(),
             self.occupant.as_ref().and_then(|occupant| occupant.last_words_until),
             self.stopping.filter(|_| !self.leaving),
             self.rests_at(),

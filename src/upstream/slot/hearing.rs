@@ -1,13 +1,11 @@
 //! What a child says: its bytes cut into lines, its lines read as messages, its messages handed to the switchboard.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Slot;
 use super::occupant::Seen;
-use crate::bridge::greeting::{Greeting, Heard};
-use crate::bridge::lifecycle::{Happened, State};
+use crate::bridge::greeting::Heard;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::switchboard::Tenancy;
 use crate::wire::frame::{Body, Frame, Malformed};
 use crate::wire::lines::Line;
 use crate::wire::overlong;
@@ -67,9 +65,10 @@ impl Slot {
     /// A line that is no message. If it was meant to answer a call, that call need not wait for another.
     fn spoilt(&mut self, error: &Malformed, text: &[u8]) {
         self.ledger.noise(&error.to_string(), text);
-        if let Malformed::NotMessage { id: Some(id), why } = error
-            && let Ok(number) = id.as_str().trim_matches('"').parse()
-        {
+        let Malformed::NotMessage { id: Some(id), why } = error else { return };
+        let heard = self.greeting_hears(|greeting, _| greeting.spoilt(id, why));
+        self.heard(heard);
+        if let Ok(number) = id.as_str().trim_matches('"').parse() {
             let server = self.plan.name.clone();
             self.board.spoilt(number, Refusal::ChildSpoilt { server, why }, &mut self.turn);
         }
@@ -79,33 +78,10 @@ impl Slot {
         if self.plan.policy.payloads {
             self.ledger.payload("from", frame.text());
         }
-        if self.greeted {
+        let heard = self.greeting_hears(|greeting, now| greeting.hear(frame, now));
+        if let Some(Heard::Nothing) | None = heard {
             return self.board.line(frame, &mut self.turn);
         }
-        // What is being made to leave is not greeted any more, however late its answer comes.
-        if !matches!(self.life.state(), State::Starting { .. }) {
-            return self.board.line(frame, &mut self.turn);
-        }
-        match Greeting::hear(frame, self.plan.tenancy == Tenancy::Shared) {
-            Heard::Nothing => self.board.line(frame, &mut self.turn),
-            Heard::Failed(why) => self.happened(Happened::NotGreeted(why)),
-            Heard::Ready(abilities) => {
-                self.greeted = true;
-                self.starting = None;
-                let took = self.occupant.as_ref().map_or(Duration::ZERO, |o| o.born.elapsed());
-                tracing::info!(
-                    server = %self.plan.name,
-                    pid = self.pid(),
-                    name = &*abilities.server_name,
-                    version = &*abilities.server_version,
-                    revision = &*abilities.version,
-                    era = abilities.era.name(),
-                    ms = took.as_millis(),
-                    "ready"
-                );
-                self.happened(Happened::Greeted);
-                self.board.ready(abilities, &mut self.turn);
-            }
-        }
+        self.heard(heard);
     }
 }

@@ -50,8 +50,11 @@ impl Slot {
         if self.plan.tenancy != Tenancy::Shared {
             return;
         }
-        let (recall, memory) =
+        let (recall, memory, verdict) =
             Recall::open(self.plan.state.as_deref(), &self.plan.name, &self.plan.site).await;
+        if let Some(verdict) = verdict.filter(|_| self.plan.era.era().is_none()) {
+            self.plan.era.set(verdict);
+        }
         self.recall = Some(recall);
         self.board.remember(memory);
         self.board.child_rests(self.life.is_resting());
@@ -103,6 +106,7 @@ impl Slot {
         let holds = self.recall.as_mut().is_none_or(|recall| recall.holds(found, looked));
         if !holds {
             self.board.forget_child();
+            self.plan.era.clear();
         }
         holds
     }
@@ -133,7 +137,7 @@ impl Slot {
             self.happened(Happened::Unwanted);
         }
         if let Some(recall) = &mut self.recall {
-            recall.keep(self.board.memory(), now);
+            recall.keep(self.board.memory(), self.plan.era.verdict(), now);
         }
     }
 

@@ -6,6 +6,7 @@
 mod coming;
 mod commands;
 mod due;
+mod greet;
 mod hearing;
 mod idle;
 mod ledger;
@@ -31,6 +32,7 @@ pub(super) use self::plan::{Plan, Policy};
 use self::waiting::Waiting;
 use super::recall::Recall;
 use super::stderr::Tail;
+use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Happened, Lifecycle, State};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Order, Switchboard, Tenancy};
@@ -92,8 +94,12 @@ struct Slot {
     starting: Option<OwnedSemaphorePermit>,
     /// A process is to be started as soon as there is a place for it.
     waiting: Waiting,
-    /// The handshake with this occupant is done.
+    /// The handshake with this occupant, until nothing of it is open.
+    greeting: Option<Greeting>,
+    /// That is done.
     greeted: bool,
+    /// The last process ended when it was probed.
+    was_startled: bool,
     turn: Turn,
     ledger: Ledger,
     tail: Tail,
@@ -128,7 +134,9 @@ impl Slot {
             coming: None,
             starting: None,
             waiting: Waiting::default(),
+            greeting: None,
             greeted: false,
+            was_startled: false,
             turn: Turn::new(now),
             ledger: Ledger::new(plan.name.clone()),
             tail: Tail::new(),
@@ -157,7 +165,7 @@ impl Slot {
         loop {
             if self.is_over() {
                 if let Some(recall) = &mut self.recall {
-                    recall.close(self.board.memory()).await;
+                    recall.close(self.board.memory(), self.plan.era.verdict()).await;
                 }
                 return;
             }

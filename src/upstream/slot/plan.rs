@@ -10,6 +10,7 @@ use super::Gauge;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lifecycle::Pace;
 use crate::bridge::switchboard::{Limits, Tenancy};
+use crate::config::model::EraChoice;
 use crate::link::era::EraCell;
 use crate::link::tools::Tools;
 use crate::upstream::nursery::Nursery;
@@ -44,6 +45,8 @@ pub(in crate::upstream) struct Plan {
     /// Told when a child has come to rest.
     pub(in crate::upstream) rested: Arc<Notify>,
     pub(in crate::upstream) gauge: Arc<Gauge>,
+    /// Which eras it may be of.
+    pub(in crate::upstream) choice: EraChoice,
     /// What children of this server have shown of their era.
     pub(in crate::upstream) era: Arc<EraCell>,
     /// What is known of the tools of this server.
@@ -57,6 +60,8 @@ pub(in crate::upstream) struct Plan {
 pub(in crate::upstream) struct Policy {
     pub(in crate::upstream) limits: Limits,
     pub(in crate::upstream) pace: Pace,
+    /// How long a probe may stay without an answer.
+    pub(in crate::upstream) probe_wait: Duration,
     /// How long a child may be unused before it is put to rest.
     pub(in crate::upstream) idle_stop: Option<Duration>,
     /// Log what is said, word for word.

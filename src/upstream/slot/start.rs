@@ -9,7 +9,6 @@ use super::Slot;
 use super::coming::{Arrival, Coming};
 use super::occupant::Occupant;
 use super::waiting::squeeze;
-use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::{Absence, Tenancy};
 use crate::link::directory::{About, ChildReport};
@@ -95,7 +94,7 @@ impl Slot {
         match arrival.made {
             Ok((process, pipes)) => {
                 let mut occupant = Occupant::new(process, pipes, self.plan.line_max, now);
-                occupant.tell(Greeting::open(&self.plan.hello));
+                occupant.tell(self.greet(now));
                 self.occupant = Some(occupant);
                 self.happened(Happened::Spawned);
                 tracing::info!(server = %self.plan.name, pid = self.pid(), start = self.life.starts(), "started");
@@ -118,6 +117,12 @@ impl Slot {
         let greeted = std::mem::take(&mut self.greeted);
         let exit = occupant.exit.take().unwrap_or_else(|| "it ended".into());
         let after = occupant.born.elapsed().as_millis();
+        // Its place is free for its successor.
+        drop(occupant);
+        if self.ends_probing(greeted) && self.life.is_starting() {
+            tracing::info!(server = %self.plan.name, ms = after, "ended when it was asked for its era ({exit}), as some servers do; it is started again and greeted with initialize");
+            return self.happened(Happened::Startled(exit));
+        }
         let asked_to = matches!(self.life.state(), State::Draining { then: Then::Stop, .. });
         if asked_to {
             tracing::info!(server = %self.plan.name, ms = after, "stopped: {exit}");

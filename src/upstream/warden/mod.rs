@@ -158,6 +158,7 @@ fn plan(
         squeezed: Arc::new(Notify::new()),
         rested: Arc::new(Notify::new()),
         gauge: Gauge::new(),
+        choice: config.era,
         era: Arc::default(),
         tools: Arc::default(),
         state: settings.state.clone(),
@@ -181,7 +182,8 @@ fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
         grace: config.stop_grace.0,
         ..Pace::default()
     };
-    Policy { limits, pace, idle_stop: config.idle_stop.0, payloads: settings.payloads }
+    let (idle_stop, payloads) = (config.idle_stop.0, settings.payloads);
+    Policy { limits, pace, probe_wait: config.probe_wait.0, idle_stop, payloads }
 }
 
 // === impl Warden ===

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use stdiod::bridge::front::{FrontCard, Principal, Who};
-use stdiod::bridge::greeting::{Greeting, Heard, Hello};
+use stdiod::bridge::greeting::{Abilities, Hello};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
 use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
@@ -122,15 +122,9 @@ fn switchboard() {
     let mut board: Switchboard<Letters> =
         Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
     let mut turn = Turn::new(Instant::now());
-    let hello = Bytes::from_static(
-        br#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}}"#,
-    );
-    let hello = Frame::skim(hello).expect("a good answer");
-    let _ = Greeting::open(&Hello::shared());
-    let Heard::Ready(abilities) = Greeting::hear(&hello, true) else {
-        panic!("the child was not understood")
-    };
-    board.ready(abilities, &mut turn);
+    let hello = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}"#;
+    let abilities = Abilities::recalled(hello).expect("the child was not understood");
+    board.ready(Box::new(abilities), &mut turn);
     let card = Arc::new(FrontCard {
         version: Version::NEWEST_LEGACY,
         principal: Principal::anonymous(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stdiod::bridge::front::{FrontCard, Principal, Vanish, Who};
-use stdiod::bridge::greeting::{Greeting, Heard, Hello};
+use stdiod::bridge::greeting::{Abilities, Hello};
 use stdiod::bridge::lane::AskSet;
 use stdiod::bridge::refusal::Refusal;
 use stdiod::bridge::switchboard::{Caller, Limits, Need, Order, Reach, Switchboard, Tenancy};
@@ -441,13 +441,10 @@ impl World {
         }
         self.board.child_rests(false);
         let capabilities = r#"{"tools":{"listChanged":true},"resources":{},"logging":{}}"#;
-        let answer = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"result":{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}}}"#
-        );
-        let frame = Frame::skim(answer.into()).expect("a sound answer");
-        let Heard::Ready(abilities) = Greeting::hear(&frame, true) else { panic!("it is sound") };
+        let result = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}"#);
+        let abilities = Abilities::recalled(&result).expect("a sound answer");
         self.is_ready = true;
-        self.turn(|board, turn| board.ready(abilities, turn));
+        self.turn(|board, turn| board.ready(Box::new(abilities), turn));
     }
 
     // What time does.

@@ -77,6 +77,7 @@ max_children = 16                                # default
 overflow = "wait"                                # default
 spare = 0                                        # default
 era = "auto"                                     # default
+probe_wait = "5s"                                # default
 start = "eager"                                  # default
 idle_stop = "never"                              # default
 push = "on"                                      # default

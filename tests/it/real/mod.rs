@@ -4,6 +4,7 @@ mod calls;
 mod cold;
 mod crowd;
 mod doors;
+mod eras;
 mod forms;
 mod hardship;
 mod modes;

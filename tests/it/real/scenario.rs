@@ -63,7 +63,7 @@ fn readyz_names_those_that_are_not_ready_and_why() {
     for (server, why) in [
         ("missing", "command \"no-such-program-anywhere\" was not found"),
         ("exits", "it exited with status 7; its last words on stderr: demo-server: told to exit"),
-        ("silent", "it did not answer initialize within 1 s"),
+        ("silent", "it did not answer its handshake within 1 s"),
     ] {
         let said = not_ready[server]["why"].as_str().unwrap();
         assert!(said.contains(why), "{server}: {said}");
@@ -86,7 +86,7 @@ fn calls_to_a_broken_server_say_at_once_what_is_wrong() {
     for (server, why) in [
         ("missing", "was not found"),
         ("exits", "status 7"),
-        ("silent", "did not answer initialize"),
+        ("silent", "did not answer its handshake"),
     ] {
         let mut client = Mcp::closed(daemon.address(), &path(server), "2025-11-25");
         let begun = Instant::now();
@@ -145,7 +145,7 @@ fn a_child_that_asks_and_reads_nothing_costs_no_memory() {
 fn an_answer_that_comes_after_the_time_to_start_greets_nobody() {
     let keys = "start_timeout = \"400ms\"";
     let daemon = Daemon::start(&Demo::new("late").flags("--slow-start 700").keys(keys).toml());
-    daemon.logged("did not answer initialize");
+    daemon.logged("did not answer its handshake");
     let answer = daemon.post("/mcp", &list()).json();
     assert!(answer["error"]["message"].as_str().unwrap().contains("start_timeout"), "{answer}");
     assert!(!daemon.log().iter().any(|line| line.contains("\"ready\"")), "{:?}", daemon.log());
@@ -167,7 +167,7 @@ fn programs_that_are_no_servers_are_found_out() {
     assert!(daemon.post(&path("well"), &list()).json()["result"]["tools"].is_array());
     for (server, why) in [
         ("echoes", ""),
-        ("floods", "did not answer initialize within 1 s"),
+        ("floods", "did not answer its handshake within 1 s"),
         ("leaves", "it exited with status 0"),
         ("mute", "it closed its standard output"),
     ] {

@@ -99,6 +99,11 @@ impl Demo {
 // === impl Record ===
 
 impl Record {
+    /// What another program writes down.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     /// The lines so far, as they were sent.
     pub(crate) fn raw(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
