@@ -10,6 +10,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rmcp::model::{
@@ -48,6 +49,9 @@ const TOOLS: [(&str, &[(&str, &str)]); 10] = [
 struct Facets {
     notes: PathBuf,
     listeners: Arc<Mutex<Vec<SubscriptionSink>>>,
+    /// How many listeners there are or are about to be: the SDK acknowledges a subscription before it says that there is
+    /// one, and a client may ask for news in between.
+    promised: Arc<AtomicUsize>,
 }
 
 type Said<T> = Result<T, ErrorData>;
@@ -167,8 +171,18 @@ impl Facets {
         Ok(text("logged"))
     }
 
+    async fn all_listen(&self) {
+        for _ in 0..100 {
+            if self.listeners.lock().await.len() >= self.promised.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn change(&self, context: &RequestContext<RoleServer>) -> Said<CallToolResponse> {
         if is_modern(context) {
+            self.all_listen().await;
             for listener in self.listeners.lock().await.iter() {
                 listener.notify_tool_list_changed().await.map_err(internal)?;
             }
@@ -308,6 +322,7 @@ impl ServerHandler for Facets {
         &self,
         requested: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
+        self.promised.fetch_add(1, Ordering::Relaxed);
         Some(requested.clone())
     }
 
@@ -317,6 +332,7 @@ impl ServerHandler for Facets {
         self.listeners.lock().await.push(listener);
         context.cancelled().await;
         self.listeners.lock().await.retain(|other| *other.id() != id);
+        self.promised.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -325,7 +341,8 @@ impl ServerHandler for Facets {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let notes =
         std::env::var_os("FACETS_NOTES").ok_or("FACETS_NOTES names no folder for the notes")?;
-    let facets = Facets { notes: notes.into(), listeners: Arc::default() };
+    let facets =
+        Facets { notes: notes.into(), listeners: Arc::default(), promised: Arc::default() };
     facets.serve(rmcp::transport::stdio()).await?.waiting().await?;
     Ok(())
 }
