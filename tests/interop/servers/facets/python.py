@@ -1,11 +1,16 @@
 """The facets server on the official Python SDK 2.x, which speaks both eras over stdio: the first request decides.
 
+    python.py [PORT]
+
+With a PORT it is served over HTTP there instead, by the SDK itself: what a client cannot do with that, it cannot do.
+
 Every facets server offers the same, in the way of its SDK; the plan in `../../matrix/plan.json` says what is asked of
 them. What cannot be seen by a client, that a call began and that it was cancelled, they note as empty files in the
 folder FACETS_NOTES.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -121,4 +126,7 @@ async def main():
         await inner.run(reader, writer, promises)
 
 
-anyio.run(main)
+if len(sys.argv) > 1:
+    server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+else:
+    anyio.run(main)

@@ -56,7 +56,7 @@ struct Facets {
 
 type Said<T> = Result<T, ErrorData>;
 
-fn internal(error: impl ToString) -> ErrorData {
+fn internal(error: impl std::fmt::Display) -> ErrorData {
     ErrorData::internal_error(error.to_string(), None)
 }
 
@@ -204,7 +204,7 @@ impl Facets {
                 std::fs::write(self.notes.join(format!("{note}.cancelled")), "").map_err(internal)?;
                 Err(internal("cancelled"))
             }
-            () = tokio::time::sleep(Duration::from_secs(60)) => Ok(text("nobody cancelled this")),
+            () = tokio::time::sleep(Duration::from_mins(1)) => Ok(text("nobody cancelled this")),
         }
     }
 }
