@@ -7,7 +7,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const secondsPerCheck = 20;
+const secondsPerCheck = 30;
 const secondsPerConnection = 30;
 
 export const sampled = 'an answer made by the client';
@@ -55,9 +55,7 @@ async function tool(connection, step) {
 // What a check is done with, and the detail of its line.
 const checks = {
   async revision(connection, { revision }) {
-    const said = await tool(connection, revision);
-    demand(said === revision.is, `the server is spoken to in ${said}, not in ${revision.is}`);
-    return said;
+    return contains(revision.contains, await tool(connection, revision));
   },
   async tools(connection, ask) {
     const names = await connection.tools();

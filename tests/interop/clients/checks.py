@@ -16,8 +16,8 @@ import sys
 import traceback
 from pathlib import Path
 
-SECONDS_PER_CHECK = 20
-SECONDS_PER_SERVER = 90
+SECONDS_PER_CHECK = 30
+SECONDS_PER_SERVER = 120
 SAMPLED = "an answer made by the client"
 ROOT = "file:///the/root/of/the/client"
 
@@ -57,10 +57,7 @@ class Checks:
 
     async def revision(self):
         """The revision in which the server was spoken to, as the server has it."""
-        step = self.ask["revision"]
-        said = await tool(self.connection, step)
-        assert said == step["is"], f"the server is spoken to in {said}, not in {step['is']}"
-        return said
+        return contains(self.ask["revision"]["contains"], await tool(self.connection, self.ask["revision"]))
 
     async def tools(self):
         names = await self.connection.tools()
