@@ -25,14 +25,17 @@ while [ $# -gt 0 ]; do
 done
 
 need cargo python3 sha256sum
+# The compiler and the installers wait for different things.
+built=${CARGO_TARGET_DIR:-$root/target}/interop
+cargo build --quiet --locked --manifest-path "$here/clients/rust/Cargo.toml" --target-dir "$built" &
+build=$!
 ensure_node
 servers=$(npm_cached servers-npm "$here/servers")
 typescript=$(npm_cached client-typescript "$here/clients/typescript")
 typescript2=$(npm_cached client-typescript2 "$here/clients/typescript2")
 python=$(venv_cached client-python "$here/clients/python/requirements.txt")
 python2=$(venv_cached client-python2 "$here/clients/python2/requirements.txt")
-built=${CARGO_TARGET_DIR:-$root/target}/interop
-cargo build --quiet --locked --manifest-path "$here/clients/rust/Cargo.toml" --target-dir "$built"
+wait "$build"
 binary=$(stdiod_binary "$binary")
 
 begin_work

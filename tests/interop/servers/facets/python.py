@@ -4,7 +4,7 @@
 
 With a PORT it is served over HTTP there instead, by the SDK itself: what a client cannot do with that, it cannot do.
 
-Every facets server offers the same, in the way of its SDK; the plan in `../../matrix/plan.json` says what is asked of
+Every facets server offers the same, in the way of its SDK; the plan in `../../table/plan.json` says what is asked of
 them. What cannot be seen by a client, that a call began and that it was cancelled, they note as empty files in the
 folder FACETS_NOTES.
 """
