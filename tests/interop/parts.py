@@ -127,7 +127,7 @@ class Daemon(Process):
     def __init__(self, name, port, keys=None):
         self.file, self.port = work / f"lasting-{name}.toml", port
         sessions = f'[sessions]\nkey_file = "{keys}"\n' if keys else ""
-        servers = "".join(f'[servers.{n}]\ncommand = "{binary}"\nargs = ["demo-server"]\n' for n in ("demo", "other"))
+        servers = "".join(f'[servers.{n}]\ncommand = "{binary}"\nargs = ["demo-server", "--era", "legacy"]\n' for n in ("demo", "other"))
         self.file.write_text(
             f'state_dir = "{work}/state-{name}"\n{sessions}[http]\nlisten = ["127.0.0.1:{port}"]\n'
             f'[defaults]\nenv = {{ INTEROP_MARK = "{mark}" }}\n{servers}'

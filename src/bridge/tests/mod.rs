@@ -299,7 +299,7 @@ impl Pair {
     fn outcomes(&self) -> Vec<Outcome> {
         let outcome = |note: &Note| match note {
             Note::Settled(settled) => Some(settled.outcome),
-            Note::Dropped(_) | Note::FrontGone(_) => None,
+            Note::Dropped(_) | Note::FrontGone(_) | Note::ToolsChanged => None,
         };
         self.notes.iter().filter_map(outcome).collect()
     }
@@ -307,7 +307,7 @@ impl Pair {
     fn fronts_gone(&self) -> Vec<FrontId> {
         let front = |note: &Note| match note {
             Note::FrontGone(front) => Some(*front),
-            Note::Dropped(_) | Note::Settled(_) => None,
+            Note::Dropped(_) | Note::Settled(_) | Note::ToolsChanged => None,
         };
         self.notes.iter().filter_map(front).collect()
     }

@@ -123,15 +123,18 @@ impl World {
                     self.fronts.retain(|who| who.front != gone);
                     assert_eq!(self.fronts.len() + 1, before, "a session ends once");
                 }
-                Note::Dropped(_) => {}
+                Note::Dropped(_) | Note::ToolsChanged => {}
             }
         }
     }
 
     fn order(&mut self, order: Order<Letters>) {
         match &order {
-            Order::Call { caller: Caller::Implicit(card), .. } => self.acts(&card.principal),
-            Order::Call { caller: Caller::Front(who), .. } | Order::Listen { who, .. } => {
+            Order::Call { caller: Caller::Implicit(card), .. }
+            | Order::Retry { caller: Caller::Implicit(card), .. } => self.acts(&card.principal),
+            Order::Call { caller: Caller::Front(who), .. }
+            | Order::Retry { caller: Caller::Front(who), .. }
+            | Order::Listen { who, .. } => {
                 self.acts(&who.card.principal);
             }
             Order::Notify { .. }

@@ -45,7 +45,8 @@ fn households() -> (String, usize) {
     };
     // What a package runner looks like: the child is a shell, and the server already a grandchild.
     let program = env!("CARGO_BIN_EXE_stdiod");
-    let line = format!("{program} demo-server --crash-tool --fork-grandchild-setsid; true");
+    let line =
+        format!("{program} demo-server --era legacy --crash-tool --fork-grandchild-setsid; true");
     let shell = format!("[servers.shell]\ncommand = \"sh\"\nargs = [\"-c\", {line:?}]\n");
     let config: String = servers.iter().map(toml).chain([shell]).collect();
     (config, servers.iter().map(|(_, _, started)| started).sum::<usize>() + 1)

@@ -90,6 +90,10 @@ impl Demo {
         let program = env!("CARGO_BIN_EXE_stdiod");
         let mut text = format!("[servers.{}]\ncommand = {program:?}\n", self.name);
         let mut args = vec!["demo-server"];
+        // With a handshake, unless a test says otherwise.
+        if !self.flags.iter().any(|flag| flag == "--era") {
+            args.extend(["--era", "legacy"]);
+        }
         args.extend(self.flags.iter().map(String::as_str));
         writeln!(text, "args = {args:?}\n{}", self.keys).unwrap();
         text

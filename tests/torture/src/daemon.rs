@@ -87,7 +87,7 @@ impl Daemon {
         }
         let _ = writeln!(text, "[http]\nlisten = [\"{}\"]\n[log]\nlevel = \"warn\"", self.address);
         for server in &self.servers {
-            let mut args = vec!["demo-server".to_owned()];
+            let mut args = ["demo-server", "--era", "legacy"].map(str::to_owned).to_vec();
             args.extend(server.flags.iter().cloned());
             let _ = writeln!(
                 text,
