@@ -195,7 +195,7 @@ fn t39_what_the_bridge_does_not_know_arrives_unchanged() {
         sent[0],
         r#"{"x":1, "method":"tools/call","params":{"z":[1.50,1e400],"name":"x","_meta":{"k":{"b":1,"a":2},"progressToken":64}},"id":64,"jsonrpc":"2.0","q":9223372036854775808}"#
     );
-    let answer = frame(r#"{"y":1e400,"id":4,"result":{"b":1, "a":[2.0]},"jsonrpc":"2.0"}"#);
+    let answer = frame(r#"{"y":1e400,"id":64,"result":{"b":1, "a":[2.0]},"jsonrpc":"2.0"}"#);
     pair.board.line(&answer, &mut turn);
     assert_eq!(
         post.letters.answer_text().unwrap(),
