@@ -35,6 +35,7 @@ use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{RawId, ServerName, UpstreamId};
 use crate::wire::meta::key;
 use crate::wire::method::Method;
+use crate::wire::raw;
 use crate::wire::version::{Era, Version};
 
 /// What decides how a child is greeted.
@@ -100,6 +101,9 @@ pub enum Heard {
 
 /// The id of `initialize`. Calls have other numbers, see [`UpstreamId`].
 const GREETING: UpstreamId = UpstreamId::GREETING;
+
+/// Bytes of an error that are shown.
+const ERROR_SHOWN: usize = 1024;
 
 /// The ids of probes but for their number: no call has a text for an id.
 const PROBE: &str = "stdiod-probe-";
@@ -246,7 +250,7 @@ impl Greeting {
             }
             Supported::Unknown(dates) if !self.is_over => self.incompatible(&dates),
             Supported::Mutual | Supported::Unknown(_) | Supported::Nothing | Supported::Legacy => {
-                self.useless(format!("the error {error}"))
+                self.useless(format!("the error {}", shown(error)))
             }
         }
     }
@@ -323,10 +327,11 @@ impl Greeting {
             (EraChoice::Auto, _) if self.probe == Leg::Unsent => Heard::Say(self.probe()),
             (EraChoice::Auto, _) if self.probe == Leg::Open => Heard::Taken,
             (_, _) if self.probes > 0 => {
-                self.refused = format!("{}, and initialize with the error {error}", self.refused);
+                let answer = format!(", and initialize with the error {}", shown(error));
+                self.refused.push_str(&answer);
                 self.speechless()
             }
-            (_, _) => self.failed(format!("it answered initialize with the error {error}")),
+            (_, _) => self.failed(format!("it answered initialize with the error {}", shown(error))),
         }
     }
 
@@ -390,6 +395,10 @@ impl Greeting {
 /// The number of a probe.
 fn number(id: &RawId) -> Option<u8> {
     id.as_str().strip_prefix('"')?.strip_suffix('"')?.strip_prefix(PROBE)?.parse().ok()
+}
+
+fn shown(error: &str) -> &str {
+    raw::clipped_to(error, ERROR_SHOWN)
 }
 
 /// Whether an answer names no question.
