@@ -73,7 +73,7 @@ impl Rules<'_> {
         if server.probe_wait.0.is_zero() {
             self.error(
                 &path.key("probe_wait"),
-                "every child would be sent initialize along with the probe, and those of both eras be bound to the old one",
+                "every child would be sent initialize along with the probe",
                 &["write a time such as \"5s\"; for a child that cannot be asked, `era = \"legacy\"`"],
             );
         }
