@@ -17,9 +17,14 @@ pub fn string(raw: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
-/// The beginning of a text a peer chose, where it is only shown: a log line needs no more.
+/// The beginning of a name a peer chose, where it is only shown: a log line needs no more.
 pub fn clipped(text: &str) -> &str {
-    let end = (0..=SHOWN_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    clipped_to(text, SHOWN_MAX)
+}
+
+/// The beginning of a text, so many bytes at most.
+pub fn clipped_to(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
 

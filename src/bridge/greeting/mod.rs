@@ -15,11 +15,13 @@
 //! ```
 //!
 //! - `hello`: how the client introduces itself
+//! - `questions`: what it is sent
 //! - `supported`: the revisions an error names
 //! - `abilities`: what the child said of itself
 
 mod abilities;
 mod hello;
+mod questions;
 mod supported;
 
 use std::sync::Arc;
@@ -29,12 +31,13 @@ use bytes::Bytes;
 
 pub use self::abilities::{Abilities, Lists};
 pub use self::hello::Hello;
+use self::questions::GREETING;
 use self::supported::Supported;
 use crate::config::model::EraChoice;
 use crate::wire::frame::{Frame, Kind};
-use crate::wire::id::{RawId, ServerName, UpstreamId};
-use crate::wire::meta::key;
+use crate::wire::id::{RawId, ServerName};
 use crate::wire::method::Method;
+use crate::wire::raw;
 use crate::wire::version::{Era, Version};
 
 /// What decides how a child is greeted.
@@ -98,11 +101,8 @@ pub enum Heard {
     Failed(Arc<str>),
 }
 
-/// The id of `initialize`. Calls have other numbers, see [`UpstreamId`].
-const GREETING: UpstreamId = UpstreamId::GREETING;
-
-/// The ids of probes but for their number: no call has a text for an id.
-const PROBE: &str = "stdiod-probe-";
+/// Bytes of an error that are shown.
+const ERROR_SHOWN: usize = 1024;
 
 // === impl Greeting ===
 
@@ -176,8 +176,8 @@ impl Greeting {
             Kind::Result if self.is_probe(frame.id().as_ref()) => self.discovered(payload, now),
             Kind::Error if self.is_last_probe(frame.id().as_ref()) => self.unprobed(payload),
             Kind::Result | Kind::Error if self.is_over => Heard::Nothing,
-            Kind::Result if frame.id_number() == Some(GREETING.0) => self.initialized(payload),
-            Kind::Error if frame.id_number() == Some(GREETING.0) => self.uninitialized(payload),
+            Kind::Result if frame.id_number() == Some(GREETING) => self.initialized(payload),
+            Kind::Error if frame.id_number() == Some(GREETING) => self.uninitialized(payload),
             // Who could not read a question cannot say to which this is the answer; the probe came first.
             Kind::Error if is_nobodys(frame) && self.probe == Leg::Open => self.unprobed(payload),
             Kind::Error if is_nobodys(frame) => self.uninitialized(payload),
@@ -190,7 +190,7 @@ impl Greeting {
         if self.is_last_probe(Some(id)) {
             return self.useless(format!("no message ({why})"));
         }
-        let is_ours = id.as_str().trim_matches('"').parse() == Ok(GREETING.0);
+        let is_ours = id.as_str().trim_matches('"').parse() == Ok(GREETING);
         if is_ours && self.initialize == Leg::Open && !self.is_over {
             return self.failed(format!("its answer to initialize is no message: {why}"));
         }
@@ -246,7 +246,7 @@ impl Greeting {
             }
             Supported::Unknown(dates) if !self.is_over => self.incompatible(&dates),
             Supported::Mutual | Supported::Unknown(_) | Supported::Nothing | Supported::Legacy => {
-                self.useless(format!("the error {error}"))
+                self.useless(format!("the error {}", shown(error)))
             }
         }
     }
@@ -323,10 +323,11 @@ impl Greeting {
             (EraChoice::Auto, _) if self.probe == Leg::Unsent => Heard::Say(self.probe()),
             (EraChoice::Auto, _) if self.probe == Leg::Open => Heard::Taken,
             (_, _) if self.probes > 0 => {
-                self.refused = format!("{}, and initialize with the error {error}", self.refused);
+                let answer = format!(", and initialize with the error {}", shown(error));
+                self.refused.push_str(&answer);
                 self.speechless()
             }
-            (_, _) => self.failed(format!("it answered initialize with the error {error}")),
+            (_, _) => self.failed(format!("it answered initialize with the error {}", shown(error))),
         }
     }
 
@@ -356,40 +357,27 @@ impl Greeting {
     fn probe(&mut self) -> Bytes {
         self.probes += 1;
         self.probe = Leg::Open;
-        let Hello { capabilities, client_info, .. } = &self.hello;
-        let [version, could, who] =
-            [key::PROTOCOL_VERSION, key::CLIENT_CAPABILITIES, key::CLIENT_INFO];
-        format!(
-            r#"{{"jsonrpc":"2.0","id":"{PROBE}{}","method":"server/discover","params":{{"_meta":{{"{version}":"{}","{could}":{capabilities},"{who}":{client_info}}}}}}}"#,
-            self.probes,
-            Version::MODERN
-        )
-        .into()
+        questions::probe(&self.hello, self.probes)
     }
 
     fn initialize(&mut self) -> Bytes {
         self.initialize = Leg::Open;
-        let Hello { version, capabilities, client_info } = &self.hello;
-        format!(
-            r#"{{"jsonrpc":"2.0","id":{},"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{capabilities},"clientInfo":{client_info}}}}}"#,
-            GREETING.0
-        )
-        .into()
+        questions::initialize(&self.hello)
     }
 
     /// Whether this is the id of a probe that has no answer yet.
     fn is_probe(&self, id: Option<&RawId>) -> bool {
-        self.probe == Leg::Open && id.and_then(number).is_some_and(|number| number <= self.probes)
+        self.probe == Leg::Open
+            && id.and_then(questions::probe_number).is_some_and(|number| number <= self.probes)
     }
 
     fn is_last_probe(&self, id: Option<&RawId>) -> bool {
-        self.probe == Leg::Open && id.and_then(number) == Some(self.probes)
+        self.probe == Leg::Open && id.and_then(questions::probe_number) == Some(self.probes)
     }
 }
 
-/// The number of a probe.
-fn number(id: &RawId) -> Option<u8> {
-    id.as_str().strip_prefix('"')?.strip_suffix('"')?.strip_prefix(PROBE)?.parse().ok()
+fn shown(error: &str) -> &str {
+    raw::clipped_to(error, ERROR_SHOWN)
 }
 
 /// Whether an answer names no question.

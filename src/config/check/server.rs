@@ -70,6 +70,13 @@ impl Rules<'_> {
                 );
             }
         }
+        if server.probe_wait.0.is_zero() {
+            self.error(
+                &path.key("probe_wait"),
+                "every child would be sent initialize along with the probe",
+                &["write a time such as \"5s\"; for a child that cannot be asked, `era = \"legacy\"`"],
+            );
+        }
         if server.idle_stop.0.is_some_and(|time| time.is_zero()) {
             self.error(
                 &path.key("idle_stop"),
@@ -251,6 +258,10 @@ mod tests {
         check(
             "idle_stop = \"often\"",
             "idle_stop: \"often\" is not a duration; write it like \"10m\", or \"never\"",
+        );
+        check(
+            "probe_wait = \"0s\"",
+            "probe_wait: every child would be sent initialize along with the probe",
         );
         check("start_timeout = \"0s\"", "start_timeout: every attempt would be over at once");
         check(

@@ -7,6 +7,7 @@ use super::occupant::Seen;
 use crate::bridge::greeting::Heard;
 use crate::bridge::refusal::Refusal;
 use crate::wire::frame::{Body, Frame, Malformed};
+use crate::wire::id::RawId;
 use crate::wire::lines::Line;
 use crate::wire::overlong;
 
@@ -53,6 +54,12 @@ impl Slot {
             Line::Overlong { head, tail, length } => {
                 self.ledger.overlong(length, self.plan.line_max);
                 let id = overlong::overlong_id(&head, &tail);
+                if let Some(id) = id {
+                    let why = format!("it is {length} bytes long (max_message)");
+                    let heard =
+                        self.greeting_hears(|greeting, _| greeting.spoilt(&RawId::new(id), &why));
+                    self.heard(heard);
+                }
                 if let Some(id) = id.and_then(|id| id.trim_matches('"').parse().ok()) {
                     let (server, limit) = (self.plan.name.clone(), self.plan.line_max as u64);
                     let why = Refusal::ChildTooLong { server, bytes: length, limit };

@@ -198,6 +198,7 @@ fn t36_a_slow_child_that_takes_both_is_greeted_without_initialize_the_next_time(
 fn t36_what_cannot_be_spoken_is_named() {
     let nonsense = r#"say '"result":"hello"'"#;
     let broken = r#"printf '{"jsonrpc":"2.0","id":1,"result":1,"error":2}\n'"#;
+    let long = r#"say "\"result\":{\"x\":\"$(printf %05000d 0)\"}""#;
     let legacy = "era = \"legacy\"";
     let modern = "era = \"modern\"";
     for (script, keys, why) in [
@@ -211,6 +212,7 @@ fn t36_what_cannot_be_spoken_is_named() {
         ),
         (Script { discover: NO_METHOD, initialize: nonsense }, "", "no protocolVersion"),
         (Script { discover: NO_METHOD, initialize: broken }, "", "is no message"),
+        (Script { discover: long, initialize: long }, "max_message = \"4KiB\"", "bytes long"),
         (MODERN, legacy, "it speaks only revision 2026-07-28, and era = \"legacy\""),
         (LEGACY, modern, "it speaks only revisions with a handshake, such as 2025-06-18"),
     ] {
