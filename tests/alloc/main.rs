@@ -18,7 +18,7 @@ use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
 use stdiod::bridge::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
 use stdiod::bridge::turn::Turn;
 use stdiod::wire::frame::Frame;
-use stdiod::wire::id::{CallId, FrontId, ServerName};
+use stdiod::wire::id::{CallId, Flight, FrontId, ServerName, UpstreamId};
 use stdiod::wire::sse;
 use stdiod::wire::version::Version;
 
@@ -136,7 +136,7 @@ impl Bench {
         let request = Bytes::from(format!(
             r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","arguments":{payload}}}}}"#
         ));
-        let number = self.calls * 4;
+        let number = UpstreamId::call(CallId(self.calls), Flight::default()).0;
         let answer =
             Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{payload}}}"#));
         let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{payload}}}"#);
