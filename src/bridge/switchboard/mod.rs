@@ -7,7 +7,7 @@
 //! rise; no table outgrows its bound.
 //!
 //! - `orders`: what clients want          - `lines`: what the child says
-//! - `dispatching`: how calls go to the child
+//! - `child`: what is known of the child    - `dispatching`: how calls go to it
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `suspending`: questions to clients without a session   - `looping`: questions of a child without a handshake
@@ -20,6 +20,7 @@
 
 mod asking;
 mod behind;
+mod child;
 mod crossing;
 mod dispatching;
 mod fronts;
@@ -41,12 +42,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::child::Absence;
+use self::child::Child;
 use self::keeping::Kept;
 pub use self::limits::Limits;
+pub use self::orders::Order;
 use super::ask::Ask;
 use super::call::Call;
 pub use super::call::{Caller, Reach};
-use super::front::{Changed, Front, Level, Parties, Vanish, Who};
+use super::front::{Changed, Front, Level, Parties};
 use super::greeting::{Abilities, Greeting};
 use super::listens::Listens;
 use super::outlet::Outlet;
@@ -55,11 +59,10 @@ use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::translate::modern_to_legacy::{Hints, Stamp};
 use super::turn::{Note, Turn};
-use crate::wire::frame::Frame;
 pub use recalling::Need;
 use recalling::Recall;
 
-use crate::wire::id::{CallId, EventId, FrontId, StreamId};
+use crate::wire::id::{CallId, FrontId, StreamId};
 use crate::wire::method::Method;
 use crate::wire::version::Era;
 
@@ -75,34 +78,6 @@ pub enum Tenancy {
         /// Only one call at a time may ask something: the principal stands for several people.
         exclusive: bool,
     },
-}
-
-/// What a client wants.
-#[derive(Debug)]
-pub enum Order<R> {
-    /// A request. `call` has never been used on this switchboard before.
-    Call { call: CallId, caller: Caller, request: Frame, reach: Reach<R> },
-    /// The request of a call that was answered with questions comes again, with answers to that round.
-    Retry {
-        call: CallId,
-        caller: Caller,
-        request: Frame,
-        reach: Reach<R>,
-        suspended: CallId,
-        round: u32,
-    },
-    /// A notification.
-    Notify { front: FrontId, note: Frame },
-    /// The response to an ask.
-    Answer { front: FrontId, answer: Frame },
-    /// A standing stream.
-    Listen { call: CallId, who: Who, outlet: R, vanish: Vanish },
-    /// A lost stream is taken up again.
-    Attach { call: CallId, who: Who, after: EventId, outlet: R },
-    /// The reader of a call's answer or of a standing stream has gone, after all of it (`finished`) or before.
-    Goodbye { call: CallId, finished: bool },
-    /// A session ends.
-    Close { front: FrontId },
 }
 
 /// The switchboard. `R` is where replies go: a channel in life, a letter box in tests.
@@ -162,29 +137,6 @@ pub struct Switchboard<R> {
 struct Reader {
     front: FrontId,
     stream: StreamId,
-}
-
-/// What a child that is not there is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Absence {
-    Starting,
-    /// A place among the processes of its server.
-    NoPlace,
-    /// A place among the processes of all servers.
-    HostFull,
-}
-
-/// What is known of the child.
-#[derive(Debug)]
-enum Child {
-    /// It is not there, or not ready. `hopeless` says why waiting is pointless.
-    Absent { hopeless: Option<Arc<str>>, before: bool },
-    Ready {
-        abilities: Box<Abilities>,
-        initialized: bool,
-        /// What its results are given for clients without a handshake.
-        stamp: Box<Stamp>,
-    },
 }
 
 // === impl Switchboard ===
@@ -269,13 +221,6 @@ impl<R: Outlet> Switchboard<R> {
             && self.kept.is_empty()
     }
 
-    pub fn abilities(&self) -> Option<&Abilities> {
-        match &self.child {
-            Child::Ready { abilities, .. } => Some(abilities),
-            Child::Absent { .. } => None,
-        }
-    }
-
     /// Whether anybody would miss the child now: a call or a stream is open.
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
@@ -286,11 +231,6 @@ impl<R: Outlet> Switchboard<R> {
         self.calls.is_empty()
             && self.topics.len() == 0
             && self.fronts.values().all(Front::is_empty_handed)
-    }
-
-    /// Says what a child that is not there is waiting for.
-    pub fn explain(&mut self, absence: Absence) {
-        self.absence = absence;
     }
 
     /// When [`Self::tick`] has something to do.

@@ -36,6 +36,9 @@ use self::rounds::Seal;
 /// A longer text is not what a pool is named by.
 const POOL_NAME_MAX: usize = 1024;
 
+/// How a refusal is told.
+type Refuse = fn(Refusal, Option<RawId>) -> Refused;
+
 /// The call a request goes on with, and the round it answers.
 type Suspended = (CallId, u32);
 
@@ -46,10 +49,18 @@ impl Visit {
             return Ok(accepted());
         }
         let id = frame.id();
-        self.request(frame, id.as_ref()).await.map_err(|why| Refused::modern(why, id))
+        // Clients that try this era first take a 5xx for an outage, and then try no other.
+        let refused =
+            if frame.method() == Method::Discover { Refused::new } else { Refused::modern };
+        self.request(frame, id.as_ref(), refused).await.map_err(|why| refused(why, id))
     }
 
-    async fn request(&self, frame: Frame, id: Option<&RawId>) -> Result<Response<Body>, Refusal> {
+    async fn request(
+        &self,
+        frame: Frame,
+        id: Option<&RawId>,
+        refused: Refuse,
+    ) -> Result<Response<Body>, Refusal> {
         if self.house.stopping.is_cancelled() {
             return Err(Refusal::Interrupted);
         }
@@ -72,7 +83,7 @@ impl Visit {
             None => (self.link_for(&frame, declared, &card).await?, None),
         };
         let replies = begin(&link, card, frame, accepts.events, suspended, seal).await?;
-        self.answer_modern(replies, accepts, id).await
+        self.answer_modern(replies, accepts, id, refused).await
     }
 
     /// Waits for what comes first and answers in the form and with the status it asks for.
@@ -81,13 +92,14 @@ impl Visit {
         mut replies: Replies,
         accepts: Accepts,
         id: Option<&RawId>,
+        refused: Refuse,
     ) -> Result<Response<Body>, Refusal> {
         match replies.next().await {
             Some(Event::Answer { text, error, .. }) if accepts.json => {
                 Ok(json(error.map_or(StatusCode::OK, status_of_error), text))
             }
             Some(Event::Refuse { why, .. }) if accepts.json => {
-                Ok(Refused::modern(why, id.cloned()).into_response())
+                Ok(refused(why, id.cloned()).into_response())
             }
             Some(event) => Ok(self.events(replies).begin(&event).into_response()),
             None => Err(Refusal::Interrupted),

@@ -1,0 +1,50 @@
+//! What is known of the child.
+
+use std::sync::Arc;
+
+use super::Switchboard;
+use crate::bridge::greeting::Abilities;
+use crate::bridge::outlet::Outlet;
+use crate::bridge::translate::modern_to_legacy::Stamp;
+use crate::wire::version::Era;
+
+/// What a child that is not there is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    Starting,
+    /// A place among the processes of its server.
+    NoPlace,
+    /// A place among the processes of all servers.
+    HostFull,
+}
+
+/// What is known of the child.
+#[derive(Debug)]
+pub(super) enum Child {
+    /// It is not there, or not ready. `hopeless` says why waiting is pointless.
+    Absent { hopeless: Option<Arc<str>>, before: bool },
+    Ready {
+        abilities: Box<Abilities>,
+        initialized: bool,
+        /// What its results are given for clients without a handshake.
+        stamp: Box<Stamp>,
+    },
+}
+
+impl<R: Outlet> Switchboard<R> {
+    pub fn abilities(&self) -> Option<&Abilities> {
+        match &self.child {
+            Child::Ready { abilities, .. } => Some(abilities),
+            Child::Absent { .. } => None,
+        }
+    }
+
+    pub(super) fn is_child_modern(&self) -> bool {
+        self.abilities().is_some_and(|child| child.era == Era::Modern)
+    }
+
+    /// Says what a child that is not there is waiting for.
+    pub fn explain(&mut self, absence: Absence) {
+        self.absence = absence;
+    }
+}
