@@ -156,10 +156,10 @@ impl Replies {
                 Event::Message { id, .. } => self.kept |= id.is_some(),
             }
         }
-        match polled {
-            Poll::Ready(Some(Event::Asks(asks))) => Poll::Ready(Some(self.seal(*asks))),
-            polled => polled,
-        }
+        polled.map(|event| match event {
+            Some(Event::Asks(asks)) => Some(self.seal(*asks)),
+            event => event,
+        })
     }
 
     /// A response that asks, with its state in it: from here on a response like any other.

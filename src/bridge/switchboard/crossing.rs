@@ -200,7 +200,7 @@ impl<R: Outlet> Switchboard<R> {
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
             let params = Params::of(call.request.as_ref().and_then(Frame::payload));
-            let uri = params.uri.map(|uri| uri.get());
+            let uri = params.uri.map(serde_json::value::RawValue::get);
             let visits =
                 call.method.may_ask() && capabilities::visits_urls(&call.card().hello.capabilities);
             return match errors::for_modern(frame, uri, visits, &mut edits) {

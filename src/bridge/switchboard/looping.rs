@@ -7,7 +7,6 @@ use super::Switchboard;
 use super::crossing::undeclared;
 use crate::bridge::ask::{self, Ask, Origin, Whom};
 use crate::bridge::call::{Hearing, Stage};
-use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
@@ -38,7 +37,7 @@ impl<R: Outlet> Switchboard<R> {
             Err(why) => return self.refuse(id, spoilt(why), turn),
         };
         let front = call.front();
-        let declared = front.map_or(AskSet::default(), |_| call.card().declared);
+        let declared = front.map(|_| call.card().declared).unwrap_or_default();
         if let Some(lacks) = undeclared(&asked.entries, declared) {
             let why =
                 format!("the server needs a capability that its client did not declare: {lacks}");

@@ -240,7 +240,7 @@ impl<R: Outlet> Switchboard<R> {
             self.resumed.remove(reader);
         }
         if let Some(rounds) = call.rounds.take() {
-            self.drop_rounds(id, rounds, turn);
+            self.drop_rounds(id, *rounds, turn);
         }
         if call.level.is_some() {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);

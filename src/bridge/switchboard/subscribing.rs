@@ -102,7 +102,11 @@ impl<R: Outlet> Switchboard<R> {
                 Some(frame) => self.share(id, frame, turn),
                 None if accepted => self.settle_empty(id, turn),
                 None => {
-                    self.refuse(id, Refusal::BadParams("the server refused the subscription"), turn)
+                    self.refuse(
+                        id,
+                        Refusal::BadParams("the server refused the subscription"),
+                        turn,
+                    );
                 }
             }
         }

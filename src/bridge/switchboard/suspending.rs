@@ -82,7 +82,12 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Flying if rounds.open.iter().any(|open| !open.told) => self.suspend(id, turn),
             Stage::Suspended if call.deadline <= turn.now => self.expire(id, turn),
             Stage::Asking if rounds.missing == 0 => self.send_again(id, turn),
-            _ => {}
+            Stage::Waiting
+            | Stage::Flying
+            | Stage::Listening
+            | Stage::Suspended
+            | Stage::Asking
+            | Stage::Joining => {}
         }
     }
 
@@ -149,7 +154,7 @@ impl<R: Outlet> Switchboard<R> {
         let answers = known
             .ok_or(Refusal::StateInvalid)
             .and_then(|call| answers(call.rounds.as_deref(), &Params::of(request.payload())));
-        let (params, meta) = (Params::of(request.payload()), Params::of(request.payload()).meta());
+        let meta = Params::of(request.payload()).meta();
         let level = super::orders::wanted_level(&caller, &meta);
         let (answers, level) = match (answers, level) {
             (Ok(answers), Ok(level)) => (answers, level),
@@ -160,7 +165,6 @@ impl<R: Outlet> Switchboard<R> {
         let Reach::Own { outlet, streams } = reach else { return };
         let stream = self.stream_of(call_id, false);
         let Some(call) = self.calls.get_mut(&id) else { return };
-        drop(params);
         call.path =
             Path::Own { outlet: Some(outlet), streams, open: false, stream, reader: call_id };
         call.client_id = client_id;
@@ -286,7 +290,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The rounds of a call end with it: the child waits for none of its questions, and no client need think about one.
-    pub(super) fn drop_rounds(&mut self, id: CallId, rounds: Box<Rounds>, turn: &mut Turn) {
+    pub(super) fn drop_rounds(&mut self, id: CallId, rounds: Rounds, turn: &mut Turn) {
         let why = "the call this question belonged to has ended";
         self.answer_open(rounds.open, |_| Err(Fault::new(fault::INTERNAL_ERROR, why)), turn);
         if rounds.missing > 0 {
