@@ -58,7 +58,13 @@ const tasks = [
 const lost = {
   'legacy/2026-07-28': {
     'input-required-result-basic-elicitation': 'it insists on a name for the question that a request cannot carry',
-    'input-required-result-ignore-extra-params': 'the same: it answers, unasked, under a name of its own',
+  },
+};
+
+// The suite warns and lets them pass.
+const warned = {
+  'legacy/2026-07-28': {
+    'input-required-result-ignore-extra-params': 'it answers, before it was asked, under a name that a request cannot carry',
   },
 };
 
@@ -90,7 +96,9 @@ for (const cell of cells) {
   for (const name of names) {
     if (ignored[cell]?.includes(name)) continue;
     const reason = lost[cell]?.[name];
-    const { good, text, problems } = judge(name, results.get(name));
+    const warning = warned[cell]?.[name];
+    const { good, text, problems } = judge(name, results.get(name), warning !== undefined);
+    if (warning !== undefined) notes.push(`${cell} ${name}: passes with a warning: ${warning}`);
     const isFine = good !== (reason !== undefined);
     if (isFine) green += 1;
     else red += 1;
@@ -116,11 +124,11 @@ function read(from) {
   return results;
 }
 
-function judge(name, checks) {
+function judge(name, checks, mayWarn) {
   if (!checks) return { good: false, text: 'did not run', problems: [] };
   const count = (status) => checks.filter((check) => check.status === status).length;
   const problems = checks
-    .filter((check) => check.status === 'FAILURE' || check.status === 'WARNING')
+    .filter((check) => check.status === 'FAILURE' || (check.status === 'WARNING' && !mayWarn))
     .map((check) => `${check.status} ${check.id}: ${check.errorMessage ?? check.description}`);
   for (const id of mustSucceed[name] ?? []) {
     if (!checks.some((check) => check.id === id && check.status === 'SUCCESS')) {
@@ -128,6 +136,7 @@ function judge(name, checks) {
     }
   }
   const passed = count('SUCCESS');
+  if (mayWarn && count('WARNING') === 0) problems.push('it no longer warns');
   if (passed === 0 && mustSucceed[name]?.length !== 0) problems.push('no check succeeded');
   const text = `${passed} ok, ${count('FAILURE')} failed, ${count('WARNING')} warned`;
   return { good: problems.length === 0, text, problems };

@@ -49,7 +49,9 @@ impl<R: Outlet> Switchboard<R> {
         let params = || Params::of(request.payload());
         match call.method.as_request() {
             RequestRoute::Initialize => return self.initialize(id, turn),
-            RequestRoute::Discover => return self.introduce(id, turn),
+            RequestRoute::Discover if self.is_introduction_fresh(turn.now) => {
+                return self.introduce(id, turn);
+            }
             RequestRoute::Listen => return self.begin_listen(id, request, turn),
             RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
             RequestRoute::Subscribe => return self.join(id, &params(), turn),
@@ -59,7 +61,10 @@ impl<R: Outlet> Switchboard<R> {
                     return self.refuse(id, refusal, turn);
                 }
             }
-            RequestRoute::CallTool | RequestRoute::Ping | RequestRoute::Forward => {}
+            RequestRoute::CallTool
+            | RequestRoute::Discover
+            | RequestRoute::Ping
+            | RequestRoute::Forward => {}
         }
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };

@@ -278,7 +278,7 @@ impl<R: Outlet> Switchboard<R> {
             turn.send(Greeting::close());
         }
         let stamp = Box::new(Stamp::new(Some(&abilities.server_info), Hints::default()));
-        self.child = Child::Ready { abilities, initialized, stamp };
+        self.child = Child::Ready { abilities, initialized, said: turn.now, stamp };
         if era == Era::Modern {
             self.listen_to_lists(lists, turn);
         }

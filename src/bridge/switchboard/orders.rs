@@ -199,7 +199,11 @@ impl<R: Outlet> Switchboard<R> {
             }
             // A newcomer is not made to wait for the calls of others.
             (RequestRoute::Initialize, Child::Ready { .. }) => self.initialize(id, turn),
-            (RequestRoute::Discover, Child::Ready { .. }) => self.introduce(id, turn),
+            (RequestRoute::Discover, Child::Ready { .. })
+                if self.is_introduction_fresh(turn.now) =>
+            {
+                self.introduce(id, turn);
+            }
             (_, Child::Absent { .. }) => {
                 self.waiting.push(id, party, bytes);
                 self.answer_for_child(id, turn);

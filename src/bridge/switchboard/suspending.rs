@@ -24,9 +24,10 @@ use crate::bridge::translate::rounds::{Question, ask as ask_all, for_modern};
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::config::model::AskKind;
 use crate::wire::fault::{self, Fault};
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
 use crate::wire::meta::{Members, Meta, Params};
+use crate::wire::method::Method;
 
 impl<R: Outlet> Switchboard<R> {
     /// A child of several callers asks something: of the call it most likely works on.
@@ -330,6 +331,9 @@ impl<R: Outlet> Switchboard<R> {
     /// Settles a call with what the child said.
     pub(super) fn conclude(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
+        if call.method == Method::Discover && frame.kind() == Kind::Result {
+            return self.introduce_anew(id, frame, turn);
+        }
         let answered = self.incoming(call, frame);
         self.learn(id, frame);
         match answered {
@@ -338,6 +342,16 @@ impl<R: Outlet> Switchboard<R> {
             Answered::Loops => self.ask_by_requests(id, frame, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
         }
+    }
+
+    /// Answers a client who asked what the server is with what its child says now.
+    fn introduce_anew(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
+        if self.introduced(frame.payload().unwrap_or_default(), turn.now) {
+            return self.introduce(id, turn);
+        }
+        let server = self.limits.server.clone();
+        let why = "what it says of itself cannot be read";
+        self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
     }
 
     /// Ends a call with questions that its client answers by another one.
