@@ -324,7 +324,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Calls that wait for their clients.
-    pub(super) fn suspended(&self) -> usize {
+    pub fn suspended(&self) -> usize {
         self.calls.values().filter(|call| call.state == Stage::Suspended).count()
     }
 
