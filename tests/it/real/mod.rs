@@ -7,6 +7,7 @@ mod doors;
 mod eras;
 mod forms;
 mod hardship;
+mod modern;
 mod modes;
 mod orphans;
 mod refusals;
