@@ -13,6 +13,7 @@ mod orphans;
 mod refusals;
 mod reloading;
 mod restarts;
+mod rounds;
 mod scenario;
 mod sessions;
 mod sse;

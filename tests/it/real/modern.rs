@@ -302,7 +302,10 @@ fn messages_that_ask_for_nothing_are_taken_and_dropped() {
             json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "no"}}),
         ] {
             let request = Request::post("/mcp", &answer);
-            assert_eq!(client.send(&request.header("MCP-Protocol-Version", REVISION)).status, 202);
+            assert_eq!(client.send(&request).status, 202);
+            // Here nobody is asked by requests, so who says that it is of this era has nothing to answer.
+            let request = request.header("MCP-Protocol-Version", REVISION);
+            refused(client.send(&request), 400, -32600, &Value::Null);
         }
         assert_eq!(client.tool("echo", &json!({"text": "x"})).text(), "x");
         let after: Vec<Value> = record.messages().split_off(before);
