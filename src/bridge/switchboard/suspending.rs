@@ -240,8 +240,9 @@ impl<R: Outlet> Switchboard<R> {
     /// Answers with what the child said while nobody could be told.
     fn say_at_last(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let said = call.rounds.as_mut().and_then(|rounds| rounds.said.take());
-        let Some(said) = said else { return };
+        let Some(rounds) = &mut call.rounds else { return };
+        let Some(said) = rounds.said.take() else { return };
+        rounds.answers.clear();
         // It counts as at the child until it is settled.
         call.state = Stage::Flying;
         self.flying += 1;
@@ -259,6 +260,11 @@ impl<R: Outlet> Switchboard<R> {
             self.asks.remove(&open.serial);
         }
         turn.dropped(Dropped::StrayAnswer);
+        // Its client is back already and need not come again.
+        if call.is_held() {
+            self.waiting.remove(id);
+            self.say_at_last(id, turn);
+        }
     }
 
     /// Nobody came back in time: the child is told to stop, and that nobody answers.
@@ -292,8 +298,16 @@ impl<R: Outlet> Switchboard<R> {
 
     /// The rounds of a call end with it: the child waits for none of its questions, and no client need think about one.
     pub(super) fn drop_rounds(&mut self, id: CallId, rounds: Rounds, turn: &mut Turn) {
-        let why = "the call this question belonged to has ended";
-        self.answer_open(rounds.open, |_| Err(Fault::new(fault::INTERNAL_ERROR, why)), turn);
+        let over = || {
+            let why = "the call this question belonged to has ended";
+            Fault::new(fault::INTERNAL_ERROR, why)
+        };
+        // Answers that were held come too late: what somebody agreed to is not done behind his back.
+        let held = rounds.answers.iter().filter_map(|text| Frame::skim(text.clone()).ok()?.id());
+        for child_id in held.filter(|_| matches!(self.child, Child::Ready { .. })) {
+            turn.send(over().answer(Some(&child_id)));
+        }
+        self.answer_open(rounds.open, |_| Err(over()), turn);
         if rounds.missing > 0 {
             self.take_back_round(id, turn);
         }

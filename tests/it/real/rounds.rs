@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::child::Desk;
 use crate::support::modern::Said;
-use crate::support::stream::connect;
-use crate::support::{Daemon, Demo, LIMIT, Modern, Record, Request, eventually};
+use crate::support::stream::{Pipe, connect};
+use crate::support::{Answer, Daemon, Demo, LIMIT, Modern, Record, Request, eventually};
 
 const ERAS: [&str; 2] = ["legacy", "modern"];
 
@@ -466,41 +466,56 @@ fn leaves<T>(daemon: &Daemon, request: &Request, then: impl FnOnce() -> T) -> T 
     then()
 }
 
-#[test]
-fn t12_who_leaves_while_asking_again_takes_its_call_back_and_who_has_a_question_does_not() {
+/// A call that has its answers and waits for its turn at the child, while another one sleeps there.
+fn with_one_held(act: impl FnOnce(&Daemon, &Record, Box<dyn Pipe>, &Request)) {
     let (daemon, record) = recorded("legacy", "");
     let client = daemon.modern().able();
     let params = call("test_input_required_result_elicitation");
-    // The connection that brought the question is gone, and the call waits.
     let (questions, state) = asked(&client.call("tools/call", &params));
-    let asking = record.of("tools/call")[0]["id"].clone();
-    assert_eq!(record.of("notifications/cancelled").len(), 0);
+    assert_eq!(
+        record.of("notifications/cancelled").len(),
+        0,
+        "the connection is gone, the call is not"
+    );
     let sleep = json!({"name": "sleep", "arguments": {"ms": 60_000}});
     let sleep = client.request(&client.message(&json!(1), "tools/call", &sleep));
     let retry = again(&params, &answers(&questions), &state);
     let retry = client.request(&client.message(&json!(2), "tools/call", &retry));
-    let cancels = |count: usize| {
-        eventually("the child is told", || {
-            Some(record.of("notifications/cancelled")).filter(|all| all.len() == count)
-        })
-    };
     leaves(&daemon, &sleep, || {
         record.wait("the other call", |m| m["params"]["name"] == "sleep");
-        // Nobody else may ask while that runs, so this one waits for its turn.
-        leaves(&daemon, &retry, || {
-            // Answers that are none are refused for another reason as long as the question stands.
-            let none = again(&params, &json!({&questions[0].0: 7}), &state);
-            eventually("it is taken up", || {
-                let said = client.call("tools/call", &none);
-                said.why().contains("requestState").then_some(())
-            });
+        let mut connection = connect(daemon.address());
+        connection.write_all(&retry.bytes()).unwrap();
+        // Answers that are none are refused for another reason as long as the question stands.
+        let none = again(&params, &json!({&questions[0].0: 7}), &state);
+        eventually("it is taken up", || {
+            let said = client.call("tools/call", &none);
+            said.why().contains("requestState").then_some(())
         });
-        let cancelled = cancels(1);
-        assert_eq!(cancelled[0]["params"]["requestId"], asking);
+        act(&daemon, &record, connection, &retry);
     });
-    cancels(2);
-    let retry = client.send(&retry);
-    assert_eq!(Said::of(retry).error(), (400, -32602), "it is over");
+}
+
+#[test]
+fn t12_who_leaves_while_its_answers_wait_takes_its_call_back() {
+    with_one_held(|daemon, record, connection, retry| {
+        drop(connection);
+        let cancelled = record.wait_for("notifications/cancelled");
+        assert_eq!(cancelled["params"]["requestId"], record.of("tools/call")[0]["id"]);
+        // What was agreed to is not done behind anybody's back.
+        let told = record.wait("an answer", |m| m["method"].is_null() && m.get("id").is_some());
+        assert!(told["error"].is_object(), "{told}");
+        let retry = Said::of(daemon.send(retry));
+        assert_eq!(retry.error(), (400, -32602), "it is over");
+    });
+}
+
+#[test]
+fn t20_a_child_that_dies_while_answers_wait_is_told_of_at_once() {
+    with_one_held(|daemon, _, connection, retry| {
+        kill_process(asking_child(daemon), Signal::KILL).unwrap();
+        assert_eq!(Said::of(Answer::of(connection)).error(), (200, -32603));
+        assert_eq!(Said::of(daemon.send(retry)).error(), (400, -32602));
+    });
 }
 
 #[test]
