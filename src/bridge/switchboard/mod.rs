@@ -255,6 +255,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
+                Due::Listens => self.listen_again(turn),
                 Due::Level => self.raise_level(turn),
                 Due::Sweep => self.sweep(turn.now),
             }
@@ -371,6 +372,6 @@ fn matters<R>(
         Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
         Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
         Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),
-        Due::Level | Due::Sweep => true,
+        Due::Listens | Due::Level | Due::Sweep => true,
     }
 }

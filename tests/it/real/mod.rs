@@ -7,6 +7,8 @@ mod doors;
 mod eras;
 mod forms;
 mod hardship;
+mod headers;
+mod listens;
 mod modern;
 mod modes;
 mod orphans;
