@@ -11,7 +11,7 @@
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `suspending`: questions to clients without a session   - `looping`: questions of a child without a handshake
-//! - `crossing`: messages between the eras
+//! - `expiring`: rounds that end without their clients      - `crossing`: messages between the eras
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
@@ -23,6 +23,7 @@ mod behind;
 mod child;
 mod crossing;
 mod dispatching;
+mod expiring;
 mod fronts;
 mod keeping;
 mod limits;

@@ -228,6 +228,8 @@ impl<R: Outlet> Switchboard<R> {
         outcome: Outcome,
         turn: &mut Turn,
     ) -> Option<Call<R>> {
+        // While there may still be a stream to say it on.
+        self.take_back_round(id, turn);
         let mut call = self.calls.remove(&id)?;
         self.working -= usize::from(call.works);
         match call.state {
@@ -241,7 +243,7 @@ impl<R: Outlet> Switchboard<R> {
             self.resumed.remove(reader);
         }
         if let Some(rounds) = call.rounds.take() {
-            self.drop_rounds(id, *rounds, turn);
+            self.drop_rounds(*rounds, turn);
         }
         if call.level.is_some() {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);

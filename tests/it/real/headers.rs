@@ -90,14 +90,16 @@ fn t33_a_name_is_repeated_plain_padded_or_wrapped_and_no_other_way() {
     }
 }
 
+/// The headers of a call, its arguments, and whether they agree.
+type Row<'a> = (&'a [(&'a str, &'a str)], Value, bool);
+
 #[test]
 fn t33_annotated_arguments_are_repeated_by_headers() {
     for flags in ["--era legacy", "--era modern", "--era legacy --page 7", "--era modern --page 7"]
     {
         let (daemon, record) = recorded(flags);
         let client = daemon.modern();
-        // The headers of a call, its arguments, and whether they agree.
-        let table: &[(&[(&str, &str)], Value, bool)] = &[
+        let table: &[Row<'_>] = &[
             (&[("Region", "us-west1")], json!({"region": "us-west1"}), true),
             (&[("Region", " us-west1\t")], json!({"region": "us-west1"}), true),
             (&[("Region", &wrapped("us-west1"))], json!({"region": "us-west1"}), true),

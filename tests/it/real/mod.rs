@@ -1,5 +1,6 @@
 //! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number.
 
+mod across;
 mod calls;
 mod cold;
 mod crowd;
@@ -8,6 +9,7 @@ mod eras;
 mod forms;
 mod hardship;
 mod headers;
+mod lanes;
 mod listens;
 mod modern;
 mod modes;

@@ -322,7 +322,10 @@ fn asking_child(daemon: &Daemon) -> rustix::process::Pid {
     eventually("a child with a question", || {
         let status = daemon.status();
         let children = status["servers"]["demo"]["children"].as_array()?.clone();
-        let busy = children.iter().rfind(|child| child["lane"] != "shared").or(children.first())?;
+        let busy = children
+            .iter()
+            .rfind(|child| child["lane"] != "shared")
+            .or_else(|| children.first())?;
         rustix::process::Pid::from_raw(i32::try_from(busy["pid"].as_i64()?).ok()?)
     })
 }
