@@ -148,6 +148,12 @@ impl<R> Call<R> {
         self.card().version.era() == Era::Modern
     }
 
+    /// Whether its client has come back with answers, and the child may not go on with it yet.
+    pub(super) fn is_held(&self) -> bool {
+        let has_answers = |rounds: &Rounds| !rounds.answers.is_empty();
+        self.state == Stage::Waiting && self.rounds.as_deref().is_some_and(has_answers)
+    }
+
     /// How well its client can be asked something on its answer: not at all, when it comes back for it, or now.
     pub(super) fn hearing(&self) -> Hearing {
         match &self.path {

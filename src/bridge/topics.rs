@@ -180,6 +180,22 @@ impl Topics {
         uris
     }
 
+    /// The child tells no more of what it was asked for under this number. False if it told of nothing.
+    pub(super) fn ended(&mut self, serial: u64) -> bool {
+        let open = |topic: &&mut Topic| topic.serial == serial && topic.state == State::Open;
+        let Some(topic) = self.topics.values_mut().find(open) else { return false };
+        topic.state = State::Unasked;
+        true
+    }
+
+    /// What somebody subscribed to and the child does not know of.
+    pub(super) fn unasked(&self) -> Vec<Box<str>> {
+        let unasked = self.topics.iter().filter(|(_, topic)| topic.state == State::Unasked);
+        let mut uris: Vec<Box<str>> = unasked.map(|(uri, _)| uri.clone()).collect();
+        uris.sort_unstable();
+        uris
+    }
+
     /// Those that want to hear of exactly this.
     pub(super) fn subscribers_of(&self, uri: &str) -> Vec<Subscriber> {
         self.topics.get(uri).map(|topic| topic.subscribers.clone()).unwrap_or_default()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Child, Switchboard, Tenancy};
-use crate::bridge::call::Stage;
+use crate::bridge::call::{Call, Stage};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
@@ -34,8 +34,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     pub(super) fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
-        let held = self.calls.get(&id).and_then(|call| call.rounds.as_ref());
-        if held.is_some_and(|rounds| !rounds.answers.is_empty()) {
+        if self.calls.get(&id).is_some_and(Call::is_held) {
             return self.resume(id, turn);
         }
         let Some(request) = self.request_of(id) else { return };

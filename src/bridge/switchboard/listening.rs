@@ -30,6 +30,9 @@ use crate::wire::version::Era;
 /// How long the child's word on resources is waited for before a client is told what it will hear of.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(500);
 
+/// How long the bridge does without a stream of its own that the child has ended.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// A stream of changes is never too late.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -254,7 +257,35 @@ impl<R: Outlet> Switchboard<R> {
                 self.end_listen(call, turn);
                 true
             }
+            Some(Numbered::Own(serial)) => self.own_listen_ended(serial, turn),
             _ => false,
+        }
+    }
+
+    /// The child has ended a stream of the bridge's own, as it may at any time. Nobody would hear of anything any more, so it is
+    /// opened again, though not at once: a child may end each of them. False if it is no such stream.
+    pub(super) fn own_listen_ended(&mut self, serial: u64, turn: &mut Turn) -> bool {
+        let told_of_lists = self.hears.take_if(|hears| *hears == serial).is_some();
+        let is_one = told_of_lists || self.topics.ended(serial);
+        if is_one {
+            self.timers.set(turn.now + AGAIN_AFTER, Due::Listens);
+        }
+        is_one
+    }
+
+    /// Opens those streams again. What has changed meanwhile nobody has told.
+    pub(super) fn listen_again(&mut self, turn: &mut Turn) {
+        let Some(child) = self.abilities().filter(|child| child.era == Era::Modern) else { return };
+        let lists = child.lists;
+        if self.hears.is_none() && !lists.is_none() {
+            self.listen_to_lists(lists, turn);
+            for method in lists.notices() {
+                self.lists_changed(method, turn);
+            }
+            self.announce_all(lists, true, turn);
+        }
+        for uri in self.topics.unasked() {
+            self.subscribe(&uri, turn);
         }
     }
 

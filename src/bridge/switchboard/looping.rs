@@ -170,6 +170,10 @@ impl<R: Outlet> Switchboard<R> {
 
     /// A client need not think any more about what it was asked for this call.
     pub(super) fn take_back_round(&mut self, id: CallId, turn: &mut Turn) {
+        let rounds = self.calls.get(&id).and_then(|call| call.rounds.as_ref());
+        if rounds.is_none_or(|rounds| rounds.missing == 0) {
+            return;
+        }
         let is_of = |ask: &Ask| matches!(&ask.origin, Origin::Round { call, .. } if *call == id);
         let serials: Vec<u64> =
             self.asks.iter().filter(|(_, ask)| is_of(ask)).map(|(serial, _)| *serial).collect();

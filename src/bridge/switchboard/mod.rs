@@ -11,7 +11,7 @@
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `suspending`: questions to clients without a session   - `looping`: questions of a child without a handshake
-//! - `crossing`: messages between the eras
+//! - `expiring`: rounds that end without their clients      - `crossing`: messages between the eras
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
@@ -23,6 +23,7 @@ mod behind;
 mod child;
 mod crossing;
 mod dispatching;
+mod expiring;
 mod fronts;
 mod keeping;
 mod limits;
@@ -255,6 +256,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
+                Due::Listens => self.listen_again(turn),
                 Due::Level => self.raise_level(turn),
                 Due::Sweep => self.sweep(turn.now),
             }
@@ -371,6 +373,6 @@ fn matters<R>(
         Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
         Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
         Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),
-        Due::Level | Due::Sweep => true,
+        Due::Listens | Due::Level | Due::Sweep => true,
     }
 }

@@ -157,7 +157,7 @@ impl<R: Outlet> Switchboard<R> {
         let mut flying: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.state == Stage::Flying)
+            .filter(|(_, call)| call.state == Stage::Flying || call.is_held())
             .map(|(id, _)| *id)
             .collect();
         flying.sort_unstable();
@@ -178,7 +178,7 @@ impl<R: Outlet> Switchboard<R> {
     fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
-        if call.repeated || call.request.is_none() || !silent {
+        if call.repeated || call.request.is_none() || !silent || call.is_held() {
             return false;
         }
         call.repeated = true;
@@ -211,7 +211,8 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Flying | Stage::Suspended => true,
             // To a child with a handshake it was never told of.
             Stage::Listening => call.flight != Flight::default(),
-            Stage::Waiting | Stage::Joining | Stage::Asking => false,
+            Stage::Waiting => call.is_held(),
+            Stage::Joining | Stage::Asking => false,
         };
         if !knows || matches!(self.child, Child::Absent { .. }) {
             return;
@@ -227,6 +228,8 @@ impl<R: Outlet> Switchboard<R> {
         outcome: Outcome,
         turn: &mut Turn,
     ) -> Option<Call<R>> {
+        // While there may still be a stream to say it on.
+        self.take_back_round(id, turn);
         let mut call = self.calls.remove(&id)?;
         self.working -= usize::from(call.works);
         match call.state {
@@ -240,7 +243,7 @@ impl<R: Outlet> Switchboard<R> {
             self.resumed.remove(reader);
         }
         if let Some(rounds) = call.rounds.take() {
-            self.drop_rounds(id, *rounds, turn);
+            self.drop_rounds(*rounds, turn);
         }
         if call.level.is_some() {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);
@@ -296,10 +299,12 @@ impl<R: Outlet> Switchboard<R> {
         })
     }
 
-    /// Whether a call of this number waits for its client to come back.
+    /// Whether a call of this number waits for its client to come back, or for its turn after that.
     pub(super) fn is_suspended(&self, id: CallId, flight: Flight) -> bool {
         let call = self.calls.get(&id);
-        call.is_some_and(|call| call.state == Stage::Suspended && call.flight == flight)
+        call.is_some_and(|call| {
+            (call.state == Stage::Suspended || call.is_held()) && call.flight == flight
+        })
     }
 
     /// Settles everything: the slot is closed and no child will come.

@@ -22,8 +22,7 @@ use crate::bridge::ticket::Ticket;
 use crate::bridge::timers::Due;
 use crate::bridge::translate::rounds::{Question, ask as ask_all, for_modern};
 use crate::bridge::turn::{Dropped, Outcome, Turn};
-use crate::config::model::AskKind;
-use crate::wire::fault::{self, Fault};
+use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
 use crate::wire::meta::{Members, Meta, Params};
@@ -240,8 +239,9 @@ impl<R: Outlet> Switchboard<R> {
     /// Answers with what the child said while nobody could be told.
     fn say_at_last(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let said = call.rounds.as_mut().and_then(|rounds| rounds.said.take());
-        let Some(said) = said else { return };
+        let Some(rounds) = &mut call.rounds else { return };
+        let Some(said) = rounds.said.take() else { return };
+        rounds.answers.clear();
         // It counts as at the child until it is settled.
         call.state = Stage::Flying;
         self.flying += 1;
@@ -259,61 +259,10 @@ impl<R: Outlet> Switchboard<R> {
             self.asks.remove(&open.serial);
         }
         turn.dropped(Dropped::StrayAnswer);
-    }
-
-    /// Nobody came back in time: the child is told to stop, and that nobody answers.
-    fn expire(&mut self, id: CallId, turn: &mut Turn) {
-        self.tell_child_to_cancel(id, "its client did not come back", turn);
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let open = call.rounds.as_mut().map(|rounds| std::mem::take(&mut rounds.open));
-        self.answer_open(open.unwrap_or_default(), unanswered, turn);
-        self.refuse(id, Refusal::Cancelled, turn);
-    }
-
-    /// Answers questions in a client's stead.
-    fn answer_open(
-        &mut self,
-        open: Vec<Open>,
-        answer: impl Fn(Option<AskKind>) -> Result<&'static str, Fault>,
-        turn: &mut Turn,
-    ) {
-        let alive = matches!(self.child, Child::Ready { .. });
-        for open in open {
-            let Some(ask) = self.asks.remove(&open.serial) else { continue };
-            let Origin::Child(child_id) = ask.origin else { continue };
-            if alive {
-                turn.send(match answer(ask::kind(open.question.method)) {
-                    Ok(result) => fault::result(&child_id, result),
-                    Err(fault) => fault.answer(Some(&child_id)),
-                });
-            }
-        }
-    }
-
-    /// The rounds of a call end with it: the child waits for none of its questions, and no client need think about one.
-    pub(super) fn drop_rounds(&mut self, id: CallId, rounds: Rounds, turn: &mut Turn) {
-        let why = "the call this question belonged to has ended";
-        self.answer_open(rounds.open, |_| Err(Fault::new(fault::INTERNAL_ERROR, why)), turn);
-        if rounds.missing > 0 {
-            self.take_back_round(id, turn);
-        }
-    }
-
-    /// The child takes back a question of a round.
-    pub(super) fn ask_withdrawn(&mut self, id: CallId, serial: u64) {
-        let rounds = self.calls.get_mut(&id).and_then(|call| call.rounds.as_mut());
-        if let Some(rounds) = rounds {
-            rounds.open.retain(|open| open.serial != serial);
-        }
-    }
-
-    /// The child is gone, and with it what it asked: whoever comes back for that is told so.
-    pub(super) fn lose_suspended(&mut self, turn: &mut Turn) {
-        let suspended = self.calls.iter().filter(|(_, call)| call.state == Stage::Suspended);
-        let mut all: Vec<CallId> = suspended.map(|(id, _)| *id).collect();
-        all.sort_unstable();
-        for id in all {
-            self.refuse(id, Refusal::Cancelled, turn);
+        // Its client is back already and need not come again.
+        if call.is_held() {
+            self.waiting.remove(id);
+            self.say_at_last(id, turn);
         }
     }
 
@@ -360,19 +309,6 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.forget(id, asks.text.len(), Outcome::Result, turn) else { return };
         if let Path::Own { outlet: Some(outlet), .. } = call.path {
             let _ = outlet.offer(Event::Asks(Box::new(asks)), Weight::Needed);
-        }
-    }
-}
-
-/// What the child hears if nobody answers. That a user declined is never made up.
-fn unanswered(kind: Option<AskKind>) -> Result<&'static str, Fault> {
-    match kind {
-        Some(AskKind::Elicitation) => Ok(r#"{"action":"cancel"}"#),
-        Some(AskKind::Sampling) => {
-            Err(Fault::new(fault::USER_REJECTED, "the client did not answer"))
-        }
-        Some(AskKind::Roots) | None => {
-            Err(Fault::new(fault::INTERNAL_ERROR, "the client did not answer"))
         }
     }
 }
