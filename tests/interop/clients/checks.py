@@ -90,6 +90,8 @@ class Checks:
         return contains(step["contains"], await self.connection.read(step["uri"]))
 
     async def progress(self):
+        """Of server-everything a step may be missing: it asks for roots soon after its start, and whoever is asked in rounds
+        hears of no progress until it has answered."""
         step, seen = self.ask["progress"], []
         said, failed = await self.connection.call(step["tool"], step["arguments"], seen.append)
         assert not failed, f"the tool failed: {said[:200]}"
