@@ -71,10 +71,9 @@ impl<R: Outlet> Switchboard<R> {
                 let front = call.front().and_then(|front| self.fronts.get(&front));
                 let own = Envelope::of_nobody();
                 let envelope = front.and_then(|front| front.envelope.as_deref()).unwrap_or(own);
-                let logs = self.abilities().is_some_and(|child| child.logging);
+                // Not all that write log messages say that they do, and with a handshake nobody had to ask for them.
                 let level =
-                    front.and_then(|front| front.level).unwrap_or(super::notices::DEFAULT_LEVEL);
-                let level = (logs && front.is_some()).then(|| level.name());
+                    front.map(|front| front.level.unwrap_or(super::notices::DEFAULT_LEVEL).name());
                 let add = Addition { envelope, level, token, round };
                 legacy_to_modern::request(request, call.noted, &add, &mut edits)
                     .map_err(|_| Refusal::BadParams("they must be an object"))?;

@@ -10,6 +10,7 @@ mod asks;
 mod calls;
 mod limits;
 mod notices;
+mod quiet;
 mod recalling;
 mod restarts;
 mod resuming;
