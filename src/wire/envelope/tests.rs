@@ -24,10 +24,15 @@ fn enveloped(method: &str, version: &str, mut params: Value) -> Frame {
 }
 
 fn heads<'h>(headers: &'h [(&'h str, &'h str)]) -> Heads<'h> {
-    Heads::gather(|name| {
+    let said = |name: &str| {
         let named = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_bytes()).collect()
-    })
+    };
+    Heads {
+        version: said("mcp-protocol-version"),
+        method: said("mcp-method"),
+        name: said("mcp-name"),
+    }
 }
 
 /// The code of the refusal, or zero.
@@ -295,7 +300,7 @@ fn every_header_that_is_wrong_is_named() {
         assert_eq!(head_fault("tools/call", &call, &headers).unwrap().to_string(), said);
     }
     let frame = enveloped("tools/call", "2026-07-28", call);
-    let heads = Heads { version: vec![b"\xff"], ..Heads::default() };
+    let heads = Heads { version: Said::One(b"\xff"), ..Heads::default() };
     let why = Envelope::read(&frame).unwrap().headers_agree(&frame, &heads).unwrap_err();
     assert!(matches!(why, BadHead::Unreadable { header: "MCP-Protocol-Version", .. }));
 }

@@ -31,7 +31,8 @@ use crate::wire::version::{Era, Version};
 pub(in crate::http::face) use self::accepts::Accepts;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(in crate::http::face) const VERSION: HeaderName =
+    HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
