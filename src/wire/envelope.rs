@@ -87,20 +87,22 @@ pub enum BadHead {
     Differs { header: &'static str, body: &'static str, said: Box<str> },
 }
 
-/// The era of one message by itself: the body decides, and the header where the body is silent. Whether what is said can be
-/// served is another question.
-pub fn era_of(frame: &Frame, version_header: Option<&str>) -> Era {
-    match frame.kind() {
-        Kind::Result | Kind::Error => Era::Legacy,
-        Kind::Request | Kind::Notification if has_envelope(frame.payload()) => Era::Modern,
-        Kind::Request | Kind::Notification => {
-            version_header.map_or(Era::Legacy, |version| Era::of(headers::trim(version)))
-        }
-    }
+/// A message whose era is known.
+#[derive(Debug)]
+pub struct Sighted<'a> {
+    pub frame: &'a Frame,
+    pub era: Era,
+    /// Its parameters and their `_meta`, if they were read to know it.
+    seen: Option<(Params<'a>, Meta<'a>)>,
 }
 
-/// Whether `_meta` names a revision, of whatever kind its value is and however often it stands there.
-fn has_envelope(params: Option<&str>) -> bool {
+/// The era of one message by itself.
+pub fn era_of(frame: &Frame, version_header: Option<&str>) -> Era {
+    Sighted::new(frame, version_header).era
+}
+
+/// Whether `_meta` names a revision, of whatever kind its value is and however often it stands there. `seen` keeps what was read.
+fn has_envelope<'a>(params: Option<&'a str>, seen: &mut Option<(Params<'a>, Meta<'a>)>) -> bool {
     static KEY: LazyLock<Finder<'static>> =
         LazyLock::new(|| Finder::new(key::PROTOCOL_VERSION.as_bytes()));
 
@@ -111,7 +113,8 @@ fn has_envelope(params: Option<&str>) -> bool {
     if KEY.find(text).is_none() && !memchr_iter(b'\\', text).any(is_escape) {
         return false;
     }
-    if let Some((_, meta)) = Params::unambiguous(Some(params)) {
+    *seen = Params::unambiguous(Some(params));
+    if let Some((_, meta)) = seen {
         return meta.protocol_version.is_some();
     }
     let params = Members::of(params);
@@ -122,12 +125,32 @@ fn has_envelope(params: Option<&str>) -> bool {
         .any(|(_, meta)| Members::of(meta.get()).get(key::PROTOCOL_VERSION).is_some())
 }
 
+// === impl Sighted ===
+
+impl<'a> Sighted<'a> {
+    /// The body decides, and the header where the body is silent. Whether what is said can be served is another question.
+    pub fn new(frame: &'a Frame, version_header: Option<&str>) -> Self {
+        let mut seen = None;
+        let era = match frame.kind() {
+            Kind::Result | Kind::Error => Era::Legacy,
+            Kind::Request | Kind::Notification if has_envelope(frame.payload(), &mut seen) => {
+                Era::Modern
+            }
+            Kind::Request | Kind::Notification => {
+                version_header.map_or(Era::Legacy, |version| Era::of(headers::trim(version)))
+            }
+        };
+        Self { frame, era, seen }
+    }
+}
+
 // === impl Envelope ===
 
 impl<'a> Envelope<'a> {
     /// Reads what a request says of its client, and looks whether the request can go on to a server.
-    pub fn examine(frame: &'a Frame, heads: &Heads<'_>) -> Result<Self, Objection> {
-        let envelope = Self::read(frame).map_err(Objection::Envelope)?;
+    pub fn examine(sighted: Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
+        let frame = sighted.frame;
+        let envelope = Self::read(sighted).map_err(Objection::Envelope)?;
         envelope.headers_agree(frame, heads).map_err(Objection::Heads)?;
         if !envelope.is_served() {
             return Err(Objection::Version(envelope.version.into()));
@@ -138,10 +161,9 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    pub fn read(frame: &'a Frame) -> Result<Self, BadEnvelope> {
-        let Some((params, meta)) = Params::unambiguous(frame.payload()) else {
-            return Err(BadEnvelope::Ambiguous);
-        };
+    pub fn read(sighted: Sighted<'a>) -> Result<Self, BadEnvelope> {
+        let again = || Params::unambiguous(sighted.frame.payload());
+        let (params, meta) = sighted.seen.or_else(again).ok_or(BadEnvelope::Ambiguous)?;
         let Meta { protocol_version, client_capabilities, client_info, log_level, .. } = meta;
         let (Some(version), Some(capabilities)) = (protocol_version, client_capabilities) else {
             let required = [

@@ -25,7 +25,7 @@ use crate::link::guests::Guest;
 use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
 use crate::link::sealer::Sealer;
-use crate::wire::envelope::{Envelope, Heads, Said};
+use crate::wire::envelope::{Envelope, Heads, Said, Sighted};
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
 use crate::wire::method::Method;
@@ -46,7 +46,11 @@ type Refuse = fn(Refusal, Option<RawId>) -> Refused;
 type Suspended = (CallId, u32);
 
 impl Visit {
-    pub(in crate::http) async fn modern(&self, frame: Frame) -> Result<Response<Body>, Refused> {
+    pub(in crate::http) async fn modern(
+        &self,
+        sighted: Sighted<'_>,
+    ) -> Result<Response<Body>, Refused> {
+        let frame = sighted.frame;
         // This revision knows no notification of a client that could be acted on: whoever cancels, leaves.
         if frame.kind() != Kind::Request {
             return Ok(accepted());
@@ -55,12 +59,12 @@ impl Visit {
         // Clients that try this era first take a 5xx for an outage, and then try no other.
         let refused =
             if frame.method() == Method::Discover { Refused::new } else { Refused::modern };
-        self.request(frame, id.as_ref(), refused).await.map_err(|why| refused(why, id))
+        self.request(sighted, id.as_ref(), refused).await.map_err(|why| refused(why, id))
     }
 
     async fn request(
         &self,
-        frame: Frame,
+        sighted: Sighted<'_>,
         id: Option<&RawId>,
         refused: Refuse,
     ) -> Result<Response<Body>, Refusal> {
@@ -70,18 +74,19 @@ impl Visit {
         let accepts = self.forms()?;
         let heads =
             Heads { version: self.said(VERSION), method: self.said(METHOD), name: self.said(NAME) };
-        let envelope = Envelope::examine(&frame, &heads).map_err(Refusal::Objection)?;
-        let taken_up = self.taken_up(&frame, &envelope.params)?;
+        let frame = sighted.frame;
+        let envelope = Envelope::examine(sighted, &heads).map_err(Refusal::Objection)?;
+        let taken_up = self.taken_up(frame, &envelope.params)?;
         if frame.method() == Method::ToolsCall {
-            self.check_mirrored(&frame, &envelope.params).await?;
+            self.check_mirrored(frame, &envelope.params).await?;
         }
         let card = self.card(self.house.guests.meet(&envelope));
         let (link, frame, suspended) = match taken_up {
-            TakenUp::New => (self.link_for(&frame, &card).await?, frame, None),
+            TakenUp::New => (self.link_for(frame, &card).await?, frame.clone(), None),
             TakenUp::Exchanged(frame) => (self.link_for(&frame, &card).await?, frame, None),
             TakenUp::Suspended(slot, suspended) => {
                 let link = self.entry.pools.numbered(slot).ok_or(Refusal::StateInvalid)?;
-                (link, frame, Some(suspended))
+                (link, frame.clone(), Some(suspended))
             }
         };
         let replies = self.send(&link, card, frame, accepts.events, suspended).await?;
