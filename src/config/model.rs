@@ -189,6 +189,10 @@ pub struct Server {
     pub concurrency: usize,
     /// Which tools clients may see and call.
     pub tools: ToolFilter,
+    /// How clients with a handshake get what only revision 2026-07-28 allows: structured output that is no object, and output
+    /// schemas that promise none. `raw`: as it is. `wrap`: as the property `result` of an object, for clients that otherwise refuse
+    /// the whole list of tools.
+    pub legacy_output: LegacyOutput,
     /// Names of `[auth]` tokens that may use this server; empty is every token that names it.
     pub tokens: Vec<String>,
     /// Limits set on the child process.
@@ -271,6 +275,17 @@ pub struct ToolFilter {
     pub allow: Vec<String>,
     /// Names that are not, even if allowed above.
     pub deny: Vec<String>,
+}
+
+/// What becomes of output that older clients do not expect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LegacyOutput {
+    /// It stays as it is.
+    #[default]
+    Raw,
+    /// It becomes the property `result` of an object.
+    Wrap,
 }
 
 /// Limits set on the child process.
@@ -374,6 +389,7 @@ impl Default for Server {
             stop_grace: Span::seconds(5),
             concurrency: 0,
             tools: ToolFilter::default(),
+            legacy_output: LegacyOutput::Raw,
             tokens: Vec::new(),
             limits: ProcessLimits::default(),
             max_message: Size::mib(16),

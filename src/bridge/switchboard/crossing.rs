@@ -13,8 +13,11 @@ use crate::bridge::ticket::Ticket;
 use crate::bridge::translate::edits::Edits;
 use crate::bridge::translate::errors::{ForLegacy, ForModern};
 use crate::bridge::translate::legacy_to_modern::{Addition, Envelope, ResultType};
-use crate::bridge::translate::{capabilities, errors, legacy_to_modern, modern_to_legacy, rounds};
+use crate::bridge::translate::{
+    capabilities, errors, legacy_to_modern, modern_to_legacy, rounds, wrap,
+};
 use crate::bridge::turn::Outcome;
+use crate::config::model::LegacyOutput;
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
@@ -235,7 +238,8 @@ impl<R: Outlet> Switchboard<R> {
         match legacy_to_modern::result(frame, &mut edits) {
             ResultType::Complete => {
                 self.hide_tools(call, frame, &mut edits);
-                Answered::Final(edits.splice(frame), Outcome::Result)
+                let text = self.wrapped(call.method, edits.splice(frame));
+                Answered::Final(text, Outcome::Result)
             }
             ResultType::InputRequired => Answered::Loops,
             ResultType::Task | ResultType::Unknown => {
@@ -244,6 +248,27 @@ impl<R: Outlet> Switchboard<R> {
                 Answered::Refused(Refusal::ChildSpoilt { server, why })
             }
         }
+    }
+
+    /// The same of a result that was remembered, under the id of the client.
+    pub(super) fn recalled_to_legacy(&self, method: Method, text: Bytes) -> Bytes {
+        let Ok(frame) = Frame::skim(text.clone()) else { return text };
+        let mut edits = Edits::new();
+        legacy_to_modern::result(&frame, &mut edits);
+        self.wrapped(method, edits.splice(&frame))
+    }
+
+    /// Output that is no object, made into one where that is wished for.
+    fn wrapped(&self, method: Method, text: Bytes) -> Bytes {
+        let wrap: fn(&Frame, &mut Edits<'_>) = match (self.limits.legacy_output, method) {
+            (LegacyOutput::Wrap, Method::ToolsList) => wrap::schemas,
+            (LegacyOutput::Wrap, Method::ToolsCall) => wrap::output,
+            _ => return text,
+        };
+        let Ok(frame) = Frame::skim(text.clone()) else { return text };
+        let mut edits = Edits::new();
+        wrap(&frame, &mut edits);
+        edits.splice(&frame)
     }
 
     /// Takes the tools out of a list that policy hides.

@@ -16,6 +16,7 @@ use crate::wire::id::CallId;
 use crate::wire::meta::{Members, Params};
 use crate::wire::method::{Method, RequestRoute};
 use crate::wire::splice::{Patch, splice};
+use crate::wire::version::Era;
 
 /// What a switchboard knows of a child that is not there.
 #[derive(Debug, Default)]
@@ -172,8 +173,12 @@ impl<R: Outlet> Switchboard<R> {
                     splice(result.as_bytes(), &[Patch { at, with: with.as_bytes() }])
                 });
                 let result = trimmed.as_deref().map_or(Ok(&**result), std::str::from_utf8);
-                let text =
+                let mut text =
                     fault::result(&client_id, result.expect("texts are exchanged for texts"));
+                // Those without a handshake are never answered so: each of their requests says more than a plain question.
+                if self.known_abilities().is_some_and(|child| child.era == Era::Modern) {
+                    text = self.recalled_to_legacy(call.method, text);
+                }
                 self.settle(id, &text, Outcome::Result, turn);
             }
             Said::Unknown(error) => {
