@@ -1,12 +1,15 @@
 //! The configuration as plain data. The schema and the reference page are made from the comments here, so they speak
 //! to operators.
 
+mod choices;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::choices::{AskKind, EraChoice, LegacyOutput, Mode, Overflow, Push, Start};
 use super::listen::ListenAddr;
 use super::secret::{Arg, Secret};
 use super::units::{Size, Span, SpanOrNever};
@@ -201,72 +204,6 @@ pub struct Server {
     pub max_message: Size,
 }
 
-/// Who shares a child.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Clients share one child unless they declare a capability listed in `private_for`.
-    #[default]
-    Auto,
-    /// Everybody shares one child.
-    Shared,
-    /// Every session has its own child.
-    PerSession,
-}
-
-/// What becomes of a client that needs a child of its own when none can be had.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Overflow {
-    /// It waits for one, and gets an error in the end. Few crowds last, and a client that is refused seldom tries again.
-    #[default]
-    Wait,
-    /// It gets an error at once.
-    Refuse,
-    /// It shares, and cannot be asked anything.
-    Share,
-}
-
-/// A kind of question a server can ask its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AskKind {
-    Sampling,
-    Elicitation,
-    Roots,
-}
-
-/// The protocol era a child speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EraChoice {
-    /// What the child shows when it is asked.
-    #[default]
-    Auto,
-    /// Revisions with a handshake: it is greeted with `initialize`, and not asked for anything else.
-    Legacy,
-    /// Revisions without one: it is greeted with `server/discover` alone.
-    Modern,
-}
-
-/// When a child is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Start {
-    #[default]
-    Eager,
-    Lazy,
-}
-
-/// Whether clients may hold streams.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Push {
-    #[default]
-    On,
-    Off,
-}
-
 /// Which tools clients may see and call. Patterns match whole names; `*` stands for any run of characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -275,17 +212,6 @@ pub struct ToolFilter {
     pub allow: Vec<String>,
     /// Names that are not, even if allowed above.
     pub deny: Vec<String>,
-}
-
-/// What becomes of output that older clients do not expect.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LegacyOutput {
-    /// It stays as it is.
-    #[default]
-    Raw,
-    /// It becomes the property `result` of an object.
-    Wrap,
 }
 
 /// Limits set on the child process.
