@@ -8,6 +8,7 @@ mod letters;
 
 mod asks;
 mod calls;
+mod held;
 mod legacy_output;
 mod limits;
 mod notices;
