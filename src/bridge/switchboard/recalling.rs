@@ -81,15 +81,15 @@ impl<R: Outlet> Switchboard<R> {
                 Need::Nothing
             }
             Order::Call { request, .. } => self.need_of(request),
-            // What it belongs to ends with the child.
-            Order::Retry { .. } => Need::Nothing,
             // Whoever subscribed and listens again wants to be told.
             Order::Listen { who, .. } | Order::Attach { who, .. }
                 if self.topics.held_by(Subscriber::Session(who.front)) > 0 =>
             {
                 Need::Child
             }
-            Order::Listen { .. }
+            // What a retry belongs to has ended with its child.
+            Order::Retry { .. }
+            | Order::Listen { .. }
             | Order::Attach { .. }
             | Order::Notify { .. }
             | Order::Answer { .. }

@@ -32,7 +32,7 @@ impl<R: Outlet> Switchboard<R> {
         let answers = known
             .ok_or(Refusal::StateInvalid)
             .and_then(|call| answers(call.rounds.as_deref(), &Params::of(request.payload())));
-        let (params, meta) = (Params::of(request.payload()), Params::of(request.payload()).meta());
+        let meta = Params::of(request.payload()).meta();
         let level = super::orders::wanted_level(&caller, &meta);
         let (answers, level) = match (answers, level) {
             (Ok(answers), Ok(level)) => (answers, level),
@@ -43,7 +43,6 @@ impl<R: Outlet> Switchboard<R> {
         let Reach::Own { outlet, streams } = reach else { return };
         let stream = self.stream_of(call_id, false);
         let Some(call) = self.calls.get_mut(&id) else { return };
-        drop(params);
         call.path =
             Path::Own { outlet: Some(outlet), streams, open: false, stream, reader: call_id };
         call.client_id = client_id;

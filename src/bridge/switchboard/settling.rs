@@ -113,7 +113,12 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Asking if call.started + self.limits.request_timeout_max > call.deadline => {
                 return self.round_unanswered(id, turn);
             }
-            _ => {}
+            Stage::Waiting
+            | Stage::Flying
+            | Stage::Listening
+            | Stage::Returning
+            | Stage::Asking
+            | Stage::Joining => {}
         }
         if call.deadline > turn.now {
             self.tell_child_to_cancel(id, "its client is gone", turn);

@@ -6,6 +6,7 @@ use super::child::{error, input_required, notice, progress, result};
 use super::modern::*;
 use super::*;
 use crate::bridge::memory::{List, Said};
+use crate::bridge::outlet::Event;
 use crate::bridge::switchboard::Need;
 use crate::wire::version::Era;
 
@@ -66,8 +67,11 @@ fn t6_the_childs_own_no_to_a_method_reaches_both_eras() {
         pair.says(&error(&request, -32601));
         // The code is what the status is taken from.
         let code = post.letters.events().into_iter().find_map(|event| match event {
-            crate::bridge::outlet::Event::Answer { error, .. } => error,
-            _ => None,
+            Event::Answer { error, .. } => error,
+            Event::Stream { .. }
+            | Event::Message { .. }
+            | Event::Asks(_)
+            | Event::Refuse { .. } => None,
         });
         assert_eq!(code, Some(-32601));
     }

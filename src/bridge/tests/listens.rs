@@ -6,6 +6,7 @@ use super::child::{error, log, notice, progress, result, tools_changed, updated}
 use super::eras::acknowledged;
 use super::modern::*;
 use super::*;
+use crate::wire::id::{Flight, UpstreamId};
 use crate::wire::version::Era;
 
 fn accept(pair: &mut Pair) {
@@ -396,7 +397,7 @@ fn t26_who_leaves_before_the_childs_word_leaves_nothing_when_that_is_gone() {
 fn a_number_that_the_child_made_up_ends_no_stream() {
     let mut pair = Pair::shared();
     let listen = pair.hears(&caller(), 1, &json!({"toolsListChanged": true}));
-    let number = crate::wire::id::UpstreamId::call(listen.call, Default::default()).0;
+    let number = UpstreamId::call(listen.call, Flight::default()).0;
     pair.says(&json!({"jsonrpc": "2.0", "id": number, "result": {}}));
     assert!(listen.letters.answer().is_none());
     assert_eq!(pair.dropped(Dropped::StrayAnswer), 1);

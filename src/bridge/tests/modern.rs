@@ -51,7 +51,7 @@ pub(super) fn discovery() -> Value {
             "resources": {"subscribe": true, "listChanged": true},
             "logging": {},
         },
-        "ttlMs": 0,
+        "ttlMs": 60000,
         "cacheScope": "public",
         "_meta": {SERVER_INFO: {"name": "pretend", "version": "2"}},
     })
