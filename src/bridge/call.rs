@@ -84,6 +84,8 @@ pub(super) enum Stage {
     Listening,
     /// Its client was asked something by an answer, and is to come back.
     Suspended,
+    /// Its client has come back with answers, which wait in the queue for the child to be free for them.
+    Returning,
     /// Its client is being asked something by requests, and it is then sent again.
     Asking,
     /// Answered together with others that subscribe to the same resource.
@@ -146,12 +148,6 @@ impl<R> Call<R> {
 
     pub(super) fn is_modern(&self) -> bool {
         self.card().version.era() == Era::Modern
-    }
-
-    /// Whether its client has come back with answers, and the child may not go on with it yet.
-    pub(super) fn is_held(&self) -> bool {
-        let has_answers = |rounds: &Rounds| !rounds.answers.is_empty();
-        self.state == Stage::Waiting && self.rounds.as_deref().is_some_and(has_answers)
     }
 
     /// How well its client can be asked something on its answer: not at all, when it comes back for it, or now.

@@ -70,7 +70,10 @@ impl Topics {
             topic.add(who);
             return Joined::AtOnce;
         }
-        topic.joining.push((Some(who), call));
+        // It may wait since before the child was restarted.
+        if !topic.joining.contains(&(Some(who), call)) {
+            topic.joining.push((Some(who), call));
+        }
         if topic.state == State::Asked { Joined::Waiting } else { Joined::Ask }
     }
 
@@ -107,6 +110,10 @@ impl Topics {
     pub(super) fn leave(&mut self, uri: &str, who: Subscriber) -> Option<u64> {
         let topic = self.topics.get_mut(uri)?;
         topic.subscribers.retain(|other| *other != who);
+        if matches!(who, Subscriber::Listen(_)) {
+            // A stream is not answered, so nobody is left who is.
+            topic.joining.retain(|(other, _)| *other != Some(who));
+        }
         for (wanting, _) in &mut topic.joining {
             wanting.take_if(|other| *other == who);
         }
@@ -166,6 +173,11 @@ impl Topics {
     pub(super) fn of(&self, serial: u64) -> Option<&str> {
         let asked = |topic: &Topic| topic.serial == serial && topic.state != State::Unasked;
         self.topics.iter().find(|(_, topic)| asked(topic)).map(|(uri, _)| uri.as_ref())
+    }
+
+    /// Whether the child's word on the request with this number is still to come.
+    pub(super) fn is_asked(&self, serial: u64) -> bool {
+        self.asked.contains_key(&serial)
     }
 
     /// The child is gone. Its successor has to be told of these again.

@@ -5,14 +5,16 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::{Child, Switchboard};
+use crate::bridge::ask;
 use crate::bridge::call::Call;
-use crate::bridge::lane::AskSet;
+use crate::bridge::front::FrontCard;
 use crate::bridge::outlet::{Asks, Outlet};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::ticket::Ticket;
 use crate::bridge::translate::edits::Edits;
 use crate::bridge::translate::errors::{ForLegacy, ForModern};
 use crate::bridge::translate::legacy_to_modern::{Addition, Envelope, ResultType};
+use crate::bridge::translate::modern_to_legacy::{Hints, Stamp};
 use crate::bridge::translate::{
     capabilities, errors, legacy_to_modern, modern_to_legacy, rounds, wrap,
 };
@@ -149,11 +151,7 @@ impl<R: Outlet> Switchboard<R> {
                 }
             }
         }
-        if !has_result_type(result) && result.starts_with('{') {
-            let at = frame.payload_span().expect("it has a result").inside();
-            let comma = if result[1..].trim_start().starts_with('}') { "" } else { "," };
-            edits.push(at, format!("\"resultType\":\"complete\"{comma}").into_bytes());
-        }
+        complete(frame, &mut edits);
         self.hide_tools(call, frame, &mut edits);
         Answered::Final(edits.splice(frame), Outcome::Result)
     }
@@ -169,7 +167,7 @@ impl<R: Outlet> Switchboard<R> {
             Ok(asked) => asked,
             Err(why) => return Answered::Refused(Refusal::ChildSpoilt { server: server(), why }),
         };
-        if let Some(lacks) = undeclared(&asked.entries, call.card().declared) {
+        if let Some(lacks) = undeclared(&asked.entries, call.card()) {
             return Answered::Refused(Refusal::CapabilityRequired(lacks.into()));
         }
         let id = Patch { at: at_id(frame), with: call.client_id.as_str().as_bytes() };
@@ -220,6 +218,29 @@ impl<R: Outlet> Switchboard<R> {
         Answered::Final(edits.splice(frame), Outcome::Result)
     }
 
+    /// A complete result that was remembered, as the client of a call is to read it.
+    pub(super) fn as_said(&self, call: &Call<R>, frame: &Frame) -> Bytes {
+        let Some(child) = self.known_abilities() else { return frame.text().clone() };
+        let stamp = Stamp::new(Some(&child.server_info), Hints::default());
+        let mut edits = Edits::new();
+        match (call.card().version.era(), child.era) {
+            (Era::Legacy, Era::Legacy) => {}
+            (Era::Modern, Era::Modern) => complete(frame, &mut edits),
+            (Era::Modern, Era::Legacy) => {
+                modern_to_legacy::result(frame, call.method, &stamp, &mut edits);
+            }
+            (Era::Legacy, Era::Modern) => {
+                legacy_to_modern::result(frame, &mut edits);
+            }
+        }
+        self.hide_tools(call, frame, &mut edits);
+        let text = edits.splice(frame);
+        if call.is_modern() || child.era == Era::Legacy {
+            return text;
+        }
+        self.wrapped(call.method, text)
+    }
+
     /// From a child without a handshake to a client with one.
     fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
         let mut edits = Edits::new();
@@ -248,14 +269,6 @@ impl<R: Outlet> Switchboard<R> {
                 Answered::Refused(Refusal::ChildSpoilt { server, why })
             }
         }
-    }
-
-    /// The same of a result that was remembered, under the id of the client.
-    pub(super) fn recalled_to_legacy(&self, method: Method, text: Bytes) -> Bytes {
-        let Ok(frame) = Frame::skim(text.clone()) else { return text };
-        let mut edits = Edits::new();
-        legacy_to_modern::result(&frame, &mut edits);
-        self.wrapped(method, edits.splice(&frame))
     }
 
     /// Output that is no object, made into one where that is wished for.
@@ -297,11 +310,25 @@ pub(super) fn asking<R>(call: &Call<R>, asked: &rounds::Asked, ticket: Ticket) -
 }
 
 /// The capabilities that a client would have had to declare to be asked this; `None` if it did.
-pub(super) fn undeclared(entries: &[rounds::Entry<'_>], declared: AskSet) -> Option<&'static str> {
+pub(super) fn undeclared(entries: &[rounds::Entry<'_>], card: &FrontCard) -> Option<&'static str> {
     entries.iter().find_map(|entry| {
-        let kind = crate::bridge::ask::kind(entry.method)?;
-        (!declared.contains(kind)).then(|| crate::bridge::ask::required(kind))
+        let kind = ask::kind(entry.method)?;
+        if !card.declared.contains(kind) {
+            return Some(ask::required(kind));
+        }
+        let visits = || capabilities::visits_urls(&card.hello.capabilities);
+        (entry.is_page() && !visits()).then_some(r#"{"elicitation":{"url":{}}}"#)
     })
+}
+
+/// Says of a result that it is complete, where its child has forgotten to.
+fn complete(frame: &Frame, edits: &mut Edits<'_>) {
+    let result = frame.payload().unwrap_or_default();
+    if !has_result_type(result) && result.starts_with('{') {
+        let at = frame.payload_span().expect("it has a result").inside();
+        let comma = if result[1..].trim_start().starts_with('}') { "" } else { "," };
+        edits.push(at, format!("\"resultType\":\"complete\"{comma}").into_bytes());
+    }
 }
 
 /// The id of a stream in its last answer.

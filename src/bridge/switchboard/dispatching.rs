@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Child, Switchboard, Tenancy};
-use crate::bridge::call::{Call, Stage};
+use crate::bridge::call::Stage;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
@@ -34,7 +34,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     pub(super) fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
-        if self.calls.get(&id).is_some_and(Call::is_held) {
+        if self.calls.get(&id).is_some_and(|call| call.state == Stage::Returning) {
             return self.resume(id, turn);
         }
         let Some(request) = self.request_of(id) else { return };

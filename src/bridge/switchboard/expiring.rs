@@ -1,19 +1,37 @@
 //! How rounds end without their clients: nobody comes back, the call ends, or the child is gone. What the child asked is answered
 //! all the same, so that it waits for nothing.
 
+use std::sync::Arc;
+
 use super::{Child, Switchboard};
 use crate::bridge::ask::{self, Origin};
-use crate::bridge::call::Stage;
+use crate::bridge::call::{Call, Stage};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::rounds::{Open, Rounds};
-use crate::bridge::turn::Turn;
+use crate::bridge::turn::{Dropped, Turn};
 use crate::config::model::AskKind;
 use crate::wire::fault::{self, Fault};
 use crate::wire::frame::Frame;
 use crate::wire::id::CallId;
 
 impl<R: Outlet> Switchboard<R> {
+    /// The child's response to a call whose client is still thinking.
+    pub(super) fn said_too_early(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
+        let said = self.calls.values().filter_map(|call| call.rounds.as_ref()?.said.as_ref());
+        let held: usize = said.map(|frame| frame.text().len()).sum();
+        if held + frame.text().len() > self.limits.waiting_bytes_max {
+            turn.dropped(Dropped::Forgotten);
+            let busy = self.busy("too many bytes of answers wait for their clients");
+            return self.refuse(id, busy, turn);
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(rounds) = &mut call.rounds else { return };
+        rounds.said = Some(frame.clone());
+        let open = std::mem::take(&mut rounds.open);
+        self.answer_open(open, |_| Err(orphaned()), turn);
+    }
+
     /// Nobody came back in time: the child is told to stop, and that nobody answers.
     pub(super) fn expire(&mut self, id: CallId, turn: &mut Turn) {
         self.tell_child_to_cancel(id, "its client did not come back", turn);
@@ -43,18 +61,14 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// The rounds of a call end with it: the child waits for none of its questions, and no client need think about one.
+    /// The rounds of a call end with it: the child waits for none of its questions. Answers that it was not given yet are no
+    /// longer what its client wants.
     pub(super) fn drop_rounds(&mut self, rounds: Rounds, turn: &mut Turn) {
-        let over = || {
-            let why = "the call this question belonged to has ended";
-            Fault::new(fault::INTERNAL_ERROR, why)
-        };
-        // Answers that were held come too late: what somebody agreed to is not done behind his back.
-        let held = rounds.answers.iter().filter_map(|text| Frame::skim(text.clone()).ok()?.id());
-        for child_id in held.filter(|_| matches!(self.child, Child::Ready { .. })) {
-            turn.send(over().answer(Some(&child_id)));
+        self.answer_open(rounds.open, |_| Err(orphaned()), turn);
+        let unheard = rounds.answers.iter().filter(|_| matches!(self.child, Child::Ready { .. }));
+        for (child_id, _) in unheard {
+            turn.send(orphaned().answer(Some(child_id)));
         }
-        self.answer_open(rounds.open, |_| Err(over()), turn);
     }
 
     /// The child takes back a question of a round.
@@ -66,14 +80,21 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child is gone, and with it what it asked: whoever comes back for that is told so.
-    pub(super) fn lose_suspended(&mut self, turn: &mut Turn) {
-        let suspended = self.calls.iter().filter(|(_, call)| call.state == Stage::Suspended);
+    pub(super) fn lose_suspended(&mut self, why: &Arc<str>, turn: &mut Turn) {
+        let is_lost = |call: &Call<R>| matches!(call.state, Stage::Suspended | Stage::Returning);
+        let suspended = self.calls.iter().filter(|(_, call)| is_lost(call));
         let mut all: Vec<CallId> = suspended.map(|(id, _)| *id).collect();
         all.sort_unstable();
         for id in all {
-            self.refuse(id, Refusal::Cancelled, turn);
+            let server = self.limits.server.clone();
+            self.refuse(id, Refusal::ChildGone { server, why: Arc::clone(why) }, turn);
         }
     }
+}
+
+/// What the child hears of a question whose call has ended.
+pub(super) fn orphaned() -> Fault {
+    Fault::new(fault::INTERNAL_ERROR, "the call this question belonged to has ended")
 }
 
 /// What the child hears if nobody answers. That a user declined is never made up.

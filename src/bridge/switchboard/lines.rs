@@ -88,13 +88,16 @@ impl<R: Outlet> Switchboard<R> {
         )
     }
 
-    /// An answer to a request of the bridge's own: only subscriptions wait for one.
+    /// An answer to a request of the bridge's own: only subscriptions wait for one. A child without a handshake answers them
+    /// when it ends them.
     fn own_answer(&mut self, serial: u64, frame: &Frame, turn: &mut Turn) {
-        self.subscription_decided(serial, frame.kind() == Kind::Result, Some(frame), turn);
-        // A stream has no other result than its end.
-        if frame.kind() == Kind::Result && self.is_child_modern() {
-            self.own_listen_ended(serial, turn);
+        if self.is_child_modern() {
+            if !self.own_listen_ended(serial, turn) {
+                turn.dropped(Dropped::StrayAnswer);
+            }
+            return;
         }
+        self.subscription_decided(serial, frame.kind() == Kind::Result, Some(frame), turn);
     }
 
     /// Gives one of several waiting calls the answer to all of them.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::settling::cancel;
 use super::telling::Told;
 use super::{Child, Switchboard};
 use crate::bridge::call::{Path, Stage};
@@ -19,6 +20,7 @@ use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::topics::{Joined, Subscriber};
+use crate::bridge::translate::edits::Edits;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, Numbered, RawId, UpstreamId};
@@ -78,6 +80,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         listen.lists = listen.lists.common(lists);
+        listen.undecided = 0;
         let wanted = std::mem::take(&mut listen.resources);
         let mut honoured = Vec::new();
         for uri in wanted.into_iter().filter(|_| subscribes) {
@@ -113,8 +116,13 @@ impl<R: Outlet> Switchboard<R> {
         call.flight = call.flight.next();
         let mut digits = [0; 20];
         let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
-        let at = request.id_span().expect("requests have ids");
-        let text = request.splice(&[Patch { at, with: digits }]);
+        let mut edits = Edits::new();
+        edits.push(request.id_span().expect("requests have ids"), digits);
+        if let Some(at) = call.token_at {
+            // It could be the number of another's call.
+            edits.push(at, digits);
+        }
+        let text = edits.splice(&request);
         self.send_request(text, turn);
     }
 
@@ -190,6 +198,10 @@ impl<R: Outlet> Switchboard<R> {
                 if is_first && std::mem::replace(&mut listen.acknowledged, true) {
                     return;
                 }
+                // Nothing comes before it.
+                if !listen.acknowledged {
+                    return turn.dropped(Dropped::Unheard);
+                }
                 let at = meta::place(leaf, frame.text());
                 let text = frame.splice(&[Patch { at, with: listen.id.as_str().as_bytes() }]);
                 self.tell_listen(call, &text, turn);
@@ -213,6 +225,10 @@ impl<R: Outlet> Switchboard<R> {
             let honours =
                 Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
             self.subscription_decided(serial, honours, None, turn);
+            if !honours {
+                // It tells of nothing, and would do so for ever.
+                turn.send(cancel(UpstreamId::own(serial), "nothing is told on it"));
+            }
         } else if method == Method::ResourcesUpdated {
             let Some(topic) = self.topics.of(serial).map(Box::<str>::from) else {
                 return turn.dropped(Dropped::Unheard);
@@ -252,9 +268,11 @@ impl<R: Outlet> Switchboard<R> {
     /// The child ends a stream of changes by taking its request back. False if that is none.
     pub(super) fn listen_ended(&mut self, id: &str, turn: &mut Turn) -> bool {
         let number = id.trim_matches('"').parse().ok().map(UpstreamId);
-        match number.and_then(UpstreamId::read) {
+        match number.and_then(UpstreamId::read).filter(|_| self.is_child_modern()) {
             Some(Numbered::Call { call, flight }) if self.is_listening(call, flight) => {
-                self.end_listen(call, turn);
+                let Some(call_of_it) = self.calls.get(&call) else { return true };
+                let text = listens::end(&call_of_it.client_id);
+                self.settle(call, &text, Outcome::Result, turn);
                 true
             }
             Some(Numbered::Own(serial)) => self.own_listen_ended(serial, turn),
@@ -265,6 +283,10 @@ impl<R: Outlet> Switchboard<R> {
     /// The child has ended a stream of the bridge's own, as it may at any time. Nobody would hear of anything any more, so it is
     /// opened again, though not at once: a child may end each of them. False if it is no such stream.
     pub(super) fn own_listen_ended(&mut self, serial: u64, turn: &mut Turn) -> bool {
+        if self.topics.is_asked(serial) {
+            self.subscription_decided(serial, false, None, turn);
+            return true;
+        }
         let told_of_lists = self.hears.take_if(|hears| *hears == serial).is_some();
         let is_one = told_of_lists || self.topics.ended(serial);
         if is_one {

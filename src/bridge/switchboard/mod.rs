@@ -10,7 +10,8 @@
 //! - `child`: what is known of the child    - `dispatching`: how calls go to it
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
-//! - `suspending`: questions to clients without a session   - `looping`: questions of a child without a handshake
+//! - `suspending`: questions to clients without a session   - `returning`: their answers
+//! - `looping`: questions of a child without a handshake
 //! - `expiring`: rounds that end without their clients      - `crossing`: messages between the eras
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
@@ -33,6 +34,7 @@ mod looping;
 mod notices;
 mod orders;
 mod recalling;
+mod returning;
 mod settling;
 mod streams;
 mod subscribing;
@@ -201,7 +203,12 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Calls that are not settled. Streams of changes are none that anybody waits for.
     pub fn calls(&self) -> usize {
-        self.calls.len() - self.listens.len()
+        self.calls.len() - self.listens()
+    }
+
+    /// Streams of changes that are open.
+    pub fn listens(&self) -> usize {
+        self.listens.len()
     }
 
     pub fn asks(&self) -> usize {
@@ -218,6 +225,8 @@ impl<R: Outlet> Switchboard<R> {
             && self.asks.is_empty()
             && self.topics.len() == 0
             && self.readers.is_empty()
+            && self.resumed.is_empty()
+            && self.listens.len() == 0
             && self.ended.is_empty()
             && self.kept.is_empty()
     }

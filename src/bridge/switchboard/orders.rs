@@ -174,10 +174,7 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
         }
         let method = call.method;
-        let is_known = match call.card().version.era() {
-            Era::Modern => !method.is_legacy_only(),
-            Era::Legacy => !matches!(method, Method::Discover | Method::Listen),
-        };
+        let is_known = method.is_asked_in(call.card().version.era());
         let is_gone =
             matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         let party = Party::of(&call.caller);
@@ -310,7 +307,9 @@ impl<R: Outlet> Switchboard<R> {
             NoteRoute::Initialized => self.initialized(turn),
             NoteRoute::Forward => {
                 let absent = matches!(self.child, Child::Absent { .. });
-                if self.tenancy == Tenancy::Shared || absent || self.room == 0 {
+                // A child without a handshake knows of no such notification.
+                let unwanted = self.tenancy == Tenancy::Shared || self.is_child_modern();
+                if unwanted || absent || self.room == 0 {
                     return turn.dropped(Dropped::Unwanted);
                 }
                 self.initialized(turn);

@@ -108,6 +108,18 @@ impl<R: Outlet> Switchboard<R> {
         if ends > turn.now {
             return self.timers.set(ends, Due::Deadline(id));
         }
+        match call.state {
+            Stage::Suspended => return self.expire(id, turn),
+            Stage::Asking if call.started + self.limits.request_timeout_max > call.deadline => {
+                return self.round_unanswered(id, turn);
+            }
+            Stage::Waiting
+            | Stage::Flying
+            | Stage::Listening
+            | Stage::Returning
+            | Stage::Asking
+            | Stage::Joining => {}
+        }
         if call.deadline > turn.now {
             self.tell_child_to_cancel(id, "its client is gone", turn);
             self.refuse(id, Refusal::Cancelled, turn);
@@ -152,12 +164,12 @@ impl<R: Outlet> Switchboard<R> {
         }
         self.topics.lost();
         self.hears = None;
-        self.lose_asks(turn);
+        self.lose_asks(why, turn);
 
         let mut flying: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.state == Stage::Flying || call.is_held())
+            .filter(|(_, call)| call.state == Stage::Flying)
             .map(|(id, _)| *id)
             .collect();
         flying.sort_unstable();
@@ -178,9 +190,13 @@ impl<R: Outlet> Switchboard<R> {
     fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
-        if call.repeated || call.request.is_none() || !silent || call.is_held() {
+        // Whoever was asked something has heard of it. A request may also be kept for other reasons than to be repeated.
+        let asked = call.rounds.as_ref().is_some_and(|rounds| rounds.count > 0);
+        let repeats = call.method.repeatable() && !call.repeated && !asked;
+        if !repeats || call.request.is_none() || !silent {
             return false;
         }
+        call.rounds = None;
         call.repeated = true;
         call.flight = call.flight.next();
         call.state = Stage::Waiting;
@@ -208,11 +224,11 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn tell_child_to_cancel(&mut self, id: CallId, reason: &str, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let knows = match call.state {
-            Stage::Flying | Stage::Suspended => true,
+            Stage::Flying | Stage::Returning => true,
+            Stage::Suspended => call.rounds.as_ref().is_none_or(|rounds| rounds.said.is_none()),
             // To a child with a handshake it was never told of.
-            Stage::Listening => call.flight != Flight::default(),
-            Stage::Waiting => call.is_held(),
-            Stage::Joining | Stage::Asking => false,
+            Stage::Listening => self.is_child_modern(),
+            Stage::Waiting | Stage::Joining | Stage::Asking => false,
         };
         if !knows || matches!(self.child, Child::Absent { .. }) {
             return;
@@ -234,7 +250,7 @@ impl<R: Outlet> Switchboard<R> {
         self.working -= usize::from(call.works);
         match call.state {
             Stage::Flying => self.flying -= 1,
-            Stage::Waiting => self.waiting.remove(id),
+            Stage::Waiting | Stage::Returning => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
             Stage::Listening => self.close_listen(id, turn),
             Stage::Suspended | Stage::Asking => {}
@@ -274,7 +290,9 @@ impl<R: Outlet> Switchboard<R> {
     /// The child answered the request with this number, but what it said cannot be passed on.
     pub fn spoilt(&mut self, number: u64, why: Refusal, turn: &mut Turn) {
         match UpstreamId(number).read() {
-            Some(Numbered::Call { call, flight }) if self.is_flying(call, flight) => {
+            Some(Numbered::Call { call, flight })
+                if self.is_flying(call, flight) || self.is_suspended(call, flight) =>
+            {
                 self.refuse(call, why, turn);
             }
             Some(Numbered::Own(serial)) => {
@@ -295,15 +313,21 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn is_flying(&self, id: CallId, flight: Flight) -> bool {
         let call = self.calls.get(&id);
         call.is_some_and(|call| {
-            matches!(call.state, Stage::Flying | Stage::Listening) && call.flight == flight
+            let is_there = match call.state {
+                Stage::Flying | Stage::Returning => true,
+                Stage::Listening => self.is_child_modern(),
+                Stage::Waiting | Stage::Suspended | Stage::Asking | Stage::Joining => false,
+            };
+            is_there && call.flight == flight
         })
     }
 
-    /// Whether a call of this number waits for its client to come back, or for its turn after that.
+    /// Whether a call of this number waits for its client to come back, and the child works on it.
     pub(super) fn is_suspended(&self, id: CallId, flight: Flight) -> bool {
         let call = self.calls.get(&id);
         call.is_some_and(|call| {
-            (call.state == Stage::Suspended || call.is_held()) && call.flight == flight
+            let has_said = call.rounds.as_ref().is_some_and(|rounds| rounds.said.is_some());
+            call.state == Stage::Suspended && call.flight == flight && !has_said
         })
     }
 

@@ -110,10 +110,17 @@ impl<R: Outlet> Switchboard<R> {
         if let Some(call) = self.calls.get_mut(&original) {
             let (front, is_modern, state) = (call.front(), call.is_modern(), call.state);
             let Path::Own { outlet, stream, reader, .. } = &mut call.path else { return };
-            if *reader != id || state == Stage::Suspended {
+            if *reader != id {
                 return;
             }
             *outlet = None;
+            if state == Stage::Suspended {
+                // Whoever left with the questions may come back; whoever left without them cannot.
+                if !finished {
+                    self.expire(original, turn);
+                }
+                return;
+            }
             // Without a session nobody can come back for it: leaving is how such a client cancels.
             if is_modern {
                 return self.cancel(original, turn);

@@ -5,17 +5,23 @@
 
 mod child;
 mod letters;
+mod modern;
 
 mod asks;
 mod calls;
+mod eras;
 mod held;
 mod legacy_output;
+mod levels;
 mod limits;
+mod listens;
+mod loops;
 mod notices;
 mod quiet;
 mod recalling;
 mod restarts;
 mod resuming;
+mod rounds;
 mod streams;
 
 use std::sync::Arc;
