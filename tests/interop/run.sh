@@ -137,5 +137,6 @@ fi
 
 outcome=0
 python3 "$here/report.py" "$results" "$work/plan.json" || outcome=1
-STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
+# shellcheck disable=SC2154
+PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
 exit "$outcome"
