@@ -30,7 +30,7 @@ pub(crate) struct Replies {
     answered: usize,
     /// The answer became a stream whose events are kept until we say that we had them all.
     kept: bool,
-    sealer: Option<Sealer>,
+    sealer: Option<Box<Sealer>>,
 }
 
 /// A goodbye that has not been said.
@@ -118,7 +118,7 @@ impl Replies {
 
     /// Has questions sealed in this way. Without it there are none.
     pub(crate) fn sealed_by(&mut self, sealer: Sealer) {
-        self.sealer = Some(sealer);
+        self.sealer = Some(Box::new(sealer));
     }
 
     pub(crate) async fn next(&mut self) -> Option<Event> {

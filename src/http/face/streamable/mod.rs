@@ -69,7 +69,8 @@ impl Visit {
             frame::Body::One(frame) => {
                 let sighted = Sighted::new(&frame, self.header(VERSION));
                 if sighted.era == Era::Modern {
-                    return self.modern(sighted).await;
+                    // Apart, so that requests of the other era carry nothing of it along.
+                    return Box::pin(self.modern(sighted)).await;
                 }
                 let id = frame.id().filter(|_| frame.kind() == Kind::Request);
                 self.one(frame).await.map_err(|why| Refused::new(why, id))
