@@ -21,6 +21,7 @@ use crate::bridge::ticket::Ticket;
 use crate::bridge::timers::Due;
 use crate::bridge::translate::rounds::{Question, ask as ask_all, for_modern};
 use crate::bridge::turn::{Outcome, Turn};
+use crate::config::model::AskKind;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
 use crate::wire::method::Method;
@@ -95,9 +96,10 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child asked for what a client without a session did not declare. If only one call can be meant, it cannot be
-    /// answered, and its client is told what it takes.
+    /// answered, and its client is told what it takes. Not of roots: servers ask for them at any time, and do without.
     pub(super) fn miss(&mut self, asked: Method, turn: &mut Turn) {
-        let Some(kind) = ask::kind(asked) else { return };
+        let kind = ask::kind(asked).filter(|kind| *kind != AskKind::Roots);
+        let Some(kind) = kind else { return };
         let flying = |call: &Call<R>| call.state == Stage::Flying && call.method.may_ask();
         let mut meant = self.calls.iter().filter(|(_, call)| flying(call));
         let (Some((id, call)), None) = (meant.next(), meant.next()) else { return };

@@ -215,11 +215,9 @@ fn t12_a_client_without_a_session_cancels_by_leaving() {
 
 #[test]
 fn t21_nobody_is_asked_what_it_did_not_declare() {
-    for (kind, lack) in [
-        ("sampling/createMessage", "sampling"),
-        ("elicitation/create", "elicitation"),
-        ("roots/list", "roots"),
-    ] {
+    for (kind, lack) in
+        [("sampling/createMessage", "sampling"), ("elicitation/create", "elicitation")]
+    {
         for tenancy in [Tenancy::Shared, Tenancy::Pooled { exclusive: false }] {
             let mut pair = Pair::with(tenancy, |_| {});
             let post = pair.uses(&modern("p", "{}"), 1);
@@ -236,6 +234,12 @@ fn t21_nobody_is_asked_what_it_did_not_declare() {
             assert!(pair.is_empty_handed());
         }
     }
+    // Servers ask for roots at any time and do without, so that this ends no call.
+    let mut pair = Pair::shared();
+    let post = pair.uses(&modern("p", "{}"), 1);
+    pair.child.heard();
+    pair.asks("roots/list");
+    assert_eq!((pair.child.methods(), post.letters.is_empty()), (vec!["error".into()], true));
     // Who else may be meant is not harmed by it.
     let mut pair = Pair::shared();
     let a = pair.session(Version::V2025_11_25);

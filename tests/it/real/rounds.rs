@@ -185,13 +185,9 @@ fn t21_who_did_not_say_it_can_be_asked_is_not() {
         let (daemon, _) = recorded(era, "");
         let client = daemon.modern();
         let said = client.tool("test_missing_capability", &json!({}));
-        if era == "modern" {
-            assert_eq!(said.error(), (400, -32021), "{said:?}");
-            let needed = &said.body()["error"]["data"]["requiredCapabilities"];
-            assert_eq!(needed, &json!({"sampling": {}}));
-        } else {
-            assert_eq!(said.result()["isError"], true, "{said:?}");
-        }
+        assert_eq!(said.error(), (400, -32021), "{era}: {said:?}");
+        let needed = &said.body()["error"]["data"]["requiredCapabilities"];
+        assert_eq!(needed, &json!({"sampling": {}}));
         let roots = client.can(&json!({"roots": {}}));
         let (asked, said) =
             through(&roots, "tools/call", &call("test_input_required_result_capabilities"));
