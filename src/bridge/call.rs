@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::front::{FrontCard, Level, Who};
 use super::memory::Question;
 use super::rounds::Rounds;
+use super::tasks::TaskId;
 use super::translate::Noted;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
@@ -44,6 +45,8 @@ pub(super) struct Call<R> {
     pub noted: Noted,
     /// What its client is asked in rounds.
     pub rounds: Option<Box<Rounds>>,
+    /// The task of its own that its client asks about.
+    pub task: Option<TaskId>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,

@@ -107,7 +107,7 @@ impl Outlet for Letters {
 impl Bench {
     fn new() -> Self {
         let limits = Limits::new(ServerName::new("s").unwrap());
-        let mut board = Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
+        let mut board = Switchboard::new(Tenancy::Shared, limits, 0, [0; 32], Instant::now());
         let mut turn = Turn::new(Instant::now());
         let hello = r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
         let abilities = Abilities::recalled(hello).expect("a sound answer");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::bridge::translate::capabilities::TASKS;
 use crate::wire::fault;
 use crate::wire::id::RawId;
 use crate::wire::meta::{self, Implementation, Members, Params, ResultView, key};
@@ -30,6 +31,8 @@ pub struct Abilities {
     pub lists: Lists,
     /// Whether it takes subscriptions to resources.
     pub subscribes: bool,
+    /// Whether it knows tasks as revisions without a handshake do.
+    pub tasks: bool,
     /// How long a `DiscoverResult` may be kept; nothing of the kind is said in a handshake.
     pub ttl: Duration,
     /// The result of `initialize` for clients with a handshake, but for the revision.
@@ -50,9 +53,6 @@ pub struct Lists {
 
 /// The name of a child that gives none, where none better is known.
 const NAMELESS: &str = "mcp-server";
-
-/// The extension of tasks, which has to be spoken at both ends.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// The members of both results that are written anew for clients of the other era.
 const OWN: [&str; 8] = [
@@ -169,6 +169,7 @@ impl Abilities {
             })
         };
         let announces = |one| says(one, "listChanged");
+        let extensions = Members::of(capabilities.get("extensions").map_or("", RawValue::get));
         let about = Implementation::read(server_info);
         Self {
             era,
@@ -184,6 +185,7 @@ impl Abilities {
                 prompts: announces("prompts"),
             },
             subscribes: says("resources", "subscribe"),
+            tasks: era == Era::Modern && extensions.get(TASKS).is_some(),
             ttl: Duration::ZERO,
             initialize: Box::default(),
             revision: Span { start: 0, end: 0 },

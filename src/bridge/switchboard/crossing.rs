@@ -32,6 +32,8 @@ pub(super) enum Answered {
     Asks(Asks),
     /// The client is asked something by requests, and the call is sent again with the answers.
     Loops,
+    /// The rest of it is a task.
+    Task,
     /// The child did what it must not.
     Refused(Refusal),
 }
@@ -83,6 +85,7 @@ impl<R: Outlet> Switchboard<R> {
                 if let Some(at) = call.token_at {
                     edits.push(at, digits);
                 }
+                self.rename_for_child(call, request, &mut edits);
             }
         }
         Ok(edits.splice(request))
@@ -123,6 +126,9 @@ impl<R: Outlet> Switchboard<R> {
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
             let code = super::lines::error_code(frame);
+            if super::tasking::is_unknown(call, frame) {
+                return Answered::Refused(Refusal::TaskUnknown);
+            }
             // Whatever the child speaks, its client has been told by us what is spoken here.
             if code == fault::UNSUPPORTED_VERSION {
                 let server = self.limits.server.clone();
@@ -134,11 +140,16 @@ impl<R: Outlet> Switchboard<R> {
         let result = frame.payload().unwrap_or_default();
         if call.method == Method::Listen {
             restamp(call, frame, &mut edits);
+        } else if let Some(task) = call.task {
+            if let Err(why) = super::tasking::rename_for_client(call, task, frame, &mut edits) {
+                return Answered::Refused(why);
+            }
         } else if may_be_unfinished(result) {
             let view = ResultView::of(Some(result));
             match view.result_type.and_then(|kind| raw::string(kind.get())).as_deref() {
                 Some("input_required") => return self.asks_of_modern(call, frame, &view),
-                Some("complete" | "task") | None => {}
+                Some("task") => return Answered::Task,
+                Some("complete") | None => {}
                 Some(_) if call.card().hello.capabilities.contains("\"extensions\"") => {}
                 Some(_) => {
                     let server = self.limits.server.clone();
@@ -293,6 +304,7 @@ fn restamp<'a, R>(call: &'a Call<R>, frame: &Frame, edits: &mut Edits<'a>) {
 fn may_be_unfinished(result: &str) -> bool {
     (has_result_type(result) && memmem::find(result.as_bytes(), b"\"complete\"").is_none())
         || memmem::find(result.as_bytes(), b"\"input_required\"").is_some()
+        || memmem::find(result.as_bytes(), b"\"task\"").is_some()
         || memmem::find(result.as_bytes(), b"\\u").is_some()
 }
 

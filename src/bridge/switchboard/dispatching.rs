@@ -54,6 +54,11 @@ impl<R: Outlet> Switchboard<R> {
             RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
             RequestRoute::Subscribe => return self.join(id, &params(), turn),
             RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
+            RequestRoute::Task => {
+                if let Err(why) = self.find_task(id, &params()) {
+                    return self.refuse(id, why, turn);
+                }
+            }
             RequestRoute::CallTool if !self.limits.tools.is_open() => {
                 if let Some(refusal) = self.hidden(&params()) {
                     return self.refuse(id, refusal, turn);

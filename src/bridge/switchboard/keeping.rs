@@ -108,7 +108,7 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    fn sweep_later(&mut self, now: Instant) {
+    pub(super) fn sweep_later(&mut self, now: Instant) {
         if !self.sweeping {
             self.sweeping = true;
             self.timers.set(now + Self::SWEEP_EVERY, Due::Sweep);
@@ -117,7 +117,8 @@ impl<R: Outlet> Switchboard<R> {
 
     pub(super) fn sweep(&mut self, now: Instant) {
         self.sweeping = false;
-        let mut left = false;
+        self.tasks.sweep(now);
+        let mut left = !self.tasks.is_empty();
         let mut emptied = Vec::new();
         for (id, front) in &mut self.fronts {
             let Some(log) = &mut front.log else { continue };

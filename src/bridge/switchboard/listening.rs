@@ -19,6 +19,7 @@ use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::topics::{Joined, Subscriber};
+use crate::bridge::translate::edits::Edits;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, Numbered, RawId, UpstreamId};
@@ -41,10 +42,11 @@ impl<R: Outlet> Switchboard<R> {
             Ok(filter) => filter,
             Err(why) => return self.refuse(id, Refusal::BadParams(why), turn),
         };
-        if filter.resources.len() > self.limits.subscriptions_per_front {
-            let refusal = self.busy("one stream subscribes to too many resources");
+        if filter.resources.len() + filter.tasks.len() > self.limits.subscriptions_per_front {
+            let refusal = self.busy("one stream subscribes to too many resources and tasks");
             return self.refuse(id, refusal, turn);
         }
+        let tasks = self.own_tasks(id, &filter.tasks);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if !matches!(&call.path, Path::Own { streams: true, .. }) {
             return self.refuse(id, Refusal::NeedsStream, turn);
@@ -55,6 +57,7 @@ impl<R: Outlet> Switchboard<R> {
             id: call.client_id.clone(),
             lists: filter.lists,
             resources: filter.resources.iter().map(|uri| uri.as_ref().into()).collect(),
+            tasks,
             undecided: 0,
             acknowledged: false,
         };
@@ -110,8 +113,10 @@ impl<R: Outlet> Switchboard<R> {
         call.flight = call.flight.next();
         let mut digits = [0; 20];
         let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
-        let at = request.id_span().expect("requests have ids");
-        let text = request.splice(&[Patch { at, with: digits }]);
+        let mut edits = Edits::new();
+        edits.push(request.id_span().expect("requests have ids"), digits);
+        self.rename_in_filter(id, &request, &mut edits);
+        let text = edits.splice(&request);
         self.send_request(text, turn);
     }
 
@@ -187,8 +192,13 @@ impl<R: Outlet> Switchboard<R> {
                 if is_first && std::mem::replace(&mut listen.acknowledged, true) {
                     return;
                 }
-                let at = meta::place(leaf, frame.text());
-                let text = frame.splice(&[Patch { at, with: listen.id.as_str().as_bytes() }]);
+                let mut edits = Edits::new();
+                let stamp = listen.id.as_str().as_bytes().to_vec();
+                edits.push(meta::place(leaf, frame.text()), stamp);
+                if !self.rename_on_stream(call, frame, &params, &mut edits) {
+                    return turn.dropped(Dropped::Unheard);
+                }
+                let text = edits.splice(frame);
                 self.tell_listen(call, &text, turn);
             }
             (Some(Numbered::Own(serial)), _) => self.heard_ourselves(serial, frame, &params, turn),

@@ -15,6 +15,7 @@
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
+//! - `tasking`: work that goes on after its call
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
 //! - `recalling`: answering for a child that rests
 
@@ -35,6 +36,7 @@ mod settling;
 mod streams;
 mod subscribing;
 mod suspending;
+mod tasking;
 mod telling;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -51,6 +53,7 @@ use super::greeting::{Abilities, Greeting};
 use super::listens::Listens;
 use super::outlet::Outlet;
 use super::queue::Queue;
+use super::tasks::{Secret, Tasks};
 use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::translate::modern_to_legacy::{Hints, Stamp};
@@ -126,6 +129,7 @@ pub struct Switchboard<R> {
     asks_made: u64,
     topics: Topics,
     listens: Listens,
+    tasks: Tasks,
     /// The number of the stream on which the bridge hears of changed lists, from a child that tells of them no other way.
     hears: Option<u64>,
     /// Who has used this child; log messages reach its clients only if they are one party.
@@ -196,8 +200,14 @@ impl<R: Outlet> Switchboard<R> {
     /// Closings that are remembered for orders they overtook.
     const CLOSED_EARLY_MAX: usize = 64;
 
-    /// A switchboard without a child. `stream_base` is a number that no other switchboard has.
-    pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64, now: Instant) -> Self {
+    /// A switchboard without a child. `stream_base` is a number that no other switchboard has, and nobody else knows `secret`.
+    pub fn new(
+        tenancy: Tenancy,
+        limits: Limits,
+        stream_base: u64,
+        secret: Secret,
+        now: Instant,
+    ) -> Self {
         Self {
             tenancy,
             limits,
@@ -213,6 +223,7 @@ impl<R: Outlet> Switchboard<R> {
             asks_made: 0,
             topics: Topics::default(),
             listens: Listens::default(),
+            tasks: Tasks::new(secret),
             hears: None,
             parties: Parties::default(),
             child_level: None,
@@ -276,9 +287,11 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// Whether anybody would miss the child now: a call or a stream is open.
+    /// Whether anybody would miss the child now: a call or a stream is open, or a task goes on.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
+        self.calls.is_empty()
+            && !self.tasks.are_under_way()
+            && self.fronts.values().all(|front| front.standing.is_empty())
     }
 
     /// Whether no session would miss anything but its child.

@@ -106,6 +106,7 @@ impl<R: Outlet> Switchboard<R> {
             token_at: meta.token().map(|raw| meta::place(raw, request.text())),
             noted: Noted::of(&request, &params),
             rounds: None,
+            task: None,
             wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
@@ -299,8 +300,8 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,
-        Subject::TaskId => params.task_id,
-        Subject::None => None,
+        // Whoever knows the name of a task may be able to use it.
+        Subject::TaskId | Subject::None => None,
     };
     match leaf.and_then(|raw| raw::string(raw.get())) {
         Some(name) => raw::clipped(&name).into(),

@@ -151,6 +151,7 @@ impl<R: Outlet> Switchboard<R> {
             self.parties.add(&call.card().principal);
         }
         self.topics.lost();
+        self.tasks.lose_all();
         self.hears = None;
         self.lose_asks(turn);
 

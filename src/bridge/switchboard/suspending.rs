@@ -328,10 +328,12 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get(&id) else { return };
         let answered = self.incoming(call, frame);
         self.learn(id, frame);
+        self.hear_of_task(id, frame);
         match answered {
             Answered::Final(text, outcome) => self.settle(id, &text, outcome, turn),
             Answered::Asks(asks) => self.settle_asking(id, asks, turn),
             Answered::Loops => self.ask_by_requests(id, frame, turn),
+            Answered::Task => self.become_task(id, frame, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
         }
     }

@@ -84,7 +84,7 @@ impl Pair {
         change(&mut limits);
         let now = Instant::now();
         Self {
-            board: Switchboard::new(tenancy, limits, BASE, now),
+            board: Switchboard::new(tenancy, limits, BASE, [7; 32], now),
             child: Child::default(),
             now,
             notes: Vec::new(),

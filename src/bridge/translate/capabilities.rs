@@ -8,7 +8,7 @@ use super::edits::Edits;
 use super::object::{Fate, Member, Object};
 
 /// The extension by which revisions without a handshake have tasks; the others have a capability for them.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
+pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// Of a client without a handshake, for a child with one. Such a client never says that its roots have changed.
 pub fn to_legacy_child(client: &str) -> Cow<'_, str> {
@@ -52,6 +52,13 @@ pub fn visits_urls(client: &str) -> bool {
     Object::of(client)
         .and_then(|client| client.get("elicitation")?.object()?.get("url"))
         .is_some_and(|url| url.value != "null")
+}
+
+/// Whether a peer without a handshake knows tasks.
+pub fn knows_tasks(peer: &str) -> bool {
+    Object::of(peer)
+        .and_then(|peer| peer.get("extensions")?.object()?.get(TASKS))
+        .is_some_and(|tasks| tasks.object().is_some())
 }
 
 fn without_tasks(extensions: Object<'_>, edits: &mut Edits<'_>) -> Fate {

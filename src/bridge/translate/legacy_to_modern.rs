@@ -69,7 +69,7 @@ impl Envelope {
     }
 
     /// Without the last comma.
-    fn bare(&self) -> &str {
+    pub fn bare(&self) -> &str {
         self.members.trim_end_matches(',')
     }
 }
