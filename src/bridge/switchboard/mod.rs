@@ -278,6 +278,7 @@ impl<R: Outlet> Switchboard<R> {
             && self.readers.is_empty()
             && self.ended.is_empty()
             && self.kept.is_empty()
+            && self.tasks.is_empty()
     }
 
     pub fn abilities(&self) -> Option<&Abilities> {

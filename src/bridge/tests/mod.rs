@@ -14,6 +14,7 @@ mod recalling;
 mod restarts;
 mod resuming;
 mod streams;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
