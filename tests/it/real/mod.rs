@@ -17,4 +17,5 @@ mod sessions;
 mod sse;
 mod stopping;
 mod streams;
+mod tasks;
 mod telling;
