@@ -48,7 +48,7 @@ impl<'a> Filter<'a> {
     pub(super) fn read(notifications: Option<&'a str>) -> Result<Self, &'static str> {
         let text = notifications.filter(|text| text.starts_with('{'));
         let members = Members::of(text.ok_or("\"notifications\" must be an object")?);
-        let is_on = |key: &str| match members.get(key).map(|value| value.get()) {
+        let is_on = |key: &str| match members.get(key).map(RawValue::get) {
             None | Some("false" | "null") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(

@@ -57,7 +57,7 @@ impl<'t> TaskView<'t> {
     }
 
     /// Gives it another name, which is a raw string.
-    pub fn rename<'e>(&self, name: String, edits: &mut Edits<'e>) {
+    pub fn rename(&self, name: String, edits: &mut Edits<'_>) {
         if let Some(at) = self.name_at {
             edits.push(at, name.into_bytes());
         }
@@ -72,7 +72,7 @@ impl<'t> TaskView<'t> {
             if kind.is_some_and(|kind| declared.contains(kind)) {
                 return Fate::Stays;
             }
-            lacking = lacking.or(kind.map(ask::required));
+            lacking = lacking.or_else(|| kind.map(ask::required));
             Fate::Goes
         });
         match lacking {
