@@ -173,6 +173,11 @@ pub struct Server {
     /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
     /// with that child instead of being revived on a fresh one.
     pub stateful: bool,
+    /// What becomes of tasks between a client and a server of different eras. `off`: neither hears that the other knows them, and
+    /// tools that may run without one do. `bridge`: a client without a handshake gets the tasks of a server of revision 2025-11-25,
+    /// and for a client with one the daemon waits until the task of a server of revision 2026-07-28 is over. Between equals tasks
+    /// pass in any case.
+    pub tasks: TasksChoice,
     /// How long a child may take to answer its handshake.
     pub start_timeout: Span,
     /// How long a request waits for a starting child before it gets an error that says so.
@@ -243,6 +248,17 @@ pub enum EraChoice {
     Legacy,
     /// Revisions without one: it is greeted with `server/discover` alone.
     Modern,
+}
+
+/// What becomes of tasks between the eras.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TasksChoice {
+    /// They are hidden.
+    #[default]
+    Off,
+    /// They are translated, or waited for.
+    Bridge,
 }
 
 /// When a child is started.
@@ -366,6 +382,7 @@ impl Default for Server {
             idle_stop: SpanOrNever::NEVER,
             push: Push::On,
             stateful: false,
+            tasks: TasksChoice::Off,
             start_timeout: Span::seconds(60),
             start_wait: Span::seconds(20),
             request_timeout: Span::seconds(600),

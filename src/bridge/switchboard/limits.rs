@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::bridge::policy::ToolPolicy;
 use crate::bridge::stream_log::Bounds;
+use crate::config::model::TasksChoice;
 use crate::wire::id::ServerName;
 
 /// What a switchboard is allowed.
@@ -35,6 +36,8 @@ pub struct Limits {
     /// Bytes kept of the streams of all sessions together.
     pub log_bytes_max: usize,
     pub tools: ToolPolicy,
+    /// Tasks go between the eras.
+    pub tasks: TasksChoice,
 }
 
 // === impl Limits ===
@@ -60,6 +63,7 @@ impl Limits {
             log: Bounds::default(),
             // Eight sessions with as much as each may have, and far more than streams in sound use add up to.
             log_bytes_max: 64 << 20,
+            tasks: TasksChoice::Off,
             tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
         }
     }

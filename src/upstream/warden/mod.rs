@@ -175,6 +175,7 @@ fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
         push_wait: config.push_wait.0,
         commit_after: settings.commit_after,
         tools: ToolPolicy::new(config.tools.clone()),
+        tasks: config.tasks,
         ..Limits::new(name)
     };
     let pace = Pace {
