@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::front::{FrontCard, Level, Who};
 use super::memory::Question;
 use super::rounds::Rounds;
-use super::tasks::TaskId;
+use super::tasks::{Absorbed, TaskId};
 use super::translate::Noted;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
@@ -47,6 +47,8 @@ pub(super) struct Call<R> {
     pub rounds: Option<Box<Rounds>>,
     /// The task of its own that its client asks about.
     pub task: Option<TaskId>,
+    /// The task that its client knows nothing of, and that its answer waits for.
+    pub absorbed: Option<Box<Absorbed>>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,
@@ -89,6 +91,8 @@ pub(super) enum Stage {
     Suspended,
     /// Its client is being asked something by requests, and it is then sent again.
     Asking,
+    /// Its rest is a task of the child, which is asked now and then how that stands.
+    Absorbed,
     /// Answered together with others that subscribe to the same resource.
     Joining,
 }

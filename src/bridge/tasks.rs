@@ -48,6 +48,21 @@ pub(super) struct News {
     pub ttl: Option<Duration>,
 }
 
+/// A task that a call waits for whose client knows none.
+#[derive(Debug)]
+pub(super) struct Absorbed {
+    /// What the child calls it.
+    pub name: Box<str>,
+    /// How often the child is asked how it stands.
+    pub every: Duration,
+    /// The request of the bridge's own that the child has still to answer.
+    pub serial: Option<u64>,
+    /// The raw keys of the questions its client has been asked.
+    pub asked: Vec<Box<str>>,
+    /// What the child said of it last, as a raw string.
+    pub said: Option<Box<str>>,
+}
+
 /// There are too many of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;

@@ -34,6 +34,8 @@ pub(super) enum Answered {
     Loops,
     /// The rest of it is a task.
     Task,
+    /// The rest of it is a task, and its client knows none.
+    Absorbed,
     /// The child did what it must not.
     Refused(Refusal),
 }
@@ -71,8 +73,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             Cell { client: Era::Legacy, child: Era::Modern } => {
                 let front = call.front().and_then(|front| self.fronts.get(&front));
-                let own = Envelope::of_nobody();
-                let envelope = front.and_then(|front| front.envelope.as_deref()).unwrap_or(own);
+                let envelope = self.envelope_of(call);
                 let logs = self.abilities().is_some_and(|child| child.logging);
                 let level =
                     front.and_then(|front| front.level).unwrap_or(super::notices::DEFAULT_LEVEL);
@@ -98,14 +99,30 @@ impl<R: Outlet> Switchboard<R> {
         if !is_child_modern {
             return;
         }
+        let bridges_tasks = self.bridges_tasks();
         let front = self.calls.get(&id).and_then(Call::front);
         if let Some(front) = front.and_then(|front| self.fronts.get_mut(&front)) {
             let hello = &front.card.hello;
             front.envelope.get_or_insert_with(|| {
-                let capabilities = capabilities::to_modern_child(&hello.capabilities);
+                let mut capabilities = capabilities::to_modern_child(&hello.capabilities);
+                if bridges_tasks {
+                    capabilities = capabilities::with_tasks(&capabilities).into_owned().into();
+                }
                 Box::new(Envelope::new(Version::MODERN, &capabilities, &hello.client_info))
             });
         }
+    }
+
+    /// What the client of a call says of itself with each request to a child without a handshake.
+    pub(super) fn envelope_of(&self, call: &Call<R>) -> &Envelope {
+        let front = call.front().and_then(|front| self.fronts.get(&front));
+        front.and_then(|front| front.envelope.as_deref()).unwrap_or_else(|| {
+            if self.bridges_tasks() {
+                Envelope::of_nobody_with_tasks()
+            } else {
+                Envelope::of_nobody()
+            }
+        })
     }
 
     /// An answer of the child as the client of a call is to read it.
@@ -230,7 +247,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// From a child without a handshake to a client with one.
-    fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
+    pub(super) fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
@@ -250,6 +267,9 @@ impl<R: Outlet> Switchboard<R> {
                 Answered::Final(edits.splice(frame), Outcome::Result)
             }
             ResultType::InputRequired => Answered::Loops,
+            ResultType::Task if self.bridges_tasks() && call.method == Method::ToolsCall => {
+                Answered::Absorbed
+            }
             ResultType::Task | ResultType::Unknown => {
                 let server = self.limits.server.clone();
                 let why = "unsupported result type";

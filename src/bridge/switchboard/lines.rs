@@ -88,8 +88,11 @@ impl<R: Outlet> Switchboard<R> {
         )
     }
 
-    /// An answer to a request of the bridge's own: only subscriptions wait for one.
+    /// An answer to a request of the bridge's own: only tasks and subscriptions wait for one.
     fn own_answer(&mut self, serial: u64, frame: &Frame, turn: &mut Turn) {
+        if self.absorbed_answered(serial, frame, turn) {
+            return;
+        }
         self.subscription_decided(serial, frame.kind() == Kind::Result, Some(frame), turn);
     }
 

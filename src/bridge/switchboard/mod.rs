@@ -15,10 +15,11 @@
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
-//! - `tasking`: work that goes on after its call
+//! - `tasking`: work that goes on after its call      - `absorbing`: the same for clients that cannot wait for it
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
 //! - `recalling`: answering for a child that rests
 
+mod absorbing;
 mod asking;
 mod behind;
 mod crossing;
@@ -325,7 +326,10 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Commit(call) => self.commit(call),
                 Due::Deadline(call) => self.late(call, turn),
                 Due::Ask(serial) => self.ask_unheard(serial, turn),
-                Due::Round(call) => self.round_due(call, turn),
+                Due::Round(call) => {
+                    self.round_due(call, turn);
+                    self.look_after(call, turn);
+                }
                 Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),

@@ -107,6 +107,7 @@ impl<R: Outlet> Switchboard<R> {
             noted: Noted::of(&request, &params),
             rounds: None,
             task: None,
+            absorbed: None,
             wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,

@@ -158,7 +158,7 @@ impl<R: Outlet> Switchboard<R> {
         let mut flying: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.state == Stage::Flying)
+            .filter(|(_, call)| matches!(call.state, Stage::Flying | Stage::Absorbed))
             .map(|(id, _)| *id)
             .collect();
         flying.sort_unstable();
@@ -179,7 +179,7 @@ impl<R: Outlet> Switchboard<R> {
     fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
-        if call.repeated || call.request.is_none() || !silent {
+        if call.state != Stage::Flying || call.repeated || call.request.is_none() || !silent {
             return false;
         }
         call.repeated = true;
@@ -208,11 +208,14 @@ impl<R: Outlet> Switchboard<R> {
 
     pub(super) fn tell_child_to_cancel(&mut self, id: CallId, reason: &str, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
+        if call.absorbed.is_some() {
+            return self.drop_absorbed(id, turn);
+        }
         let knows = match call.state {
             Stage::Flying | Stage::Suspended => true,
             // To a child with a handshake it was never told of.
             Stage::Listening => call.flight != Flight::default(),
-            Stage::Waiting | Stage::Joining | Stage::Asking => false,
+            Stage::Waiting | Stage::Joining | Stage::Asking | Stage::Absorbed => false,
         };
         if !knows || matches!(self.child, Child::Absent { .. }) {
             return;
@@ -235,7 +238,7 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Waiting => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
             Stage::Listening => self.close_listen(id, turn),
-            Stage::Suspended | Stage::Asking => {}
+            Stage::Suspended | Stage::Asking | Stage::Absorbed => {}
         }
         if let Path::Own { reader, .. } = &call.path {
             self.resumed.remove(reader);
@@ -275,6 +278,7 @@ impl<R: Outlet> Switchboard<R> {
             Some(Numbered::Call { call, flight }) if self.is_flying(call, flight) => {
                 self.refuse(call, why, turn);
             }
+            Some(Numbered::Own(serial)) if self.absorbed_spoilt(serial, &why, turn) => {}
             Some(Numbered::Own(serial)) => {
                 let uri = self.topics.of(serial).map(Box::<str>::from).unwrap_or_default();
                 for call in self.topics.decided(serial, false).unwrap_or_default().calls {

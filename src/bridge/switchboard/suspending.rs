@@ -334,6 +334,7 @@ impl<R: Outlet> Switchboard<R> {
             Answered::Asks(asks) => self.settle_asking(id, asks, turn),
             Answered::Loops => self.ask_by_requests(id, frame, turn),
             Answered::Task => self.become_task(id, frame, turn),
+            Answered::Absorbed => self.absorb(id, frame, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
         }
     }

@@ -18,7 +18,6 @@ use super::crossing::Cell;
 use super::lines::error_code;
 use super::{Child, Switchboard, Tenancy};
 use crate::bridge::call::Call;
-use crate::bridge::greeting::Hello;
 use crate::bridge::listens::Filter;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
@@ -28,15 +27,21 @@ use crate::bridge::translate::edits::Edits;
 use crate::bridge::translate::legacy_to_modern::Envelope;
 use crate::bridge::translate::tasks::{Questions, TaskView};
 use crate::bridge::turn::{Outcome, Turn};
+use crate::config::model::TasksChoice;
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::Method;
 use crate::wire::raw;
-use crate::wire::version::{Era, Version};
+use crate::wire::version::Era;
 
 impl<R: Outlet> Switchboard<R> {
+    /// Whether tasks go between the eras here.
+    pub(super) fn bridges_tasks(&self) -> bool {
+        self.limits.tasks == TasksChoice::Bridge
+    }
+
     /// Finds the task that a request is about, or says why there is none.
     pub(super) fn find_task(&mut self, id: CallId, params: &Params<'_>) -> Result<(), Refusal> {
         let Some(call) = self.calls.get(&id) else { return Err(Refusal::Cancelled) };
@@ -106,21 +111,31 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Nobody will ever ask for a task: the child need not go on with it.
-    fn abandon_task(&mut self, name: &str, turn: &mut Turn) {
+    pub(super) fn abandon_task(&mut self, name: &str, turn: &mut Turn) {
+        let meta = Envelope::of_nobody_with_tasks().bare();
+        self.ask_about_task(Method::TasksCancel, name, &format!("\"_meta\":{{{meta}}}"), turn);
+    }
+
+    /// A request of the bridge's own about a task; gives the number it is known by. `more` are members of its `params`.
+    pub(super) fn ask_about_task(
+        &mut self,
+        method: Method,
+        name: &str,
+        more: &str,
+        turn: &mut Turn,
+    ) -> u64 {
         self.own_requests += 1;
-        if !matches!(self.child, Child::Ready { .. }) {
-            return;
+        let serial = self.own_requests;
+        if matches!(self.child, Child::Ready { .. }) {
+            let (id, method, name) = (UpstreamId::own(serial).0, method.name(), raw::quoted(name));
+            turn.send(
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"taskId":{name},{more}}}}}"#
+                )
+                .into(),
+            );
         }
-        let capability = capability();
-        let envelope = Envelope::new(Version::MODERN, &capability, &Hello::nobody().client_info);
-        let (id, method) = (UpstreamId::own(self.own_requests).0, Method::TasksCancel.name());
-        let (name, meta) = (raw::quoted(name), envelope.bare());
-        turn.send(
-            format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"taskId":{name},"_meta":{{{meta}}}}}}}"#
-            )
-            .into(),
-        );
+        serial
     }
 
     /// Gives a request the child's name for the task it is about.
@@ -223,7 +238,7 @@ pub(super) fn rename_for_client<R>(
     }
 }
 
-fn view(frame: &Frame) -> TaskView<'_> {
+pub(super) fn view(frame: &Frame) -> TaskView<'_> {
     match (frame.payload(), frame.payload_span()) {
         (Some(payload), Some(at)) => TaskView::read(payload, at.start),
         _ => TaskView::default(),
@@ -231,7 +246,7 @@ fn view(frame: &Frame) -> TaskView<'_> {
 }
 
 fn news(task: &TaskView<'_>) -> News {
-    News { is_over: task.is_over, ttl: task.ttl }
+    News { is_over: task.status.is_over(), ttl: task.ttl }
 }
 
 /// The tasks in a filter of changes.

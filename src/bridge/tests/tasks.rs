@@ -2,6 +2,7 @@
 
 use super::child::{error, notice, result};
 use super::*;
+use crate::config::model::TasksChoice;
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
@@ -257,4 +258,120 @@ fn a_task_dies_with_its_child_or_when_that_forgets_it() {
     is_modern(&mut pair);
     assert_eq!(refused(&about(&mut pair, "me", "tasks/get", &name)).0, -32602);
     assert!(pair.child.heard().is_empty());
+}
+
+/// A modern child whose tasks are waited for, and a session on it.
+fn absorbing() -> (Pair, FrontId) {
+    let mut pair = Pair::starting(Tenancy::Shared, |limits| limits.tasks = TasksChoice::Bridge);
+    is_modern(&mut pair);
+    let front = pair.session(Version::V2025_11_25);
+    (pair, front)
+}
+
+/// A call that became a task named `t`, and what the child hears of it first.
+fn absorbed(pair: &mut Pair, front: FrontId) -> (Post, Value) {
+    let post = pair.tool_with_token(front, 1, &json!("p"));
+    let call = pair.child.one();
+    let said = &call["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    assert_eq!(said["extensions"], json!({TASKS: {}}));
+    let task = json!({"resultType": "task", "taskId": "t", "status": "working", "pollIntervalMs": 200, "statusMessage": "begun"});
+    pair.says(&result(&call, &task));
+    assert!(pair.child.heard().is_empty());
+    pair.wait(Duration::from_millis(200));
+    (post, asked_about(pair, "tasks/get"))
+}
+
+fn asked_about(pair: &mut Pair, method: &str) -> Value {
+    let heard = pair.child.one();
+    assert_eq!((&heard["method"], &heard["params"]["taskId"]), (&json!(method), &json!("t")));
+    heard
+}
+
+fn stands(pair: &mut Pair, get: &Value, more: Value) {
+    let mut task = json!({"resultType": "complete", "taskId": "t", "pollIntervalMs": 200});
+    task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    pair.says(&result(get, &task));
+}
+
+#[test]
+fn a_session_waits_for_a_task_and_hears_how_it_goes() {
+    let (mut pair, front) = absorbing();
+    let (post, get) = absorbed(&mut pair, front);
+    stands(&mut pair, &get, json!({"status": "working", "statusMessage": "half"}));
+    pair.wait(Duration::from_millis(200));
+    let get = asked_about(&mut pair, "tasks/get");
+    let done = json!({"resultType": "complete", "content": [], "_meta": {"io.modelcontextprotocol/serverInfo": {}}});
+    stands(&mut pair, &get, json!({"status": "completed", "result": done}));
+    let progress: Vec<Value> =
+        post.letters.messages().iter().map(|m| m["params"].clone()).collect();
+    assert_eq!(
+        progress,
+        [
+            json!({"progressToken": "p", "progress": 1, "message": "begun"}),
+            json!({"progressToken": "p", "progress": 2, "message": "half"}),
+        ]
+    );
+    assert_eq!(
+        post.letters.answer().unwrap(),
+        json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}})
+    );
+    pair.wait(secs(60));
+    assert_eq!((pair.child.heard().len(), pair.board.calls()), (0, 0));
+}
+
+#[test]
+fn a_session_is_asked_what_a_task_asks_and_once() {
+    let (mut pair, front) = absorbing();
+    let (post, get) = absorbed(&mut pair, front);
+    let asks = json!({"status": "input_required", "inputRequests": {"k": {"method": "elicitation/create", "params": {"message": "?"}}}});
+    stands(&mut pair, &get, asks.clone());
+    let question = post.letters.messages().pop().unwrap();
+    assert_eq!(question["method"], "elicitation/create");
+    pair.wait(secs(5));
+    assert!(pair.child.heard().is_empty());
+    pair.answer(front, &question["id"]);
+    let update = asked_about(&mut pair, "tasks/update");
+    assert_eq!(update["params"]["inputResponses"], json!({"k": {"by": 1}}));
+    pair.says(&result(&update, &json!({"resultType": "complete"})));
+    pair.wait(Duration::from_millis(200));
+    let get = asked_about(&mut pair, "tasks/get");
+    stands(&mut pair, &get, asks);
+    pair.wait(Duration::from_millis(200));
+    let get = asked_about(&mut pair, "tasks/get");
+    let fault = json!({"code": -32000, "message": "no"});
+    stands(&mut pair, &get, json!({"status": "failed", "error": fault}));
+    assert_eq!(post.letters.methods(), ["notifications/progress", "elicitation/create"]);
+    assert_eq!(post.letters.code(), Some(-32000));
+}
+
+#[test]
+fn a_task_that_nobody_waits_for_any_more_is_cancelled() {
+    // By its client, by its time, and because its client cannot be asked.
+    let (mut pair, front) = absorbing();
+    let (post, _) = absorbed(&mut pair, front);
+    pair.cancel(front, 1);
+    asked_about(&mut pair, "tasks/cancel");
+    assert_eq!(post.letters.code(), Some(-32800));
+
+    let (mut pair, front) = absorbing();
+    let (post, _) = absorbed(&mut pair, front);
+    pair.wait(secs(601));
+    asked_about(&mut pair, "tasks/cancel");
+    assert_eq!(post.letters.code(), Some(-32603));
+
+    let (mut pair, front) = absorbing();
+    let (post, get) = absorbed(&mut pair, front);
+    let asks = json!({"k": {"method": "sampling/createMessage"}});
+    stands(&mut pair, &get, json!({"status": "input_required", "inputRequests": asks}));
+    let question = post.letters.messages().pop().unwrap();
+    let no =
+        json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "no"}});
+    pair.order(Order::Answer { front, answer: frame(&no.to_string()) });
+    asked_about(&mut pair, "tasks/cancel");
+    assert_eq!(post.letters.answer().unwrap()["result"]["isError"], true);
+
+    let (mut pair, front) = absorbing();
+    let (post, _) = absorbed(&mut pair, front);
+    pair.dies();
+    assert_eq!(post.letters.code(), Some(-32603));
 }

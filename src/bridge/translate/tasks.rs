@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::edits::Edits;
 use super::object::{Fate, Member, Object};
+use super::rounds::Entry;
 use crate::bridge::ask;
 use crate::bridge::lane::AskSet;
 use crate::wire::method::Method;
@@ -16,10 +17,27 @@ pub struct TaskView<'t> {
     /// What the server calls it, with quotes.
     pub name: Option<&'t str>,
     name_at: Option<Span>,
-    pub is_over: bool,
+    pub status: Status,
     /// How long it is kept since it was created.
     pub ttl: Option<Duration>,
+    /// How often its server wants to be asked.
+    pub poll: Option<Duration>,
+    /// What its server says of it to people.
+    pub message: Option<&'t str>,
+    pub result: Option<&'t str>,
+    pub error: Option<&'t str>,
     asks: Option<Object<'t>>,
+}
+
+/// How a task stands. What nobody knows is taken for work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    #[default]
+    Working,
+    InputRequired,
+    Completed,
+    Failed,
+    Cancelled,
 }
 
 /// What became of the questions of a task.
@@ -43,12 +61,14 @@ impl<'t> TaskView<'t> {
                 "taskId" if member.value.starts_with('"') => {
                     (view.name, view.name_at) = (Some(member.value), Some(member.value_at()));
                 }
-                "status" => {
-                    let status = raw::string(member.value);
-                    let ends = ["completed", "failed", "cancelled"];
-                    view.is_over = status.is_some_and(|status| ends.contains(&&*status));
+                "status" => view.status = Status::read(member.value),
+                "ttlMs" => view.ttl = millis(member.value),
+                "pollIntervalMs" => view.poll = millis(member.value),
+                "statusMessage" if member.value.starts_with('"') => {
+                    view.message = Some(member.value);
                 }
-                "ttlMs" => view.ttl = member.value.parse().ok().map(Duration::from_millis),
+                "result" => view.result = Some(member.value),
+                "error" => view.error = Some(member.value),
                 "inputRequests" => view.asks = member.object(),
                 _ => {}
             }
@@ -61,6 +81,22 @@ impl<'t> TaskView<'t> {
         if let Some(at) = self.name_at {
             edits.push(at, name.into_bytes());
         }
+    }
+
+    /// What it asks; an entry that is none of the three questions is left out.
+    pub fn questions(&self) -> Vec<Entry<'t>> {
+        let Some(asks) = self.asks else { return Vec::new() };
+        let entry = |member: Member<'t>| {
+            let method = method(&member);
+            let params = member.object().and_then(|entry| entry.get("params"));
+            let params = params.filter(|params| params.object().is_some());
+            ask::kind(method).map(|_| Entry {
+                key: member.key,
+                method,
+                params: params.map(|params| params.value),
+            })
+        };
+        asks.members().filter_map(entry).collect()
     }
 
     /// Takes out what its client cannot be asked.
@@ -80,6 +116,28 @@ impl<'t> TaskView<'t> {
             Some(_) | None => Questions::Fine,
         }
     }
+}
+
+// === impl Status ===
+
+impl Status {
+    fn read(value: &str) -> Self {
+        match raw::string(value).as_deref() {
+            Some("input_required") => Self::InputRequired,
+            Some("completed") => Self::Completed,
+            Some("failed") => Self::Failed,
+            Some("cancelled") => Self::Cancelled,
+            Some(_) | None => Self::Working,
+        }
+    }
+
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+fn millis(value: &str) -> Option<Duration> {
+    value.parse().ok().map(Duration::from_millis)
 }
 
 fn method(entry: &Member<'_>) -> Method {
@@ -105,13 +163,14 @@ mod tests {
             r#"{"status":"failed","t\u0061skId":"o\"ld","ttlMs":1500,"error":{"taskId":"x"}}"#;
         let view = TaskView::read(text, 0);
         assert_eq!(view.name, Some(r#""o\"ld""#));
-        assert_eq!((view.is_over, view.ttl), (true, Some(Duration::from_millis(1500))));
+        assert_eq!((view.status, view.ttl), (Status::Failed, Some(Duration::from_millis(1500))));
+        assert_eq!((view.error, view.message), (Some(r#"{"taskId":"x"}"#), None));
         assert_eq!(
             asked(text, "{}").0,
             r#"{"status":"failed","t\u0061skId":"new","ttlMs":1500,"error":{"taskId":"x"}}"#
         );
         let other = TaskView::read(r#"{"status":"working","ttlMs":null,"taskId":7}"#, 0);
-        assert_eq!((other.name, other.is_over, other.ttl), (None, false, None));
+        assert_eq!((other.name, other.status, other.ttl), (None, Status::Working, None));
     }
 
     #[test]

@@ -184,3 +184,16 @@ fn a_session_with_a_child_of_its_own_has_that_childs_tasks() {
     assert_eq!(bob.call("tasks/list", &json!({}))["result"]["tasks"], json!([]));
     assert_eq!(bob.call("tasks/get", &named)["error"]["code"], -32602);
 }
+
+#[test]
+fn a_session_gets_what_comes_of_a_task_of_the_newer_era() {
+    let (daemon, _) = daemon("--era modern", "tasks = \"bridge\"");
+    let mut ann = Mcp::with_token(daemon.address(), "/servers/demo/mcp", &token("ann"));
+    let answer = ann.tool("slow_compute", &json!({"seconds": 1}));
+    assert_eq!(text(&answer), "Computed for 1 s.");
+    assert_eq!(answer["result"].as_object().unwrap().len(), 1, "nothing newer is in it: {answer}");
+    let answer = ann.tool("failing_job", &json!({}));
+    assert_eq!(answer["result"]["isError"], true);
+    let answer = ann.tool("protocol_error_job", &json!({}));
+    assert_eq!(answer["error"]["message"], "this job intentionally breaks");
+}
