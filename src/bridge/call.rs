@@ -49,6 +49,10 @@ pub(super) struct Call<R> {
     pub task: Option<TaskId>,
     /// The task that its client knows nothing of, and that its answer waits for.
     pub absorbed: Option<Box<Absorbed>>,
+    /// Whether the child was told that it may make a task of it.
+    pub offer: Offer,
+    /// What a child with a handshake said of the task that is asked about, while it is asked for its outcome.
+    pub fetched: Option<Frame>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,
@@ -95,6 +99,15 @@ pub(super) enum Stage {
     Absorbed,
     /// Answered together with others that subscribe to the same resource.
     Joining,
+}
+
+/// Whether a child with a handshake may make a task of a call, which it has to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    None,
+    Made,
+    /// It makes no tasks of calls of this tool, and was asked again without one.
+    Refused,
 }
 
 /// How well a call's client can be asked something while it runs.

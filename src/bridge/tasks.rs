@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use super::front::Principal;
+use super::translate::rounds::Question;
+use crate::wire::id::RawId;
+use crate::wire::method::Method;
 
 /// What the names of tasks are made from. No other switchboard has the same.
 pub type Secret = [u8; 32];
@@ -38,6 +41,19 @@ pub(super) struct Task {
     created: Instant,
     until: Instant,
     is_over: bool,
+    /// What a child with a handshake asks for it.
+    pub asks: Vec<Asked>,
+    /// Questions so far, for their keys.
+    asked: u64,
+    /// The child was asked for its outcome, and with that for its questions.
+    pub is_opened: bool,
+}
+
+/// A question of a child with a handshake that belongs to a task.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub question: Question,
+    pub child_id: RawId,
 }
 
 /// How a task stands.
@@ -104,6 +120,9 @@ impl Tasks {
             created: now,
             until: now + TTL_MAX,
             is_over: false,
+            asks: Vec::new(),
+            asked: 0,
+            is_opened: false,
         };
         self.known.insert(id, task);
         self.hear(id, news);
@@ -130,8 +149,27 @@ impl Tasks {
         }
     }
 
-    pub(super) fn forget(&mut self, id: TaskId) {
-        self.known.remove(&id);
+    /// Gives back what was still asked for it.
+    pub(super) fn forget(&mut self, id: TaskId) -> Vec<Asked> {
+        self.known.remove(&id).map(|task| task.asks).unwrap_or_default()
+    }
+
+    pub(super) fn get_mut(&mut self, id: TaskId) -> Option<&mut Task> {
+        self.known.get_mut(&id)
+    }
+
+    /// The task that the child calls so.
+    pub(super) fn named(&self, name: &str) -> Option<TaskId> {
+        self.known.iter().find(|(_, task)| *task.name == *name).map(|(id, _)| *id)
+    }
+
+    /// The child takes a question back. False if that belongs to no task.
+    pub(super) fn withdraw(&mut self, child_id: &RawId) -> bool {
+        self.known.values_mut().any(|task| {
+            let before = task.asks.len();
+            task.asks.retain(|asked| asked.child_id != *child_id);
+            task.asks.len() < before
+        })
     }
 
     /// The child is gone, and with it all it worked on.
@@ -139,9 +177,10 @@ impl Tasks {
         self.known.clear();
     }
 
-    /// Forgets those that are too old.
-    pub(super) fn sweep(&mut self, now: Instant) {
-        self.known.retain(|_, task| task.until > now);
+    /// Forgets those that are too old, and gives back what was still asked for them.
+    pub(super) fn sweep(&mut self, now: Instant) -> Vec<Asked> {
+        let old = self.known.extract_if(|_, task| task.until <= now);
+        old.flat_map(|(_, task)| task.asks).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -157,6 +196,7 @@ impl Tasks {
     fn make_room(&mut self, among: impl Fn(&Task) -> bool) -> Result<(), Full> {
         let done = self.known.iter().filter(|(_, task)| task.is_over && among(task));
         let oldest = done.min_by_key(|(_, task)| task.serial).map(|(id, _)| *id);
+        // One that is over asks nothing.
         self.forget(oldest.ok_or(Full)?);
         Ok(())
     }
@@ -175,6 +215,29 @@ impl Tasks {
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tasks").field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+// === impl Task ===
+
+impl Task {
+    /// More questions at once are no honest server's wish.
+    const ASKS_MAX: usize = 64;
+
+    /// Keeps a question until its client comes for it. False if there are too many.
+    pub(super) fn ask(
+        &mut self,
+        child_id: RawId,
+        method: Method,
+        params: Option<Box<str>>,
+    ) -> bool {
+        if self.asks.len() >= Self::ASKS_MAX {
+            return false;
+        }
+        self.asked += 1;
+        let key = format!("ask-{}", self.asked).into();
+        self.asks.push(Asked { question: Question { key, method, params }, child_id });
+        true
     }
 }
 

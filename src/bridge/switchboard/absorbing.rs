@@ -238,7 +238,12 @@ impl<R: Outlet> Switchboard<R> {
         match self.to_legacy(call, frame) {
             Answered::Final(text, outcome) => self.settle(id, &text, outcome, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
-            Answered::Asks(_) | Answered::Loops | Answered::Task | Answered::Absorbed => {
+            Answered::Asks(_)
+            | Answered::Loops
+            | Answered::Task
+            | Answered::Absorbed
+            | Answered::Plain
+            | Answered::Fetch => {
                 let (server, why) =
                     (self.limits.server.clone(), "what came of its task is not complete");
                 self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);

@@ -31,6 +31,9 @@ impl<R: Outlet> Switchboard<R> {
             return turn.dropped(Dropped::Unwanted);
         }
         if matches!(self.tenancy, Tenancy::Pooled { .. }) {
+            if self.asked_for_task(frame, &child_id, turn) {
+                return;
+            }
             return self.ask_in_round(frame, child_id, turn);
         }
         let front = match self.whom_to_ask(frame.method()) {
@@ -151,6 +154,9 @@ impl<R: Outlet> Switchboard<R> {
         let is_it = |ask: &Ask| matches!(&ask.origin, Origin::Child(id) if id == child_id);
         let found = self.asks.iter().find(|(_, ask)| is_it(ask));
         let Some(serial) = found.map(|(serial, _)| *serial) else {
+            if self.tasks.withdraw(child_id) {
+                return;
+            }
             return turn.dropped(Dropped::StrayAnswer);
         };
         let Some(ask) = self.asks.remove(&serial) else { return };

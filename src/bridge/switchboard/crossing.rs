@@ -5,7 +5,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::{Child, Switchboard};
-use crate::bridge::call::Call;
+use crate::bridge::call::{Call, Offer};
 use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::{Asks, Outlet};
 use crate::bridge::refusal::Refusal;
@@ -36,6 +36,10 @@ pub(super) enum Answered {
     Task,
     /// The rest of it is a task, and its client knows none.
     Absorbed,
+    /// The child makes no task of it, and is asked again for none.
+    Plain,
+    /// A task is over, and the child is asked what came of it.
+    Fetch,
     /// The child did what it must not.
     Refused(Refusal),
 }
@@ -63,6 +67,7 @@ impl<R: Outlet> Switchboard<R> {
         round: &str,
     ) -> Result<Bytes, Refusal> {
         self.prepare_envelope(id);
+        self.offer_task(id);
         let Some(call) = self.calls.get(&id) else { return Err(Refusal::Cancelled) };
         let mut edits = Edits::new();
         edits.push(request.id_span().expect("requests have ids"), digits);
@@ -70,6 +75,13 @@ impl<R: Outlet> Switchboard<R> {
         match self.cell(call) {
             Cell { client: Era::Modern, child: Era::Legacy } => {
                 modern_to_legacy::request(request, call.noted, token, &mut edits);
+                self.rename_for_child(call, request, &mut edits);
+                if call.offer == Offer::Made
+                    && let Some(params) = request.payload_span()
+                {
+                    // An envelope stands there, so it is not the only member.
+                    edits.push(params.inside(), super::bridging::OFFER.as_bytes());
+                }
             }
             Cell { client: Era::Legacy, child: Era::Modern } => {
                 let front = call.front().and_then(|front| self.fronts.get(&front));
@@ -224,6 +236,9 @@ impl<R: Outlet> Switchboard<R> {
         let Child::Ready { stamp, .. } = &self.child else {
             return Answered::Refused(Refusal::Cancelled);
         };
+        if let Some(answered) = self.bridged(call, frame, stamp) {
+            return answered;
+        }
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {

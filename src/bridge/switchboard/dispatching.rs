@@ -58,6 +58,9 @@ impl<R: Outlet> Switchboard<R> {
                 if let Err(why) = self.find_task(id, &params()) {
                     return self.refuse(id, why, turn);
                 }
+                if self.update_task(id, &params(), turn) {
+                    return;
+                }
             }
             RequestRoute::CallTool if !self.limits.tools.is_open() => {
                 if let Some(refusal) = self.hidden(&params()) {

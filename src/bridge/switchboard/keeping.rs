@@ -115,9 +115,11 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, turn: &mut Turn) {
+        let now = turn.now;
         self.sweeping = false;
-        self.tasks.sweep(now);
+        let asked = self.tasks.sweep(now);
+        self.answer_asked(asked, turn);
         let mut left = !self.tasks.is_empty();
         let mut emptied = Vec::new();
         for (id, front) in &mut self.fronts {

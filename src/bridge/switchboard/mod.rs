@@ -16,12 +16,14 @@
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
 //! - `tasking`: work that goes on after its call      - `absorbing`: the same for clients that cannot wait for it
+//! - `bridging`: the same of children that say it in other words
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
 //! - `recalling`: answering for a child that rests
 
 mod absorbing;
 mod asking;
 mod behind;
+mod bridging;
 mod crossing;
 mod dispatching;
 mod fronts;
@@ -334,7 +336,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
                 Due::Level => self.raise_level(turn),
-                Due::Sweep => self.sweep(turn.now),
+                Due::Sweep => self.sweep(turn),
             }
         }
         self.bury(turn);

@@ -1,7 +1,7 @@
 //! What clients want: sessions, calls, notifications, streams, goodbyes.
 
 use super::{Child, Order, Switchboard, Tenancy};
-use crate::bridge::call::{Call, Caller, Path, Reach, Stage};
+use crate::bridge::call::{Call, Caller, Offer, Path, Reach, Stage};
 use crate::bridge::front::Level;
 use crate::bridge::greeting::Greeting;
 use crate::bridge::outlet::{Event, Outlet, Weight};
@@ -108,6 +108,8 @@ impl<R: Outlet> Switchboard<R> {
             rounds: None,
             task: None,
             absorbed: None,
+            offer: Offer::None,
+            fetched: None,
             wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
@@ -222,7 +224,7 @@ impl<R: Outlet> Switchboard<R> {
         let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
-        let text = fault::result(&call.client_id, abilities.discovery());
+        let text = fault::result(&call.client_id, abilities.discovery(self.limits.tasks));
         self.settle(id, &text, Outcome::Result, turn);
     }
 

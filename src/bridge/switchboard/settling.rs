@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Absence, Child, Reader, Switchboard};
-use crate::bridge::call::{Call, Path, Stage};
+use crate::bridge::call::{Call, Offer as TaskOffer, Path, Stage};
 use crate::bridge::front::Parties;
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::queue::Party;
@@ -179,7 +179,12 @@ impl<R: Outlet> Switchboard<R> {
     fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
-        if call.state != Stage::Flying || call.repeated || call.request.is_none() || !silent {
+        if call.state != Stage::Flying
+            || call.repeated
+            || !call.method.repeatable()
+            || call.request.is_none()
+            || !silent
+        {
             return false;
         }
         call.repeated = true;
@@ -324,10 +329,12 @@ impl<R: Outlet> Switchboard<R> {
     /// The request a call still has to send.
     pub(super) fn request_of(&mut self, id: CallId) -> Option<Frame> {
         let is_child_modern = self.is_child_modern();
+        let may_offer = self.may_offer_task(id);
         let call = self.calls.get_mut(&id)?;
         let short = call.request.as_ref().is_some_and(|r| r.text().len() <= REPEATED_MAX);
-        // One that may ask its client something is sent again with the answers.
-        let comes_again = is_child_modern && call.method.may_ask() && !call.is_modern();
+        // One that may ask its client something is sent again with the answers, and one that may become a task without that.
+        let loops = is_child_modern && call.method.may_ask() && !call.is_modern();
+        let comes_again = loops || (may_offer && call.offer == TaskOffer::None);
         if comes_again || (call.method.repeatable() && !call.repeated && short) {
             return call.request.clone();
         }

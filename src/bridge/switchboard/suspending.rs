@@ -328,13 +328,15 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get(&id) else { return };
         let answered = self.incoming(call, frame);
         self.learn(id, frame);
-        self.hear_of_task(id, frame);
+        self.hear_of_task(id, frame, turn);
         match answered {
             Answered::Final(text, outcome) => self.settle(id, &text, outcome, turn),
             Answered::Asks(asks) => self.settle_asking(id, asks, turn),
             Answered::Loops => self.ask_by_requests(id, frame, turn),
             Answered::Task => self.become_task(id, frame, turn),
             Answered::Absorbed => self.absorb(id, frame, turn),
+            Answered::Plain => self.ask_plainly(id, turn),
+            Answered::Fetch => self.fetch(id, frame, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
         }
     }
@@ -350,7 +352,7 @@ impl<R: Outlet> Switchboard<R> {
 }
 
 /// What the child hears if nobody answers. That a user declined is never made up.
-fn unanswered(kind: Option<AskKind>) -> Result<&'static str, Fault> {
+pub(super) fn unanswered(kind: Option<AskKind>) -> Result<&'static str, Fault> {
     match kind {
         Some(AskKind::Elicitation) => Ok(r#"{"action":"cancel"}"#),
         Some(AskKind::Sampling) => {

@@ -52,6 +52,7 @@ impl<R: Outlet> Switchboard<R> {
                 return if self.tenancy == Tenancy::Private { Ok(()) } else { Err(unknown()) };
             }
             Cell { client: Era::Modern, child: Era::Modern } => {}
+            Cell { client: Era::Modern, child: Era::Legacy } if self.bridges_tasks() => {}
             Cell { .. } => return Err(unknown()),
         }
         let has_tasks = self.abilities().is_some_and(|child| child.tasks);
@@ -78,7 +79,8 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn become_task(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let server = self.limits.server.clone();
-        let task = view(frame);
+        let child_is_modern = self.is_child_modern();
+        let task = if child_is_modern { view(frame) } else { super::bridging::created(frame) };
         let Some(name) = task.name.and_then(raw::string) else {
             let why = "it answers with a task that has no taskId";
             return self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
@@ -106,13 +108,18 @@ impl<R: Outlet> Switchboard<R> {
         let at = frame.id_span().expect("it was found by its id");
         edits.push(at, call.client_id.as_str().as_bytes());
         task.rename(task_id.quoted(), &mut edits);
-        let text = edits.splice(frame);
+        let text = if child_is_modern {
+            edits.splice(frame)
+        } else {
+            self.told_of_task(call, frame, task_id)
+        };
         self.settle(id, &text, Outcome::Result, turn);
     }
 
     /// Nobody will ever ask for a task: the child need not go on with it.
     pub(super) fn abandon_task(&mut self, name: &str, turn: &mut Turn) {
         let meta = Envelope::of_nobody_with_tasks().bare();
+        // The members of another era do no harm.
         self.ask_about_task(Method::TasksCancel, name, &format!("\"_meta\":{{{meta}}}"), turn);
     }
 
@@ -149,13 +156,16 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Notes how a task stands, if an answer tells it.
-    pub(super) fn hear_of_task(&mut self, id: CallId, frame: &Frame) {
+    pub(super) fn hear_of_task(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let Some(task) = call.task else { return };
         if is_unknown(call, frame) {
-            self.tasks.forget(task);
-        } else if frame.kind() == Kind::Result {
-            self.tasks.hear(task, news(&view(frame)));
+            let asked = self.tasks.forget(task);
+            self.answer_asked(asked, turn);
+        } else if frame.kind() == Kind::Result && call.fetched.is_none() {
+            let view = view(frame);
+            self.tasks.hear(task, news(&view));
+            self.look_for_questions(task, view.status, turn);
         }
     }
 
@@ -245,7 +255,7 @@ pub(super) fn view(frame: &Frame) -> TaskView<'_> {
     }
 }
 
-fn news(task: &TaskView<'_>) -> News {
+pub(super) fn news(task: &TaskView<'_>) -> News {
     News { is_over: task.status.is_over(), ttl: task.ttl }
 }
 

@@ -1,12 +1,16 @@
 //! What is said of a task, in the words of the extension: its name, how it stands, and what it asks.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::edits::Edits;
+use super::modern_to_legacy::Stamp;
 use super::object::{Fate, Member, Object};
 use super::rounds::Entry;
 use crate::bridge::ask;
 use crate::bridge::lane::AskSet;
+use crate::wire::meta::{Members, key};
 use crate::wire::method::Method;
 use crate::wire::raw;
 use crate::wire::splice::Span;
@@ -49,6 +53,39 @@ pub enum Questions {
     Lacking(&'static str),
 }
 
+/// What a child with a handshake says of a task, in the words of the extension: members without braces. `named` is the raw name it
+/// is to have, and `status` how it is to stand if that is not what the child said.
+pub fn flattened(task: &str, named: &str, status: Option<&str>) -> String {
+    let mut text = format!("\"taskId\":{named}");
+    for (name, value) in &Members::of(task).0 {
+        let (name, value) = match (&**name, status) {
+            // Neither belongs into a result of the extension.
+            ("taskId" | "resultType" | "_meta", _) => continue,
+            ("status", Some(status)) => ("status", status),
+            ("ttl", _) => ("ttlMs", value.get()),
+            ("pollInterval", _) => ("pollIntervalMs", value.get()),
+            (name, _) => (name, value.get()),
+        };
+        write!(text, ",{}:{value}", raw::quoted(name)).expect("strings take any text");
+    }
+    text
+}
+
+/// What came of a task, without the mark by which a child with a handshake says whose it is.
+pub fn inlined(result: &str) -> Cow<'_, str> {
+    let mut edits = Edits::new();
+    if let Some(meta) = Object::of(result).and_then(|it| it.get("_meta")?.object()) {
+        meta.weed(&mut edits, |member, _| Fate::goes_if(member.is(key::RELATED_TASK)));
+    }
+    edits.over(result)
+}
+
+/// A result with these members, as the child's own results look to a client without a handshake.
+pub fn result(kind: &str, members: &str, stamp: &Stamp) -> String {
+    let comma = if members.is_empty() { "" } else { "," };
+    format!("{{\"resultType\":\"{kind}\"{comma}{members}{}}}", stamp.meta_at_end())
+}
+
 // === impl TaskView ===
 
 impl<'t> TaskView<'t> {
@@ -62,8 +99,8 @@ impl<'t> TaskView<'t> {
                     (view.name, view.name_at) = (Some(member.value), Some(member.value_at()));
                 }
                 "status" => view.status = Status::read(member.value),
-                "ttlMs" => view.ttl = millis(member.value),
-                "pollIntervalMs" => view.poll = millis(member.value),
+                "ttlMs" | "ttl" => view.ttl = millis(member.value),
+                "pollIntervalMs" | "pollInterval" => view.poll = millis(member.value),
                 "statusMessage" if member.value.starts_with('"') => {
                     view.message = Some(member.value);
                 }
@@ -147,6 +184,7 @@ fn method(entry: &Member<'_>) -> Method {
 
 #[cfg(test)]
 mod tests {
+    use super::super::modern_to_legacy::Hints;
     use super::*;
 
     fn asked(text: &str, declared: &str) -> (String, Questions) {
@@ -171,6 +209,28 @@ mod tests {
         );
         let other = TaskView::read(r#"{"status":"working","ttlMs":null,"taskId":7}"#, 0);
         assert_eq!((other.name, other.status, other.ttl), (None, Status::Working, None));
+    }
+
+    #[test]
+    fn an_older_task_is_told_in_newer_words() {
+        let text =
+            r#"{"taskId":"t","status":"failed","ttl":null,"pollInterval":5,"x":1e400,"_meta":{}}"#;
+        assert_eq!(
+            flattened(text, "\"n\"", None),
+            r#""taskId":"n","status":"failed","ttlMs":null,"pollIntervalMs":5,"x":1e400"#
+        );
+        assert!(
+            flattened(text, "\"n\"", Some("\"completed\"")).contains(r#""status":"completed""#)
+        );
+        assert_eq!(
+            inlined(r#"{"_meta":{"io.modelcontextprotocol/related-task":{},"a":1},"content":[]}"#),
+            r#"{"_meta":{"a":1},"content":[]}"#
+        );
+        let stamp = Stamp::new(Some(r#"{"name":"s"}"#), Hints::default());
+        assert_eq!(
+            result("complete", "", &stamp),
+            r#"{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}}"#
+        );
     }
 
     #[test]

@@ -197,3 +197,40 @@ fn a_session_gets_what_comes_of_a_task_of_the_newer_era() {
     let answer = ann.tool("protocol_error_job", &json!({}));
     assert_eq!(answer["error"]["message"], "this job intentionally breaks");
 }
+
+#[test]
+fn a_client_without_a_handshake_owns_tasks_of_an_older_server() {
+    let (daemon, record) = daemon("--era legacy --legacy-tasks", "tasks = \"bridge\"");
+    let [ann, bob] = ["ann", "bob"].map(|who| Client { daemon: &daemon, who });
+    let discovered = ann.result("server/discover", &json!({}));
+    assert!(discovered["capabilities"]["extensions"]["io.modelcontextprotocol/tasks"].is_object());
+    assert!(discovered["capabilities"].get("tasks").is_none());
+
+    let task = ann.begin("slow_compute", &json!({"seconds": 0}));
+    let done = ann.comes_to("completed", &task);
+    assert_eq!(done["resultType"], "complete");
+    assert_eq!(done["result"]["content"][0]["text"], "Computed for 0 s.");
+    assert!(done["ttlMs"].is_u64() && done.get("ttl").is_none());
+    assert!(!done.to_string().contains("related-task"));
+    let failed = ann.begin("failing_job", &json!({}));
+    assert_eq!(ann.comes_to("completed", &failed)["result"]["isError"], true);
+    let broken = ann.begin("protocol_error_job", &json!({}));
+    let broken = ann.comes_to("failed", &broken);
+    assert_eq!(broken["error"]["message"], "this job intentionally breaks");
+    assert!(broken.get("result").is_none());
+
+    let slow = ann.begin("slow_compute", &json!({"seconds": 600}));
+    let named = json!({"taskId": slow});
+    assert_eq!(bob.code("tasks/cancel", &named), (200, json!(-32602)));
+    for _ in 0..2 {
+        let ack = ann.result("tasks/cancel", &named);
+        assert_eq!((&ack["resultType"], ack.get("taskId")), (&json!("complete"), None));
+    }
+    assert_eq!(ann.comes_to("cancelled", &slow).get("result"), None);
+
+    let asking = ann.begin("multi_input", &json!({}));
+    let asked = ann.comes_to("input_required", &asking);
+    let asked = asked["inputRequests"].as_object().unwrap();
+    assert!(!asked.is_empty() && asked.values().all(|ask| ask["method"] == "elicitation/create"));
+    assert!(record.raw().iter().all(|line| !line.contains(&asking)));
+}
