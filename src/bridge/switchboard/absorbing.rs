@@ -222,14 +222,11 @@ impl<R: Outlet> Switchboard<R> {
         };
         let number = UpstreamId::own(self.own_requests).0;
         let text: Bytes = format!(r#"{{"jsonrpc":"2.0","id":{number},{outcome}}}"#).into();
-        match Frame::skim(text) {
-            Ok(frame) => self.end_absorbed(id, &frame, turn),
-            Err(_) => {
-                let (server, why) =
-                    (self.limits.server.clone(), "what came of its task is no object");
-                self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
-            }
+        if let Ok(frame) = Frame::skim(text) {
+            return self.end_absorbed(id, &frame, turn);
         }
+        let (server, why) = (self.limits.server.clone(), "what came of its task is no response");
+        self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
     }
 
     /// Settles a call with a response that is not to its own request.

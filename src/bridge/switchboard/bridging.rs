@@ -9,7 +9,7 @@ use super::Switchboard;
 use super::crossing::{Answered, Cell, undeclared};
 use super::lines::error_code;
 use super::suspending::unanswered;
-use super::tasking::{news, view};
+use super::tasking::{capability, news, view};
 use crate::bridge::ask;
 use crate::bridge::call::{Call, Offer, Stage};
 use crate::bridge::outlet::Outlet;
@@ -23,7 +23,7 @@ use crate::bridge::turn::{Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId, UpstreamId};
-use crate::wire::meta::{Members, Params, ResultView};
+use crate::wire::meta::{Members, Params};
 use crate::wire::method::Method;
 use crate::wire::raw;
 use crate::wire::version::Era;
@@ -71,6 +71,12 @@ impl<R: Outlet> Switchboard<R> {
                 return is_plain.then_some(Answered::Plain);
             }
             return created(frame).name.is_some().then_some(Answered::Task);
+        }
+        // A child that has tasks says so of a tool that can be had as a task only.
+        let lacks_task = call.offer == Offer::None && call.method == Method::ToolsCall && is_error;
+        let may = self.bridges_tasks() && self.abilities().is_some_and(|child| child.tasks);
+        if lacks_task && may && error_code(frame) == fault::METHOD_NOT_FOUND {
+            return Some(Answered::Refused(Refusal::CapabilityRequired(capability().into())));
         }
         let task = call.task?;
         let answer = |kind: &str, members: &str| {
@@ -178,7 +184,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         if status.is_over() {
             let asked = std::mem::take(&mut task.asks);
-            self.answer_asked(asked, turn);
+            Self::answer_asked(asked, turn);
         }
     }
 
@@ -189,9 +195,7 @@ impl<R: Outlet> Switchboard<R> {
         child_id: &RawId,
         turn: &mut Turn,
     ) -> bool {
-        let meta = Params::of(frame.payload()).meta;
-        let related = ResultView { meta, ..ResultView::default() };
-        let related = crate::wire::meta::Meta::of(related.meta).related_task;
+        let related = Params::of(frame.payload()).meta().related_task;
         let related = related.and_then(|it| Params::of(Some(it.get())).task_id);
         let name = related.and_then(|name| raw::string(name.get()));
         let Some(id) = name.and_then(|name| self.tasks.named(&name)) else { return false };
@@ -255,7 +259,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Nobody will answer what was asked for a task.
-    pub(super) fn answer_asked(&self, asked: Vec<Asked>, turn: &mut Turn) {
+    pub(super) fn answer_asked(asked: Vec<Asked>, turn: &mut Turn) {
         for Asked { question, child_id } in asked {
             turn.send(match unanswered(ask::kind(question.method)) {
                 Ok(result) => fault::result(&child_id, result),

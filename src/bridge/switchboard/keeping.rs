@@ -119,7 +119,7 @@ impl<R: Outlet> Switchboard<R> {
         let now = turn.now;
         self.sweeping = false;
         let asked = self.tasks.sweep(now);
-        self.answer_asked(asked, turn);
+        Self::answer_asked(asked, turn);
         let mut left = !self.tasks.is_empty();
         let mut emptied = Vec::new();
         for (id, front) in &mut self.fronts {

@@ -4,8 +4,11 @@
 //!  client    child     what becomes of tasks
 //!  modern    modern    pass, under names of ours that open to their owner alone
 //!  legacy    legacy    pass unchanged on a child of one session, whom nobody else can ask; a shared child is asked for none
-//!  unequal             hidden: neither side hears that the other knows tasks
+//!  unequal             hidden: neither side hears that the other knows tasks, unless `tasks` is "bridge"
 //! ```
+//!
+//! Bridged, a legacy client's call stays open until the task is over (`absorbing`), and a modern one's task is a task of the child in
+//! other words (`bridging`).
 //!
 //! Where tasks are hidden the requests about them are unknown methods. Where they are not, a task of somebody else and one that
 //! never was are the same.
@@ -104,11 +107,11 @@ impl<R: Outlet> Switchboard<R> {
         };
         self.sweep_later(turn.now);
         let Some(call) = self.calls.get(&id) else { return };
-        let mut edits = Edits::new();
-        let at = frame.id_span().expect("it was found by its id");
-        edits.push(at, call.client_id.as_str().as_bytes());
-        task.rename(task_id.quoted(), &mut edits);
         let text = if child_is_modern {
+            let mut edits = Edits::new();
+            let at = frame.id_span().expect("it was found by its id");
+            edits.push(at, call.client_id.as_str().as_bytes());
+            task.rename(task_id.quoted(), &mut edits);
             edits.splice(frame)
         } else {
             self.told_of_task(call, frame, task_id)
@@ -161,7 +164,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(task) = call.task else { return };
         if is_unknown(call, frame) {
             let asked = self.tasks.forget(task);
-            self.answer_asked(asked, turn);
+            Self::answer_asked(asked, turn);
         } else if frame.kind() == Kind::Result && call.fetched.is_none() {
             let view = view(frame);
             self.tasks.hear(task, news(&view));
@@ -265,6 +268,6 @@ fn task_ids<'a>(params: &Params<'a>) -> Option<&'a RawValue> {
 }
 
 /// What a client has to declare to be given tasks.
-fn capability() -> String {
+pub(super) fn capability() -> String {
     format!(r#"{{"extensions":{{"{TASKS}":{{}}}}}}"#)
 }
