@@ -7,6 +7,7 @@ mod child;
 mod letters;
 
 mod asks;
+mod bridged_tasks;
 mod calls;
 mod limits;
 mod notices;
