@@ -74,6 +74,7 @@ impl Household {
             directory: wardens.open_all(model),
             sessions: Arc::clone(&sessions),
             stream_sessions: Arc::clone(&stream_sessions),
+            guests: Arc::default(),
             bearers: bearers.map(Arc::new),
             config: model.http.clone(),
             reloads: Reloads::default(),

@@ -93,6 +93,8 @@ pub(super) enum Stage {
     Listening,
     /// Its client was asked something by an answer, and is to come back.
     Suspended,
+    /// Its client has come back with answers, which wait in the queue for the child to be free for them.
+    Returning,
     /// Its client is being asked something by requests, and it is then sent again.
     Asking,
     /// Its rest is a task of the child, which is asked now and then how that stands.

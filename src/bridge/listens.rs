@@ -98,6 +98,11 @@ impl Listens {
         self.0.len()
     }
 
+    /// Whether any of them is to hear of resources.
+    pub(super) fn want_resources(&self) -> bool {
+        self.0.values().any(|listen| !listen.resources.is_empty())
+    }
+
     pub(super) fn calls(&self) -> Vec<CallId> {
         self.0.keys().copied().collect()
     }

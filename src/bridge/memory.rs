@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::greeting::Abilities;
 use crate::wire::frame::Frame;
-use crate::wire::meta::Members;
+use crate::wire::meta::{Members, key};
 use crate::wire::method::Method;
 
 /// A list of things a child has.
@@ -58,6 +58,10 @@ pub struct Memory {
     bytes: usize,
     revision: u64,
 }
+
+/// Members of `_meta` that a list does not depend on: no revision lets it vary with who asks.
+const PLAIN: [&str; 4] =
+    ["progressToken", key::PROTOCOL_VERSION, key::CLIENT_CAPABILITIES, key::CLIENT_INFO];
 
 /// Pages remembered of one list.
 const PAGES_MAX: usize = 16;
@@ -118,7 +122,8 @@ impl Said {
 // === impl Question ===
 
 impl Question {
-    /// The question in a request, if it is for a list and asks for nothing beyond it: nothing but a cursor and a progress token.
+    /// The question in a request, if it is for a list and asks for nothing beyond it: nothing but a cursor, a progress token
+    /// and what its client says of itself.
     pub(super) fn of(request: &Frame, memory: &Memory) -> Option<Self> {
         let list = List::asked_by(request.method())?;
         let changes = memory.changes.get(&list).copied().unwrap_or_default();
@@ -148,7 +153,9 @@ fn plain_cursor(params: &str) -> Option<Option<&str>> {
             }
             "_meta" => {
                 let meta = value.starts_with('{').then(|| Members::of(value));
-                meta.is_some_and(|meta| meta.0.iter().all(|(name, _)| name == "progressToken"))
+                meta.is_some_and(|meta| {
+                    meta.0.iter().all(|(name, _)| PLAIN.contains(&name.as_ref()))
+                })
             }
             _ => false,
         };

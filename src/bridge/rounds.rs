@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::translate::rounds::{Question, retry};
 use crate::wire::frame::Frame;
+use crate::wire::id::RawId;
 
 /// The rounds of one call.
 #[derive(Debug)]
@@ -16,8 +15,8 @@ pub(super) struct Rounds {
     /// Questions made so far, for their names.
     pub named: u64,
     pub open: Vec<Open>,
-    /// Answers for the child that wait until it may work on the call again.
-    pub answers: Vec<Bytes>,
+    /// Raw answers for the child, by the ids of its questions, that wait until it may work on the call again.
+    pub answers: Vec<(RawId, Box<str>)>,
     /// The child's last word, if it came while nobody could be told.
     pub said: Option<Frame>,
     /// What a child without a handshake wants to see again: the answers of the last round, raw, by raw keys, and its state.

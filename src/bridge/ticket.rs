@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::front::Principal;
 use super::seal::{Keys, Nonce};
 use crate::wire::canon::canonical;
+use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, ServerName};
 use crate::wire::method::Method;
 
@@ -132,7 +133,11 @@ impl Ticket {
 
 // === impl Bond ===
 
-impl Bond<'_> {
+impl<'a> Bond<'a> {
+    pub fn of(server: &'a ServerName, principal: &'a Principal, request: &Frame) -> Self {
+        Self { server, principal, method: request.method(), params: digest(request.payload()) }
+    }
+
     /// No two bonds make the same text: the names of servers and methods have no zero byte in them, a digest has one length, and
     /// the principal is the rest. Nothing else that is sealed begins like this.
     fn purpose(&self) -> Vec<u8> {

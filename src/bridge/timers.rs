@@ -24,6 +24,8 @@ pub(super) enum Due {
     Progress(CallId),
     /// And so may what a session has not heard of its lists.
     Changes(FrontId),
+    /// Streams of changes that the child has ended under the bridge may be opened again.
+    Listens,
     /// The child may be told of a lower level of log messages.
     Level,
     /// Kept events and abandoned calls may be too old.

@@ -70,7 +70,10 @@ impl Topics {
             topic.add(who);
             return Joined::AtOnce;
         }
-        topic.joining.push((Some(who), call));
+        // It may wait since before the child was restarted.
+        if !topic.joining.contains(&(Some(who), call)) {
+            topic.joining.push((Some(who), call));
+        }
         if topic.state == State::Asked { Joined::Waiting } else { Joined::Ask }
     }
 
@@ -107,6 +110,10 @@ impl Topics {
     pub(super) fn leave(&mut self, uri: &str, who: Subscriber) -> Option<u64> {
         let topic = self.topics.get_mut(uri)?;
         topic.subscribers.retain(|other| *other != who);
+        if matches!(who, Subscriber::Listen(_)) {
+            // A stream is not answered, so nobody is left who is.
+            topic.joining.retain(|(other, _)| *other != Some(who));
+        }
         for (wanting, _) in &mut topic.joining {
             wanting.take_if(|other| *other == who);
         }
@@ -168,6 +175,11 @@ impl Topics {
         self.topics.iter().find(|(_, topic)| asked(topic)).map(|(uri, _)| uri.as_ref())
     }
 
+    /// Whether the child's word on the request with this number is still to come.
+    pub(super) fn is_asked(&self, serial: u64) -> bool {
+        self.asked.contains_key(&serial)
+    }
+
     /// The child is gone. Its successor has to be told of these again.
     pub(super) fn lost(&mut self) -> Vec<Box<str>> {
         self.asked.clear();
@@ -176,6 +188,22 @@ impl Topics {
             topic.state = State::Unasked;
         }
         let mut uris: Vec<Box<str>> = self.topics.keys().cloned().collect();
+        uris.sort_unstable();
+        uris
+    }
+
+    /// The child tells no more of what it was asked for under this number. False if it told of nothing.
+    pub(super) fn ended(&mut self, serial: u64) -> bool {
+        let open = |topic: &&mut Topic| topic.serial == serial && topic.state == State::Open;
+        let Some(topic) = self.topics.values_mut().find(open) else { return false };
+        topic.state = State::Unasked;
+        true
+    }
+
+    /// What somebody subscribed to and the child does not know of.
+    pub(super) fn unasked(&self) -> Vec<Box<str>> {
+        let unasked = self.topics.iter().filter(|(_, topic)| topic.state == State::Unasked);
+        let mut uris: Vec<Box<str>> = unasked.map(|(uri, _)| uri.clone()).collect();
         uris.sort_unstable();
         uris
     }

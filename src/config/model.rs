@@ -1,12 +1,17 @@
 //! The configuration as plain data. The schema and the reference page are made from the comments here, so they speak
 //! to operators.
 
+mod choices;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::choices::{
+    AskKind, EraChoice, LegacyOutput, Mode, Overflow, Push, Start, TasksChoice,
+};
 use super::listen::ListenAddr;
 use super::secret::{Arg, Secret};
 use super::units::{Size, Span, SpanOrNever};
@@ -194,89 +199,16 @@ pub struct Server {
     pub concurrency: usize,
     /// Which tools clients may see and call.
     pub tools: ToolFilter,
+    /// How clients with a handshake get what only revision 2026-07-28 allows: structured output that is no object, and output
+    /// schemas that promise none. `raw`: as it is. `wrap`: as the property `result` of an object, for clients that otherwise refuse
+    /// the whole list of tools.
+    pub legacy_output: LegacyOutput,
     /// Names of `[auth]` tokens that may use this server; empty is every token that names it.
     pub tokens: Vec<String>,
     /// Limits set on the child process.
     pub limits: ProcessLimits,
     /// The longest message a child may print and a client may be sent.
     pub max_message: Size,
-}
-
-/// Who shares a child.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Clients share one child unless they declare a capability listed in `private_for`.
-    #[default]
-    Auto,
-    /// Everybody shares one child.
-    Shared,
-    /// Every session has its own child.
-    PerSession,
-}
-
-/// What becomes of a client that needs a child of its own when none can be had.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Overflow {
-    /// It waits for one, and gets an error in the end. Few crowds last, and a client that is refused seldom tries again.
-    #[default]
-    Wait,
-    /// It gets an error at once.
-    Refuse,
-    /// It shares, and cannot be asked anything.
-    Share,
-}
-
-/// A kind of question a server can ask its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AskKind {
-    Sampling,
-    Elicitation,
-    Roots,
-}
-
-/// The protocol era a child speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EraChoice {
-    /// What the child shows when it is asked.
-    #[default]
-    Auto,
-    /// Revisions with a handshake: it is greeted with `initialize`, and not asked for anything else.
-    Legacy,
-    /// Revisions without one: it is greeted with `server/discover` alone.
-    Modern,
-}
-
-/// What becomes of tasks between the eras.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TasksChoice {
-    /// They are hidden.
-    #[default]
-    Off,
-    /// They are translated, or waited for.
-    Bridge,
-}
-
-/// When a child is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Start {
-    #[default]
-    Eager,
-    Lazy,
-}
-
-/// Whether clients may hold streams.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Push {
-    #[default]
-    On,
-    Off,
 }
 
 /// Which tools clients may see and call. Patterns match whole names; `*` stands for any run of characters.
@@ -391,6 +323,7 @@ impl Default for Server {
             stop_grace: Span::seconds(5),
             concurrency: 0,
             tools: ToolFilter::default(),
+            legacy_output: LegacyOutput::Raw,
             tokens: Vec::new(),
             limits: ProcessLimits::default(),
             max_message: Size::mib(16),

@@ -15,6 +15,7 @@ use super::House;
 use super::body::Body;
 use super::guard::Sight;
 use super::render::{self, Refused};
+use crate::bridge::lane::Lane;
 use crate::bridge::refusal::Refusal;
 use crate::link::directory::{ChildReport, Entry, Report};
 
@@ -168,10 +169,11 @@ fn reloads(house: &House) -> Value {
 fn child(child: &ChildReport) -> Value {
     let counts = &child.counts;
     json!({
-        "lane": match (child.shared, child.spare) {
-            (true, _) => "shared",
-            (false, true) => "spare",
-            (false, false) => "private",
+        "lane": match child.lane {
+            Lane::Shared => "shared",
+            Lane::Private if child.spare => "spare",
+            Lane::Private => "private",
+            Lane::Pooled => "pooled",
         },
         "state": child.state,
         "state_for_s": child.for_s,
@@ -184,6 +186,7 @@ fn child(child: &ChildReport) -> Value {
         })),
         "sessions": child.fronts,
         "in_flight": child.calls,
+        "suspended": child.suspended,
         "calls": {
             "ok": counts.results,
             "error": counts.errors,

@@ -37,6 +37,7 @@ use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Http;
 use crate::link::directory::{Directory, Entry};
+use crate::link::guests::Guests;
 use crate::link::sessions::Sessions;
 use crate::link::stream_sessions::StreamSessions;
 
@@ -47,6 +48,7 @@ pub(crate) struct House {
     pub(crate) directory: Directory,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) stream_sessions: Arc<StreamSessions>,
+    pub(crate) guests: Arc<Guests>,
     pub(crate) bearers: Option<Arc<Bearers>>,
     pub(crate) config: Http,
     pub(crate) reloads: Reloads,

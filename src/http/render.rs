@@ -88,7 +88,9 @@ pub(super) fn status_of_error(code: i32) -> StatusCode {
 
 fn status(why: &Refusal, era: Era) -> StatusCode {
     match why {
+        Refusal::Objection(Objection::Method(_)) => StatusCode::NOT_FOUND,
         Refusal::Malformed(_)
+        | Refusal::Objection(_)
         | Refusal::BatchNotAllowed
         | Refusal::BatchEmpty
         | Refusal::BatchInitialize
@@ -112,8 +114,6 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::NotAcceptable | Refusal::NeedsStream => StatusCode::NOT_ACCEPTABLE,
-        Refusal::Objection(Objection::Method(_)) => StatusCode::NOT_FOUND,
-        Refusal::Objection(_) => StatusCode::BAD_REQUEST,
         Refusal::MethodUnknown(_) if era == Era::Modern => StatusCode::NOT_FOUND,
         Refusal::BadParams(_) if era == Era::Modern => StatusCode::BAD_REQUEST,
         Refusal::Busy { .. }

@@ -86,9 +86,11 @@ pub(crate) struct Report {
 /// How one child of a server is doing.
 #[derive(Clone, Debug)]
 pub(crate) struct ChildReport {
-    pub(crate) shared: bool,
+    pub(crate) lane: Lane,
     /// It waits for a client of its own.
     pub(crate) spare: bool,
+    /// Calls whose clients were asked something and are to come back.
+    pub(crate) suspended: usize,
     pub(crate) state: &'static str,
     pub(crate) pid: Option<u32>,
     /// Seconds in this state.
@@ -203,6 +205,6 @@ impl Entry {
 impl Report {
     /// The child that speaks for the server's health.
     pub(crate) fn shared(&self) -> Option<&ChildReport> {
-        self.children.iter().find(|child| child.shared)
+        self.children.iter().find(|child| child.lane == Lane::Shared)
     }
 }

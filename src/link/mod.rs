@@ -5,14 +5,16 @@
 //! listens at [`Replies`](replies::Replies).
 //!
 //! The tables are the [`Directory`](directory::Directory), replaced whole when the configuration changes, and
-//! [`Sessions`](sessions::Sessions) with [`StreamSessions`](stream_sessions::StreamSessions), behind locks that are held for
-//! one look.
+//! [`Sessions`](sessions::Sessions) with [`StreamSessions`](stream_sessions::StreamSessions) and
+//! [`Guests`](guests::Guests), behind locks that are held for one look.
 
 pub(crate) mod handle;
 pub(crate) mod replies;
+pub(crate) mod sealer;
 
 pub(crate) mod directory;
 pub(crate) mod era;
+pub(crate) mod guests;
 pub(crate) mod pools;
 pub(crate) mod sessions;
 pub(crate) mod stream_sessions;

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
+use super::sealer::Sealer;
 use crate::bridge::outlet::{Asks, Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Order;
-use crate::bridge::ticket::Ticket;
 use crate::wire::id::CallId;
 use crate::wire::splice::{Patch, splice};
 
@@ -30,11 +30,8 @@ pub(crate) struct Replies {
     answered: usize,
     /// The answer became a stream whose events are kept until we say that we had them all.
     kept: bool,
-    sealer: Option<Sealer>,
+    sealer: Option<Box<Sealer>>,
 }
-
-/// Makes the state that a client hands back of a ticket; `None` if that cannot be.
-pub(crate) struct Sealer(Box<dyn Fn(Ticket) -> Option<String> + Send + Sync>);
 
 /// A goodbye that has not been said.
 #[derive(Debug)]
@@ -69,20 +66,6 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
         sealer: None,
     };
     (post, replies)
-}
-
-// === impl Sealer ===
-
-impl Sealer {
-    pub(crate) fn new(seal: impl Fn(Ticket) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self(Box::new(seal))
-    }
-}
-
-impl std::fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sealer")
-    }
 }
 
 // === impl Farewell ===
@@ -135,7 +118,7 @@ impl Replies {
 
     /// Has questions sealed in this way. Without it there are none.
     pub(crate) fn sealed_by(&mut self, sealer: Sealer) {
-        self.sealer = Some(sealer);
+        self.sealer = Some(Box::new(sealer));
     }
 
     pub(crate) async fn next(&mut self) -> Option<Event> {
@@ -156,16 +139,16 @@ impl Replies {
                 Event::Message { id, .. } => self.kept |= id.is_some(),
             }
         }
-        match polled {
-            Poll::Ready(Some(Event::Asks(asks))) => Poll::Ready(Some(self.seal(*asks))),
-            polled => polled,
-        }
+        polled.map(|event| match event {
+            Some(Event::Asks(asks)) => Some(self.seal(*asks)),
+            event => event,
+        })
     }
 
     /// A response that asks, with its state in it: from here on a response like any other.
     fn seal(&self, asks: Asks) -> Event {
         let Asks { id, text, hole, ticket } = asks;
-        let Some(state) = self.sealer.as_ref().and_then(|sealer| (sealer.0)(ticket)) else {
+        let Some(state) = self.sealer.as_ref().and_then(|sealer| sealer.seal(ticket)) else {
             return Event::Refuse { why: Refusal::StateTooLong, id: Some(id) };
         };
         let text = splice(&text, &[Patch { at: hole, with: state.as_bytes() }]);

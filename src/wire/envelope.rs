@@ -5,7 +5,10 @@
 //! headers agree, is the revision served, is the method one of it. The body decides over the headers, because proxies lose those.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memchr_iter;
+use memchr::memmem::Finder;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -13,7 +16,7 @@ use super::fault::{self, Fault};
 use super::frame::{Frame, Kind};
 use super::headers::{self, BadHeader};
 use super::meta::{Members, Meta, Params, key};
-use super::method::Subject;
+use super::method::{Method, Subject};
 use super::raw;
 use super::version::{Era, Version};
 
@@ -27,14 +30,25 @@ pub struct Envelope<'a> {
     pub client_info: Option<&'a str>,
     /// The least level of log messages that are wanted, as it was written. Without one, none are.
     pub log_level: Option<&'a RawValue>,
+    /// The parameters in which it stood, read for whoever looks on.
+    pub params: Params<'a>,
 }
 
-/// The headers that repeat the body: of each all values it came with, because one that comes twice says two things.
-#[derive(Clone, Debug, Default)]
+/// The headers that repeat the body.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Heads<'h> {
-    pub version: Vec<&'h [u8]>,
-    pub method: Vec<&'h [u8]>,
-    pub name: Vec<&'h [u8]>,
+    pub version: Said<'h>,
+    pub method: Said<'h>,
+    pub name: Said<'h>,
+}
+
+/// What a header says. One that comes twice says two things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Said<'h> {
+    #[default]
+    Nothing,
+    One(&'h [u8]),
+    Several,
 }
 
 /// Why a request is not even looked at by a server.
@@ -73,25 +87,35 @@ pub enum BadHead {
     Differs { header: &'static str, body: &'static str, said: Box<str> },
 }
 
-/// The era of one message by itself: the body decides, and the header where the body is silent. Whether what is said can be
-/// served is another question.
-pub fn era_of(frame: &Frame, version_header: Option<&str>) -> Era {
-    match frame.kind() {
-        Kind::Result | Kind::Error => Era::Legacy,
-        Kind::Request | Kind::Notification if has_envelope(frame.payload()) => Era::Modern,
-        Kind::Request | Kind::Notification => {
-            version_header.map_or(Era::Legacy, |version| Era::of(headers::trim(version)))
-        }
-    }
+/// A message whose era is known.
+#[derive(Debug)]
+pub struct Sighted<'a> {
+    pub frame: &'a Frame,
+    pub era: Era,
+    /// Its parameters and their `_meta`, if they were read to know it.
+    seen: Option<(Params<'a>, Meta<'a>)>,
 }
 
-/// Whether `_meta` names a revision, of whatever kind its value is and however often it stands there.
-fn has_envelope(params: Option<&str>) -> bool {
+/// The era of one message by itself.
+pub fn era_of(frame: &Frame, version_header: Option<&str>) -> Era {
+    Sighted::new(frame, version_header).era
+}
+
+/// Whether `_meta` names a revision, of whatever kind its value is and however often it stands there. `seen` keeps what was read.
+fn has_envelope<'a>(params: Option<&'a str>, seen: &mut Option<(Params<'a>, Meta<'a>)>) -> bool {
+    static KEY: LazyLock<Finder<'static>> =
+        LazyLock::new(|| Finder::new(key::PROTOCOL_VERSION.as_bytes()));
+
     // Most requests with a handshake are not looked into. In an escaped spelling of the key there is a `\u` or a `\/`.
     let Some(params) = params else { return false };
-    if !params.contains(key::PROTOCOL_VERSION) && !params.contains("\\u") && !params.contains("\\/")
-    {
+    let text = params.as_bytes();
+    let is_escape = |at: usize| matches!(text.get(at + 1), Some(b'u' | b'/'));
+    if KEY.find(text).is_none() && !memchr_iter(b'\\', text).any(is_escape) {
         return false;
+    }
+    *seen = Params::unambiguous(Some(params));
+    if let Some((_, meta)) = seen {
+        return meta.protocol_version.is_some();
     }
     let params = Members::of(params);
     params
@@ -101,12 +125,32 @@ fn has_envelope(params: Option<&str>) -> bool {
         .any(|(_, meta)| Members::of(meta.get()).get(key::PROTOCOL_VERSION).is_some())
 }
 
+// === impl Sighted ===
+
+impl<'a> Sighted<'a> {
+    /// The body decides, and the header where the body is silent. Whether what is said can be served is another question.
+    pub fn new(frame: &'a Frame, version_header: Option<&str>) -> Self {
+        let mut seen = None;
+        let era = match frame.kind() {
+            Kind::Result | Kind::Error => Era::Legacy,
+            Kind::Request | Kind::Notification if has_envelope(frame.payload(), &mut seen) => {
+                Era::Modern
+            }
+            Kind::Request | Kind::Notification => {
+                version_header.map_or(Era::Legacy, |version| Era::of(headers::trim(version)))
+            }
+        };
+        Self { frame, era, seen }
+    }
+}
+
 // === impl Envelope ===
 
 impl<'a> Envelope<'a> {
     /// Reads what a request says of its client, and looks whether the request can go on to a server.
-    pub fn examine(frame: &'a Frame, heads: &Heads<'_>) -> Result<Self, Objection> {
-        let envelope = Self::read(frame).map_err(Objection::Envelope)?;
+    pub fn examine(sighted: Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
+        let frame = sighted.frame;
+        let envelope = Self::read(sighted).map_err(Objection::Envelope)?;
         envelope.headers_agree(frame, heads).map_err(Objection::Heads)?;
         if !envelope.is_served() {
             return Err(Objection::Version(envelope.version.into()));
@@ -117,10 +161,9 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    pub fn read(frame: &'a Frame) -> Result<Self, BadEnvelope> {
-        let Some((_, meta)) = Params::unambiguous(frame.payload()) else {
-            return Err(BadEnvelope::Ambiguous);
-        };
+    pub fn read(sighted: Sighted<'a>) -> Result<Self, BadEnvelope> {
+        let again = || Params::unambiguous(sighted.frame.payload());
+        let (params, meta) = sighted.seen.or_else(again).ok_or(BadEnvelope::Ambiguous)?;
         let Meta { protocol_version, client_capabilities, client_info, log_level, .. } = meta;
         let (Some(version), Some(capabilities)) = (protocol_version, client_capabilities) else {
             let required = [
@@ -135,32 +178,46 @@ impl<'a> Envelope<'a> {
             raw::string(version.get()).ok_or_else(|| wrong(key::PROTOCOL_VERSION, "a string"))?;
         let capabilities =
             object(capabilities).ok_or_else(|| wrong(key::CLIENT_CAPABILITIES, "an object"))?;
-        Ok(Self { version, capabilities, client_info: client_info.and_then(object), log_level })
+        let client_info = client_info.and_then(object);
+        Ok(Self { version, capabilities, client_info, log_level, params })
     }
 
     /// Whether the headers repeat the body.
     pub fn headers_agree(&self, frame: &Frame, heads: &Heads<'_>) -> Result<(), BadHead> {
-        let version = raw::quoted(&self.version);
         Head { header: "MCP-Protocol-Version", body: "the protocolVersion of params._meta" }
-            .repeats(&heads.version, &version, literal)?;
-        let method = format!("\"{}\"", frame.method_name());
+            .repeats(heads.version, &self.version, literal)?;
+        let method = raw::unescaped(frame.method_name());
         Head { header: "Mcp-Method", body: "the method" }.repeats(
-            &heads.method,
+            heads.method,
             &method,
             literal,
         )?;
-        match subject(frame) {
+        match self.subject(frame.method()) {
             None => Ok(()),
             Some((body, leaf)) => {
                 let head = Head { header: "Mcp-Name", body };
-                match (leaf, &heads.name[..]) {
+                match (leaf, heads.name) {
                     // Without its subject the request is wrong whatever the header says, and its server has to tell so.
-                    (None, []) => Ok(()),
-                    (None, values) => head.repeats(values, "null", headers::agrees),
-                    (Some(leaf), values) => head.repeats(values, leaf, headers::agrees),
+                    (None, Said::Nothing) => Ok(()),
+                    (None, said) => head.repeats(said, "null", headers::agrees),
+                    (Some(leaf), said) => head.repeats(said, leaf, headers::agrees),
                 }
             }
         }
+    }
+
+    /// The member that `Mcp-Name` repeats, and its value if that is a string. Methods of the era before have no such header.
+    fn subject(&self, method: Method) -> Option<(&'static str, Option<&'a str>)> {
+        if method.is_legacy_only() {
+            return None;
+        }
+        let (body, leaf) = match method.subject() {
+            Subject::Name => ("params.name", self.params.name),
+            Subject::Uri => ("params.uri", self.params.uri),
+            Subject::TaskId => ("params.taskId", self.params.task_id),
+            Subject::None => return None,
+        };
+        Some((body, leaf.map(RawValue::get).filter(|leaf| leaf.starts_with('"'))))
     }
 
     pub fn is_served(&self) -> bool {
@@ -172,25 +229,10 @@ fn object(raw: &RawValue) -> Option<&str> {
     Some(raw.get()).filter(|text| text.starts_with('{'))
 }
 
-/// The member that `Mcp-Name` repeats, and its value if that is a string. Methods of the era before have no such header.
-fn subject(frame: &Frame) -> Option<(&'static str, Option<&str>)> {
-    if frame.method().is_legacy_only() {
-        return None;
-    }
-    let params = Params::of(frame.payload());
-    let (body, leaf) = match frame.method().subject() {
-        Subject::Name => ("params.name", params.name),
-        Subject::Uri => ("params.uri", params.uri),
-        Subject::TaskId => ("params.taskId", params.task_id),
-        Subject::None => return None,
-    };
-    Some((body, leaf.map(RawValue::get).filter(|leaf| leaf.starts_with('"'))))
-}
-
-/// Whether a header that knows no wrapping says the same as a string of the body, given with its quotes.
-fn literal(value: &[u8], leaf: &str) -> Result<bool, BadHeader> {
+/// Whether a header that knows no wrapping says this.
+fn literal(value: &[u8], text: &str) -> Result<bool, BadHeader> {
     let value = std::str::from_utf8(value).map_err(|_| BadHeader::NotPlain)?;
-    Ok(raw::string(leaf).is_some_and(|text| text == headers::trim(value)))
+    Ok(text == headers::trim(value))
 }
 
 /// A header and the place of the body that it repeats.
@@ -204,15 +246,15 @@ struct Head {
 impl Head {
     fn repeats(
         &self,
-        values: &[&[u8]],
+        said: Said<'_>,
         leaf: &str,
         agrees: impl Fn(&[u8], &str) -> Result<bool, BadHeader>,
     ) -> Result<(), BadHead> {
         let Self { header, body } = *self;
-        let value = match values {
-            [] => return Err(BadHead::Missing { header, body }),
-            [value] => *value,
-            [_, _, ..] => return Err(BadHead::Twice { header }),
+        let value = match said {
+            Said::Nothing => return Err(BadHead::Missing { header, body }),
+            Said::One(value) => value,
+            Said::Several => return Err(BadHead::Twice { header }),
         };
         match agrees(value, leaf) {
             Ok(true) => Ok(()),
@@ -225,15 +267,15 @@ impl Head {
     }
 }
 
-// === impl Heads ===
+// === impl Said ===
 
-impl<'h> Heads<'h> {
-    /// The headers of a request. `values` gives all values of the header it is asked for.
-    pub fn gather(values: impl Fn(&'static str) -> Vec<&'h [u8]>) -> Self {
-        Self {
-            version: values("mcp-protocol-version"),
-            method: values("mcp-method"),
-            name: values("mcp-name"),
+impl<'h> FromIterator<&'h [u8]> for Said<'h> {
+    fn from_iter<I: IntoIterator<Item = &'h [u8]>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::Nothing,
+            (Some(value), None) => Self::One(value),
+            (Some(_), Some(_)) => Self::Several,
         }
     }
 }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::raw;
+
 const OPENING: &str = "=?base64?";
 const CLOSING: &str = "?=";
 
@@ -50,7 +52,7 @@ pub fn decode(value: &[u8]) -> Result<Cow<'_, str>, BadHeader> {
 pub fn agrees(value: &[u8], leaf: &str) -> Result<bool, BadHeader> {
     let value = decode(value)?;
     Ok(match leaf.trim_ascii().as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<String>(leaf).is_ok_and(|text| text == value),
+        Some(b'"') => raw::string(leaf.trim_ascii()).is_some_and(|text| text == value),
         Some(b't' | b'f') => value == leaf.trim_ascii(),
         Some(b'-' | b'0'..=b'9') => match (Decimal::read(&value), Decimal::read(leaf.trim_ascii()))
         {

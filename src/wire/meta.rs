@@ -11,7 +11,7 @@ use super::raw::{keep, quoted};
 use super::splice::Span;
 
 /// The members of `params` that some rule looks at. Everything else is stepped over.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Params<'a> {
     #[serde(borrow, rename = "_meta", deserialize_with = "keep")]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::raw;
+use super::version::Era;
 
 /// A method, or [`Method::Other`] for one this bridge has never heard of; those pass through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +189,14 @@ impl Method {
                 | Self::TasksList
                 | Self::TasksResult
         )
+    }
+
+    /// Whether clients of this era may ask for it. What no revision names passes.
+    pub fn is_asked_in(self, era: Era) -> bool {
+        match era {
+            Era::Modern => !self.is_legacy_only(),
+            Era::Legacy => !matches!(self, Self::Discover | Self::Listen),
+        }
     }
 
     /// Whether complete results carry `ttlMs` and `cacheScope` since revision 2026-07-28.

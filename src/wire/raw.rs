@@ -17,6 +17,15 @@ pub fn string(raw: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
+/// The same for one whose quotes were taken off.
+pub fn unescaped(inner: &str) -> Cow<'_, str> {
+    if inner.contains('\\') {
+        let text = serde_json::from_str(&format!("\"{inner}\""));
+        return text.map(Cow::Owned).unwrap_or_default();
+    }
+    Cow::Borrowed(inner)
+}
+
 /// The beginning of a name a peer chose, where it is only shown: a log line needs no more.
 pub fn clipped(text: &str) -> &str {
     clipped_to(text, SHOWN_MAX)

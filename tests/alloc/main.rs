@@ -20,7 +20,7 @@ use stdiod::bridge::turn::Turn;
 use stdiod::wire::frame::Frame;
 use stdiod::wire::id::{CallId, Flight, FrontId, ServerName, UpstreamId};
 use stdiod::wire::sse;
-use stdiod::wire::version::Version;
+use stdiod::wire::version::{Era, Version};
 
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -36,7 +36,9 @@ const SMALL: usize = 1024;
 /// A switchboard with a child, a client, and what the client was told.
 struct Bench {
     board: Switchboard<Letters>,
-    who: Who,
+    caller: Caller,
+    /// The eras of the client and of the child.
+    cell: (Era, Era),
     turn: Turn,
     letters: Letters,
     calls: u64,
@@ -52,6 +54,14 @@ struct Cost {
     bytes: usize,
 }
 
+/// Every client on every child, and what a call with plain text costs there at most.
+const CELLS: [((Era, Era), usize); 4] = [
+    ((Era::Legacy, Era::Legacy), 8),
+    ((Era::Modern, Era::Legacy), 10),
+    ((Era::Legacy, Era::Modern), 8),
+    ((Era::Modern, Era::Modern), 10),
+];
+
 #[test]
 fn what_passes_through_costs_its_length_and_not_its_structure() {
     let text = format!("{:?}", "x".repeat(SIZE - 2));
@@ -63,19 +73,24 @@ fn what_passes_through_costs_its_length_and_not_its_structure() {
     ];
     let deep = format!("{}{}", "[".repeat(SIZE / 2), "]".repeat(SIZE / 2));
 
-    let mut bench = Bench::new();
-    let plain = bench.least(&text);
-    assert!(plain.allocations <= 24, "{plain:?}");
-    assert!(plain.bytes <= 3 * SIZE + SMALL, "the text is copied three times at most: {plain:?}");
-    for payload in &flat {
-        let cost = bench.least(payload);
-        // The reader notes how deep it is, one byte for each open bracket, and so makes a note in each of four reads.
-        assert!(cost.allocations <= plain.allocations + 4, "{cost:?}, and {plain:?} for a text");
-        assert!(cost.bytes <= plain.bytes + SMALL, "{cost:?}, and {plain:?} for a text");
+    for (cell, most) in CELLS {
+        let mut bench = Bench::new(cell);
+        let plain = bench.least(&text);
+        assert!(plain.allocations <= most, "{cell:?}: {plain:?}");
+        let copies = "the text is copied three times at most";
+        assert!(plain.bytes <= 3 * SIZE + SMALL, "{copies}, {cell:?}: {plain:?}");
+        for payload in &flat {
+            let cost = bench.least(payload);
+            // The reader notes how deep it is, one byte for each open bracket, and so makes a note in each of six reads.
+            let same =
+                cost.allocations <= plain.allocations + 6 && cost.bytes <= plain.bytes + SMALL;
+            assert!(same, "{cell:?}: {cost:?}, and {plain:?} for a text");
+        }
+        // Depth costs that byte for each bracket, in memory that doubles; a tree would cost a node for each.
+        let cost = bench.least(&deep);
+        let same = cost.allocations <= plain.allocations + 6 * 16;
+        assert!(same, "{cell:?}: {cost:?}, and {plain:?} for a text");
     }
-    // Depth costs that byte for each bracket, in memory that doubles; a tree would cost a node for each.
-    let cost = bench.least(&deep);
-    assert!(cost.allocations <= plain.allocations + 4 * 16, "{cost:?}, and {plain:?} for a text");
 }
 
 fn filled(open: &str, part: impl Fn(usize) -> String, close: &str) -> String {
@@ -105,24 +120,39 @@ impl Outlet for Letters {
 // === impl Bench ===
 
 impl Bench {
-    fn new() -> Self {
+    fn new(cell: (Era, Era)) -> Self {
+        let (client, child) = cell;
         let limits = Limits::new(ServerName::new("s").unwrap());
         let mut board = Switchboard::new(Tenancy::Shared, limits, 0, [0; 32], Instant::now());
         let mut turn = Turn::new(Instant::now());
-        let hello = r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+        let hello = match child {
+            Era::Legacy => {
+                r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#
+            }
+            Era::Modern => {
+                r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0,"cacheScope":"private"}"#
+            }
+        };
         let abilities = Abilities::recalled(hello).expect("a sound answer");
         board.ready(Box::new(abilities), &mut turn);
-        let card = Arc::new(FrontCard {
-            version: Version::NEWEST_LEGACY,
+        let version = match client {
+            Era::Legacy => Version::NEWEST_LEGACY,
+            Era::Modern => Version::MODERN,
+        };
+        let card = FrontCard {
+            version,
             principal: Principal::anonymous(),
             declared: AskSet::default(),
             client: "test".into(),
             hello: Hello::nobody(),
             since: None,
-        });
+        };
         turn.to_child.clear();
-        let who = Who { front: FRONT, card };
-        Self { board, who, turn, letters: Letters::default(), calls: 0 }
+        let caller = match client {
+            Era::Legacy => Caller::Front(Who { front: FRONT, card: Arc::new(card) }),
+            Era::Modern => Caller::Implicit(card),
+        };
+        Self { board, caller, cell, turn, letters: Letters::default(), calls: 0 }
     }
 
     /// The cost of a call whose arguments and result are this payload. The least of several, because the harness has a thread
@@ -133,18 +163,38 @@ impl Bench {
 
     fn call(&mut self, payload: &str) -> Cost {
         self.calls += 1;
+        let (client, child) = self.cell;
+        let meta = match client {
+            Era::Legacy => "",
+            Era::Modern => {
+                r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#
+            }
+        };
         let request = Bytes::from(format!(
-            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","arguments":{payload}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","arguments":{payload}{meta}}}}}"#
         ));
         let number = UpstreamId::call(CallId(self.calls), Flight::default()).0;
+        let kind = |era| match era {
+            Era::Legacy => "",
+            Era::Modern => r#""resultType":"complete","#,
+        };
+        let said = kind(child);
         let answer =
-            Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{payload}}}"#));
-        let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{payload}}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{{said}"out":{payload}}}}}"#);
+        let answer = Bytes::from(answer);
+        let told = match self.cell {
+            // The child's name is put there too.
+            (Era::Modern, Era::Legacy) => {
+                r#""resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}},"#
+            }
+            (era, _) => kind(era),
+        };
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{{told}"out":{payload}}}}}"#);
 
         let before = COUNTING.stats();
         let request = Frame::skim(request).unwrap();
         let reach = Reach::Own { outlet: self.letters.clone(), streams: true };
-        let (call, caller) = (CallId(self.calls), Caller::Front(self.who.clone()));
+        let (call, caller) = (CallId(self.calls), self.caller.clone());
         self.board.order(Order::Call { call, caller, request, reach }, &mut self.turn);
         self.turn.to_child.clear();
         self.board.line(&Frame::skim(answer).unwrap(), &mut self.turn);

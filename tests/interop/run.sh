@@ -8,7 +8,7 @@
 # each client list and call each server over Streamable HTTP, the Python SDK over HTTP+SSE too, and curl without
 # any handshake over three versions of HTTP. Then the same SDKs keep their sessions while a daemon is restarted and
 # killed, and over two replicas behind HAProxy. In the end stdiod must leave in time and leave no process behind.
-# Prints a table; exit status 0: all green.
+# Last, table.sh puts clients and servers of both eras to each other. Prints tables; exit status 0: all green.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
@@ -24,7 +24,7 @@ done
 
 # Debian keeps HAProxy where only root looks.
 PATH="$PATH:/usr/sbin"
-need curl git haproxy python3 sha256sum
+need cargo curl git haproxy python3 sha256sum
 ensure_node
 npm_servers=$(npm_cached servers-npm "$here/servers")
 python_servers=$(venv_cached servers-python "$here/servers/requirements.txt")
@@ -135,4 +135,8 @@ else
   line host all 'no process left' FAIL "$left processes of the servers still run"
 fi
 
-python3 "$here/report.py" "$results" "$work/plan.json"
+outcome=0
+python3 "$here/report.py" "$results" "$work/plan.json" || outcome=1
+# shellcheck disable=SC2154
+PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
+exit "$outcome"

@@ -59,13 +59,16 @@ halt() {
 }
 lists_tools() { grep -q '"tools": *\[ *{'; }
 
-# 1. The demo server, with no configuration at all, and the README's own curl line.
+# 1. The demo server, with no configuration at all, and the README's own curl lines.
 port=$(free_port)
 promise 'stdiod alone serves something' launch "$port" demo
 mapfile -t lines < <(grep '^curl .*127\.0\.0\.1:8750' "$readme")
-[ ${#lines[@]} -eq 1 ] || die "the README has ${#lines[@]} curl lines; this script knows one"
-curl_line() { bash -c "${lines[0]//:8750/:$port}" | lists_tools; }
-promise 'the curl line lists tools' curl_line
+[ ${#lines[@]} -eq 2 ] || die "the README has ${#lines[@]} curl lines; this script knows two"
+curl_line() { bash -c "${lines[$1]//:8750/:$port}"; }
+old_client() { curl_line 0 | lists_tools; }
+new_client() { curl_line 1 | grep -q '"resultType":"complete".*hello\|hello.*"resultType":"complete"'; }
+promise 'the curl line lists tools' old_client
+promise 'the curl line of a new client calls one' new_client
 hints() {
   local hint
   for hint in "curl -s http://127.0.0.1:$port/mcp" 'tools/list' 'claude mcp add --transport http' 'transport: "http"'; do

@@ -79,6 +79,13 @@ impl Lists {
             || (notice == Method::PromptsListChanged && self.prompts)
     }
 
+    /// The notifications by which it is announced what has changed.
+    pub fn notices(self) -> impl Iterator<Item = Method> {
+        [Method::ToolsListChanged, Method::ResourcesListChanged, Method::PromptsListChanged]
+            .into_iter()
+            .filter(move |notice| self.announces(*notice))
+    }
+
     /// What both announce.
     #[must_use]
     pub fn common(self, other: Self) -> Self {

@@ -16,7 +16,6 @@ use super::Switchboard;
 use super::crossing::{Answered, undeclared};
 use super::tasking::view;
 use crate::bridge::call::Stage;
-use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::rounds::{self, Rounds};
@@ -165,7 +164,6 @@ impl<R: Outlet> Switchboard<R> {
     fn ask_for_task(&mut self, id: CallId, task: &TaskView<'_>, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let front = call.front();
-        let declared = front.map_or_else(AskSet::default, |_| call.caller.card().declared);
         let Some(absorbed) = &mut call.absorbed else { return };
         // A question has one name for as long as the task lives.
         let is_new = |entry: &Entry<'_>| absorbed.asked.iter().all(|key| **key != *entry.key);
@@ -177,7 +175,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             return self.goes_on(id, task, turn);
         };
-        if let Some(lacks) = undeclared(&new, declared) {
+        if let Some(lacks) = undeclared(&new, call.caller.card()) {
             let why =
                 format!("the server needs a capability that its client did not declare: {lacks}");
             return self.fail_round(id, &why, turn);

@@ -4,8 +4,11 @@
 //! latest that can ask and be asked on. Failing that on a standing stream, failing that it waits a little for one. A shared
 //! child has been told that nobody can answer it, and is told so again.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::expiring::orphaned;
 use super::{Child, Switchboard, Tenancy};
 use crate::bridge::ask::{self, Ask, Origin, Whom};
 use crate::bridge::call::{Call, Hearing, Stage};
@@ -14,7 +17,7 @@ use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Turn};
-use crate::wire::fault::{self, Fault};
+use crate::wire::fault;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, RawId};
 use crate::wire::method::Method;
@@ -23,12 +26,12 @@ use crate::wire::splice::Patch;
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn asked(&mut self, frame: &Frame, turn: &mut Turn) {
         let Some(child_id) = frame.id() else { return };
-        if frame.method() == Method::Ping {
-            return turn.send(fault::result(&child_id, "{}"));
-        }
         // A child without a handshake asks by its answers, and reads no responses.
         if self.is_child_modern() {
             return turn.dropped(Dropped::Unwanted);
+        }
+        if frame.method() == Method::Ping {
+            return turn.send(fault::result(&child_id, "{}"));
         }
         if matches!(self.tenancy, Tenancy::Pooled { .. }) {
             if self.asked_for_task(frame, &child_id, turn) {
@@ -38,7 +41,10 @@ impl<R: Outlet> Switchboard<R> {
         }
         let front = match self.whom_to_ask(frame.method()) {
             Ok(front) => front,
-            Err(why) => return turn.send(why.fault().answer(Some(&child_id))),
+            Err(why) => {
+                turn.send(why.fault().answer(Some(&child_id)));
+                return self.miss(frame.method(), turn);
+            }
         };
         self.asks_made += 1;
         let serial = self.asks_made;
@@ -157,7 +163,7 @@ impl<R: Outlet> Switchboard<R> {
             if self.tasks.withdraw(child_id) {
                 return;
             }
-            return turn.dropped(Dropped::StrayAnswer);
+            return self.answer_unwanted(child_id, turn);
         };
         let Some(ask) = self.asks.remove(&serial) else { return };
         match ask.whom {
@@ -205,7 +211,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child is gone: clients need not think about its questions any more.
-    pub(super) fn lose_asks(&mut self, turn: &mut Turn) {
+    pub(super) fn lose_asks(&mut self, why: &Arc<str>, turn: &mut Turn) {
         for (serial, ask) in std::mem::take(&mut self.asks) {
             match (&ask.origin, ask.whom) {
                 // What a call is sent again with is not lost with the child that asked for it.
@@ -216,7 +222,7 @@ impl<R: Outlet> Switchboard<R> {
                 (Origin::Child(_), Whom::Round(_)) => {}
             }
         }
-        self.lose_suspended(turn);
+        self.lose_suspended(why, turn);
     }
 
     /// When the last call that may ask has ended, questions that came from such calls have lost their cause; they are answered
@@ -233,9 +239,8 @@ impl<R: Outlet> Switchboard<R> {
         let caused: Vec<u64> = caused.map(|(serial, _)| *serial).collect();
         for serial in caused {
             let Some(ask) = self.asks.remove(&serial) else { continue };
-            let why = "the call this question belonged to has ended";
             if let Origin::Child(id) = &ask.origin {
-                turn.send(Fault::new(fault::INTERNAL_ERROR, why).answer(Some(id)));
+                turn.send(orphaned().answer(Some(id)));
             }
             self.take_back(serial, &ask, turn);
         }

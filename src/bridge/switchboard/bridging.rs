@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::Switchboard;
 use super::crossing::{Answered, Cell, undeclared};
+use super::expiring::unanswered;
 use super::lines::error_code;
-use super::suspending::unanswered;
 use super::tasking::{capability, news, view};
 use crate::bridge::ask;
 use crate::bridge::call::{Call, Offer, Stage};
@@ -134,7 +134,7 @@ impl<R: Outlet> Switchboard<R> {
         for Asked { question, .. } in asks {
             let (key, params) = (&question.key, question.params.as_deref());
             let entry = Entry { key, method: question.method, params };
-            if let Some(lacks) = undeclared(&[entry], call.card().declared) {
+            if let Some(lacks) = undeclared(&[entry], call.card()) {
                 lacking = Some(lacks);
                 continue;
             }

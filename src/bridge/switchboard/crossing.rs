@@ -5,16 +5,21 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::{Child, Switchboard};
+use crate::bridge::ask;
 use crate::bridge::call::{Call, Offer};
-use crate::bridge::lane::AskSet;
+use crate::bridge::front::FrontCard;
 use crate::bridge::outlet::{Asks, Outlet};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::ticket::Ticket;
 use crate::bridge::translate::edits::Edits;
 use crate::bridge::translate::errors::{ForLegacy, ForModern};
 use crate::bridge::translate::legacy_to_modern::{Addition, Envelope, ResultType};
-use crate::bridge::translate::{capabilities, errors, legacy_to_modern, modern_to_legacy, rounds};
+use crate::bridge::translate::modern_to_legacy::{Hints, Stamp};
+use crate::bridge::translate::{
+    capabilities, errors, legacy_to_modern, modern_to_legacy, rounds, wrap,
+};
 use crate::bridge::turn::Outcome;
+use crate::config::model::LegacyOutput;
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
@@ -86,10 +91,9 @@ impl<R: Outlet> Switchboard<R> {
             Cell { client: Era::Legacy, child: Era::Modern } => {
                 let front = call.front().and_then(|front| self.fronts.get(&front));
                 let envelope = self.envelope_of(call);
-                let logs = self.abilities().is_some_and(|child| child.logging);
+                // Not all that write log messages say that they do, and with a handshake nobody had to ask for them.
                 let level =
-                    front.and_then(|front| front.level).unwrap_or(super::notices::DEFAULT_LEVEL);
-                let level = (logs && front.is_some()).then(|| level.name());
+                    front.map(|front| front.level.unwrap_or(super::notices::DEFAULT_LEVEL).name());
                 let add = Addition { envelope, level, token, round };
                 legacy_to_modern::request(request, call.noted, &add, &mut edits)
                     .map_err(|_| Refusal::BadParams("they must be an object"))?;
@@ -187,11 +191,7 @@ impl<R: Outlet> Switchboard<R> {
                 }
             }
         }
-        if !has_result_type(result) && result.starts_with('{') {
-            let at = frame.payload_span().expect("it has a result").inside();
-            let comma = if result[1..].trim_start().starts_with('}') { "" } else { "," };
-            edits.push(at, format!("\"resultType\":\"complete\"{comma}").into_bytes());
-        }
+        complete(frame, &mut edits);
         self.hide_tools(call, frame, &mut edits);
         Answered::Final(edits.splice(frame), Outcome::Result)
     }
@@ -207,7 +207,7 @@ impl<R: Outlet> Switchboard<R> {
             Ok(asked) => asked,
             Err(why) => return Answered::Refused(Refusal::ChildSpoilt { server: server(), why }),
         };
-        if let Some(lacks) = undeclared(&asked.entries, call.card().declared) {
+        if let Some(lacks) = undeclared(&asked.entries, call.card()) {
             return Answered::Refused(Refusal::CapabilityRequired(lacks.into()));
         }
         let id = Patch { at: at_id(frame), with: call.client_id.as_str().as_bytes() };
@@ -243,7 +243,7 @@ impl<R: Outlet> Switchboard<R> {
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
             let params = Params::of(call.request.as_ref().and_then(Frame::payload));
-            let uri = params.uri.map(|uri| uri.get());
+            let uri = params.uri.map(serde_json::value::RawValue::get);
             let visits =
                 call.method.may_ask() && capabilities::visits_urls(&call.card().hello.capabilities);
             return match errors::for_modern(frame, uri, visits, &mut edits) {
@@ -259,6 +259,29 @@ impl<R: Outlet> Switchboard<R> {
         modern_to_legacy::result(frame, call.method, stamp, &mut edits);
         self.hide_tools(call, frame, &mut edits);
         Answered::Final(edits.splice(frame), Outcome::Result)
+    }
+
+    /// A complete result that was remembered, as the client of a call is to read it.
+    pub(super) fn as_said(&self, call: &Call<R>, frame: &Frame) -> Bytes {
+        let Some(child) = self.known_abilities() else { return frame.text().clone() };
+        let stamp = Stamp::new(Some(&child.server_info), Hints::default());
+        let mut edits = Edits::new();
+        match (call.card().version.era(), child.era) {
+            (Era::Legacy, Era::Legacy) => {}
+            (Era::Modern, Era::Modern) => complete(frame, &mut edits),
+            (Era::Modern, Era::Legacy) => {
+                modern_to_legacy::result(frame, call.method, &stamp, &mut edits);
+            }
+            (Era::Legacy, Era::Modern) => {
+                legacy_to_modern::result(frame, &mut edits);
+            }
+        }
+        self.hide_tools(call, frame, &mut edits);
+        let text = edits.splice(frame);
+        if call.is_modern() || child.era == Era::Legacy {
+            return text;
+        }
+        self.wrapped(call.method, text)
     }
 
     /// From a child without a handshake to a client with one.
@@ -279,7 +302,8 @@ impl<R: Outlet> Switchboard<R> {
         match legacy_to_modern::result(frame, &mut edits) {
             ResultType::Complete => {
                 self.hide_tools(call, frame, &mut edits);
-                Answered::Final(edits.splice(frame), Outcome::Result)
+                let text = self.wrapped(call.method, edits.splice(frame));
+                Answered::Final(text, Outcome::Result)
             }
             ResultType::InputRequired => Answered::Loops,
             ResultType::Task if self.bridges_tasks() && call.method == Method::ToolsCall => {
@@ -291,6 +315,19 @@ impl<R: Outlet> Switchboard<R> {
                 Answered::Refused(Refusal::ChildSpoilt { server, why })
             }
         }
+    }
+
+    /// Output that is no object, made into one where that is wished for.
+    fn wrapped(&self, method: Method, text: Bytes) -> Bytes {
+        let wrap: fn(&Frame, &mut Edits<'_>) = match (self.limits.legacy_output, method) {
+            (LegacyOutput::Wrap, Method::ToolsList) => wrap::schemas,
+            (LegacyOutput::Wrap, Method::ToolsCall) => wrap::output,
+            _ => return text,
+        };
+        let Ok(frame) = Frame::skim(text.clone()) else { return text };
+        let mut edits = Edits::new();
+        wrap(&frame, &mut edits);
+        edits.splice(&frame)
     }
 
     /// Takes the tools out of a list that policy hides.
@@ -319,11 +356,25 @@ pub(super) fn asking<R>(call: &Call<R>, asked: &rounds::Asked, ticket: Ticket) -
 }
 
 /// The capabilities that a client would have had to declare to be asked this; `None` if it did.
-pub(super) fn undeclared(entries: &[rounds::Entry<'_>], declared: AskSet) -> Option<&'static str> {
+pub(super) fn undeclared(entries: &[rounds::Entry<'_>], card: &FrontCard) -> Option<&'static str> {
     entries.iter().find_map(|entry| {
-        let kind = crate::bridge::ask::kind(entry.method)?;
-        (!declared.contains(kind)).then(|| crate::bridge::ask::required(kind))
+        let kind = ask::kind(entry.method)?;
+        if !card.declared.contains(kind) {
+            return Some(ask::required(kind));
+        }
+        let visits = || capabilities::visits_urls(&card.hello.capabilities);
+        (entry.is_page() && !visits()).then_some(r#"{"elicitation":{"url":{}}}"#)
     })
+}
+
+/// Says of a result that it is complete, where its child has forgotten to.
+fn complete(frame: &Frame, edits: &mut Edits<'_>) {
+    let result = frame.payload().unwrap_or_default();
+    if !has_result_type(result) && result.starts_with('{') {
+        let at = frame.payload_span().expect("it has a result").inside();
+        let comma = if result[1..].trim_start().starts_with('}') { "" } else { "," };
+        edits.push(at, format!("\"resultType\":\"complete\"{comma}").into_bytes());
+    }
 }
 
 /// The id of a stream in its last answer.

@@ -34,8 +34,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     pub(super) fn dispatch(&mut self, id: CallId, turn: &mut Turn) {
-        let held = self.calls.get(&id).and_then(|call| call.rounds.as_ref());
-        if held.is_some_and(|rounds| !rounds.answers.is_empty()) {
+        if self.calls.get(&id).is_some_and(|call| call.state == Stage::Returning) {
             return self.resume(id, turn);
         }
         let Some(request) = self.request_of(id) else { return };
@@ -49,7 +48,9 @@ impl<R: Outlet> Switchboard<R> {
         let params = || Params::of(request.payload());
         match call.method.as_request() {
             RequestRoute::Initialize => return self.initialize(id, turn),
-            RequestRoute::Discover => return self.introduce(id, turn),
+            RequestRoute::Discover if self.is_introduction_fresh(turn.now) => {
+                return self.introduce(id, turn);
+            }
             RequestRoute::Listen => return self.begin_listen(id, request, turn),
             RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
             RequestRoute::Subscribe => return self.join(id, &params(), turn),
@@ -67,7 +68,10 @@ impl<R: Outlet> Switchboard<R> {
                     return self.refuse(id, refusal, turn);
                 }
             }
-            RequestRoute::CallTool | RequestRoute::Ping | RequestRoute::Forward => {}
+            RequestRoute::CallTool
+            | RequestRoute::Discover
+            | RequestRoute::Ping
+            | RequestRoute::Forward => {}
         }
         self.initialized(turn);
         let Some(call) = self.calls.get_mut(&id) else { return };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bridge::policy::ToolPolicy;
 use crate::bridge::stream_log::Bounds;
-use crate::config::model::TasksChoice;
+use crate::config::model::{LegacyOutput, TasksChoice, ToolFilter};
 use crate::wire::id::ServerName;
 
 /// What a switchboard is allowed.
@@ -36,6 +36,7 @@ pub struct Limits {
     /// Bytes kept of the streams of all sessions together.
     pub log_bytes_max: usize,
     pub tools: ToolPolicy,
+    pub legacy_output: LegacyOutput,
     /// Tasks go between the eras.
     pub tasks: TasksChoice,
 }
@@ -63,8 +64,9 @@ impl Limits {
             log: Bounds::default(),
             // Eight sessions with as much as each may have, and far more than streams in sound use add up to.
             log_bytes_max: 64 << 20,
+            tools: ToolPolicy::new(ToolFilter::default()),
+            legacy_output: LegacyOutput::Raw,
             tasks: TasksChoice::Off,
-            tools: ToolPolicy::new(crate::config::model::ToolFilter::default()),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::settling::cancel;
 use super::telling::Told;
 use super::{Child, Switchboard};
 use crate::bridge::call::{Path, Stage};
@@ -30,6 +31,9 @@ use crate::wire::version::Era;
 
 /// How long the child's word on resources is waited for before a client is told what it will hear of.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the bridge does without a stream of its own that the child has ended.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A stream of changes is never too late.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -78,6 +82,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         listen.lists = listen.lists.common(lists);
+        listen.undecided = 0;
         let wanted = std::mem::take(&mut listen.resources);
         let mut honoured = Vec::new();
         for uri in wanted.into_iter().filter(|_| subscribes) {
@@ -115,6 +120,10 @@ impl<R: Outlet> Switchboard<R> {
         let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
         let mut edits = Edits::new();
         edits.push(request.id_span().expect("requests have ids"), digits);
+        if let Some(at) = call.token_at {
+            // It could be the number of another's call.
+            edits.push(at, digits);
+        }
         self.rename_in_filter(id, &request, &mut edits);
         let text = edits.splice(&request);
         self.send_request(text, turn);
@@ -192,6 +201,10 @@ impl<R: Outlet> Switchboard<R> {
                 if is_first && std::mem::replace(&mut listen.acknowledged, true) {
                     return;
                 }
+                // Nothing comes before it.
+                if !listen.acknowledged {
+                    return turn.dropped(Dropped::Unheard);
+                }
                 let mut edits = Edits::new();
                 let stamp = listen.id.as_str().as_bytes().to_vec();
                 edits.push(meta::place(leaf, frame.text()), stamp);
@@ -220,6 +233,10 @@ impl<R: Outlet> Switchboard<R> {
             let honours =
                 Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
             self.subscription_decided(serial, honours, None, turn);
+            if !honours {
+                // It tells of nothing, and would do so for ever.
+                turn.send(cancel(UpstreamId::own(serial), "nothing is told on it"));
+            }
         } else if method == Method::ResourcesUpdated {
             let Some(topic) = self.topics.of(serial).map(Box::<str>::from) else {
                 return turn.dropped(Dropped::Unheard);
@@ -259,12 +276,46 @@ impl<R: Outlet> Switchboard<R> {
     /// The child ends a stream of changes by taking its request back. False if that is none.
     pub(super) fn listen_ended(&mut self, id: &str, turn: &mut Turn) -> bool {
         let number = id.trim_matches('"').parse().ok().map(UpstreamId);
-        match number.and_then(UpstreamId::read) {
+        match number.and_then(UpstreamId::read).filter(|_| self.is_child_modern()) {
             Some(Numbered::Call { call, flight }) if self.is_listening(call, flight) => {
-                self.end_listen(call, turn);
+                let Some(call_of_it) = self.calls.get(&call) else { return true };
+                let text = listens::end(&call_of_it.client_id);
+                self.settle(call, &text, Outcome::Result, turn);
                 true
             }
+            Some(Numbered::Own(serial)) => self.own_listen_ended(serial, turn),
             _ => false,
+        }
+    }
+
+    /// The child has ended a stream of the bridge's own, as it may at any time. Nobody would hear of anything any more, so it is
+    /// opened again, though not at once: a child may end each of them. False if it is no such stream.
+    pub(super) fn own_listen_ended(&mut self, serial: u64, turn: &mut Turn) -> bool {
+        if self.topics.is_asked(serial) {
+            self.subscription_decided(serial, false, None, turn);
+            return true;
+        }
+        let told_of_lists = self.hears.take_if(|hears| *hears == serial).is_some();
+        let is_one = told_of_lists || self.topics.ended(serial);
+        if is_one {
+            self.timers.set(turn.now + AGAIN_AFTER, Due::Listens);
+        }
+        is_one
+    }
+
+    /// Opens those streams again. What has changed meanwhile nobody has told.
+    pub(super) fn listen_again(&mut self, turn: &mut Turn) {
+        let Some(child) = self.abilities().filter(|child| child.era == Era::Modern) else { return };
+        let lists = child.lists;
+        if self.hears.is_none() && !lists.is_none() {
+            self.listen_to_lists(lists, turn);
+            for method in lists.notices() {
+                self.lists_changed(method, turn);
+            }
+            self.announce_all(lists, true, turn);
+        }
+        for uri in self.topics.unasked() {
+            self.subscribe(&uri, turn);
         }
     }
 

@@ -7,7 +7,6 @@ use super::Switchboard;
 use super::crossing::undeclared;
 use crate::bridge::ask::{self, Ask, Origin, Whom};
 use crate::bridge::call::{Hearing, Stage};
-use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
@@ -24,6 +23,9 @@ use crate::wire::meta::Members;
 use crate::wire::method::Method;
 use crate::wire::raw;
 
+/// What a child is told of a form that nobody filled in.
+const CLOSED: &str = r#"{"action":"cancel"}"#;
+
 impl<R: Outlet> Switchboard<R> {
     /// Asks the client of a call what its child wants to know.
     pub(super) fn ask_by_requests(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
@@ -38,11 +40,13 @@ impl<R: Outlet> Switchboard<R> {
             Err(why) => return self.refuse(id, spoilt(why), turn),
         };
         let front = call.front();
-        let declared = front.map_or(AskSet::default(), |_| call.card().declared);
-        if let Some(lacks) = undeclared(&asked.entries, declared) {
+        if let Some(lacks) = undeclared(&asked.entries, call.card()) {
             let why =
                 format!("the server needs a capability that its client did not declare: {lacks}");
             return self.fail_round(id, &why, turn);
+        }
+        if self.asks.len() + asked.entries.len() > self.limits.asks_max {
+            return self.fail_round(id, "too many questions to clients are open", turn);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
         let rounds = call.rounds.get_or_insert_with(|| Rounds::new(turn.now));
@@ -121,7 +125,7 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         let payload = answer.payload().unwrap_or("{}");
         let given = match (answer.kind(), ask::kind(method)) {
-            (Kind::Error, Some(AskKind::Elicitation)) => r#"{"action":"cancel"}"#,
+            (Kind::Error, Some(AskKind::Elicitation)) => CLOSED,
             // There is no way to tell such a child that its client refuses.
             (Kind::Error, _) => {
                 let message =
@@ -132,6 +136,11 @@ impl<R: Outlet> Switchboard<R> {
             }
             (Kind::Result | Kind::Request | Kind::Notification, _) => payload,
         };
+        self.give(id, key, given, turn);
+    }
+
+    /// Notes an answer of a round; after the last the call goes on.
+    fn give(&mut self, id: CallId, key: Box<str>, given: &str, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(rounds) = &mut call.rounds else { return };
         rounds.given.push((key, given.into()));
@@ -173,15 +182,41 @@ impl<R: Outlet> Switchboard<R> {
         self.pump(turn);
     }
 
+    /// Nobody has answered in time: a form counts as closed, anything else cannot be done without.
+    pub(super) fn round_unanswered(&mut self, id: CallId, turn: &mut Turn) {
+        for serial in self.asked_for(id) {
+            let Some(Ask { origin: Origin::Round { key, method, .. }, .. }) =
+                self.asks.get(&serial)
+            else {
+                continue;
+            };
+            let (key, method) = (key.clone(), *method);
+            if ask::kind(method) != Some(AskKind::Elicitation) {
+                let why = format!("the client did not answer {} in time", method.name());
+                return self.fail_round(id, &why, turn);
+            }
+            if let Some(ask) = self.asks.remove(&serial) {
+                self.take_back(serial, &ask, turn);
+            }
+            self.give(id, key, CLOSED, turn);
+        }
+    }
+
     /// A client need not think any more about what it was asked for this call.
     pub(super) fn take_back_round(&mut self, id: CallId, turn: &mut Turn) {
-        let is_of = |ask: &Ask| matches!(&ask.origin, Origin::Round { call, .. } if *call == id);
-        let serials: Vec<u64> =
-            self.asks.iter().filter(|(_, ask)| is_of(ask)).map(|(serial, _)| *serial).collect();
-        for serial in serials {
+        if self.calls.get(&id).is_none_or(|call| call.state != Stage::Asking) {
+            return;
+        }
+        for serial in self.asked_for(id) {
             if let Some(ask) = self.asks.remove(&serial) {
                 self.take_back(serial, &ask, turn);
             }
         }
+    }
+
+    /// What its client is being asked for this call.
+    fn asked_for(&self, id: CallId) -> Vec<u64> {
+        let is_of = |ask: &Ask| matches!(&ask.origin, Origin::Round { call, .. } if *call == id);
+        self.asks.iter().filter(|(_, ask)| is_of(ask)).map(|(serial, _)| *serial).collect()
     }
 }

@@ -7,11 +7,12 @@
 //! rise; no table outgrows its bound.
 //!
 //! - `orders`: what clients want          - `lines`: what the child says
-//! - `dispatching`: how calls go to the child
+//! - `child`: what is known of the child    - `dispatching`: how calls go to it
 //! - `fronts`: how sessions come and go
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
-//! - `suspending`: questions to clients without a session   - `looping`: questions of a child without a handshake
-//! - `crossing`: messages between the eras
+//! - `suspending`: questions to clients without a session   - `returning`: their answers
+//! - `looping`: questions of a child without a handshake
+//! - `expiring`: rounds that end without their clients      - `crossing`: messages between the eras
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
@@ -24,8 +25,10 @@ mod absorbing;
 mod asking;
 mod behind;
 mod bridging;
+mod child;
 mod crossing;
 mod dispatching;
+mod expiring;
 mod fronts;
 mod keeping;
 mod limits;
@@ -35,6 +38,7 @@ mod looping;
 mod notices;
 mod orders;
 mod recalling;
+mod returning;
 mod settling;
 mod streams;
 mod subscribing;
@@ -46,12 +50,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::child::Absence;
+use self::child::Child;
 use self::keeping::Kept;
 pub use self::limits::Limits;
+pub use self::orders::Order;
 use super::ask::Ask;
 use super::call::Call;
 pub use super::call::{Caller, Reach};
-use super::front::{Changed, Front, Level, Parties, Vanish, Who};
+use super::front::{Changed, Front, Level, Parties};
 use super::greeting::{Abilities, Greeting};
 use super::listens::Listens;
 use super::outlet::Outlet;
@@ -61,11 +68,10 @@ use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::translate::modern_to_legacy::{Hints, Stamp};
 use super::turn::{Note, Turn};
-use crate::wire::frame::Frame;
 pub use recalling::Need;
 use recalling::Recall;
 
-use crate::wire::id::{CallId, EventId, FrontId, StreamId};
+use crate::wire::id::{CallId, FrontId, StreamId};
 use crate::wire::method::Method;
 use crate::wire::version::Era;
 
@@ -81,34 +87,6 @@ pub enum Tenancy {
         /// Only one call at a time may ask something: the principal stands for several people.
         exclusive: bool,
     },
-}
-
-/// What a client wants.
-#[derive(Debug)]
-pub enum Order<R> {
-    /// A request. `call` has never been used on this switchboard before.
-    Call { call: CallId, caller: Caller, request: Frame, reach: Reach<R> },
-    /// The request of a call that was answered with questions comes again, with answers to that round.
-    Retry {
-        call: CallId,
-        caller: Caller,
-        request: Frame,
-        reach: Reach<R>,
-        suspended: CallId,
-        round: u32,
-    },
-    /// A notification.
-    Notify { front: FrontId, note: Frame },
-    /// The response to an ask.
-    Answer { front: FrontId, answer: Frame },
-    /// A standing stream.
-    Listen { call: CallId, who: Who, outlet: R, vanish: Vanish },
-    /// A lost stream is taken up again.
-    Attach { call: CallId, who: Who, after: EventId, outlet: R },
-    /// The reader of a call's answer or of a standing stream has gone, after all of it (`finished`) or before.
-    Goodbye { call: CallId, finished: bool },
-    /// A session ends.
-    Close { front: FrontId },
 }
 
 /// The switchboard. `R` is where replies go: a channel in life, a letter box in tests.
@@ -169,29 +147,6 @@ pub struct Switchboard<R> {
 struct Reader {
     front: FrontId,
     stream: StreamId,
-}
-
-/// What a child that is not there is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Absence {
-    Starting,
-    /// A place among the processes of its server.
-    NoPlace,
-    /// A place among the processes of all servers.
-    HostFull,
-}
-
-/// What is known of the child.
-#[derive(Debug)]
-enum Child {
-    /// It is not there, or not ready. `hopeless` says why waiting is pointless.
-    Absent { hopeless: Option<Arc<str>>, before: bool },
-    Ready {
-        abilities: Box<Abilities>,
-        initialized: bool,
-        /// What its results are given for clients without a handshake.
-        stamp: Box<Stamp>,
-    },
 }
 
 // === impl Switchboard ===
@@ -262,7 +217,12 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Calls that are not settled. Streams of changes are none that anybody waits for.
     pub fn calls(&self) -> usize {
-        self.calls.len() - self.listens.len()
+        self.calls.len() - self.listens()
+    }
+
+    /// Streams of changes that are open.
+    pub fn listens(&self) -> usize {
+        self.listens.len()
     }
 
     pub fn asks(&self) -> usize {
@@ -279,16 +239,11 @@ impl<R: Outlet> Switchboard<R> {
             && self.asks.is_empty()
             && self.topics.len() == 0
             && self.readers.is_empty()
+            && self.resumed.is_empty()
+            && self.listens.len() == 0
             && self.ended.is_empty()
             && self.kept.is_empty()
             && self.tasks.is_empty()
-    }
-
-    pub fn abilities(&self) -> Option<&Abilities> {
-        match &self.child {
-            Child::Ready { abilities, .. } => Some(abilities),
-            Child::Absent { .. } => None,
-        }
     }
 
     /// Whether anybody would miss the child now: a call or a stream is open, or a task goes on.
@@ -303,11 +258,6 @@ impl<R: Outlet> Switchboard<R> {
         self.calls.is_empty()
             && self.topics.len() == 0
             && self.fronts.values().all(Front::is_empty_handed)
-    }
-
-    /// Says what a child that is not there is waiting for.
-    pub fn explain(&mut self, absence: Absence) {
-        self.absence = absence;
     }
 
     /// When [`Self::tick`] has something to do.
@@ -335,6 +285,7 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
+                Due::Listens => self.listen_again(turn),
                 Due::Level => self.raise_level(turn),
                 Due::Sweep => self.sweep(turn),
             }
@@ -358,7 +309,7 @@ impl<R: Outlet> Switchboard<R> {
             turn.send(Greeting::close());
         }
         let stamp = Box::new(Stamp::new(Some(&abilities.server_info), Hints::default()));
-        self.child = Child::Ready { abilities, initialized, stamp };
+        self.child = Child::Ready { abilities, initialized, said: turn.now, stamp };
         if era == Era::Modern {
             self.listen_to_lists(lists, turn);
         }
@@ -451,6 +402,6 @@ fn matters<R>(
         Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
         Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
         Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),
-        Due::Level | Due::Sweep => true,
+        Due::Listens | Due::Level | Due::Sweep => true,
     }
 }

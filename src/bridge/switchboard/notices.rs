@@ -210,15 +210,9 @@ impl<R: Outlet> Switchboard<R> {
             .filter(|(_, front)| !front.calls.iter().any(|(_, call)| is_new(*call)))
             .map(|(id, _)| *id)
             .collect();
-        for (announced, method) in [
-            (lists.tools, Method::ToolsListChanged),
-            (lists.resources, Method::ResourcesListChanged),
-            (lists.prompts, Method::PromptsListChanged),
-        ] {
-            if announced {
-                self.tell_listens(method, turn);
-                self.announce_to(fronts.clone(), method, &bare_notice(method), turn);
-            }
+        for method in lists.notices() {
+            self.tell_listens(method, turn);
+            self.announce_to(fronts.clone(), method, &bare_notice(method), turn);
         }
     }
 

@@ -1,8 +1,10 @@
 //! What clients want: sessions, calls, notifications, streams, goodbyes.
 
-use super::{Child, Order, Switchboard, Tenancy};
+use std::time::Duration;
+
+use super::{Child, Switchboard, Tenancy};
 use crate::bridge::call::{Call, Caller, Offer, Path, Reach, Stage};
-use crate::bridge::front::Level;
+use crate::bridge::front::{Level, Vanish, Who};
 use crate::bridge::greeting::Greeting;
 use crate::bridge::outlet::{Event, Outlet, Weight};
 use crate::bridge::queue::Party;
@@ -12,11 +14,42 @@ use crate::bridge::translate::Noted;
 use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, Flight, FrontId, RawId};
+use crate::wire::id::{CallId, EventId, Flight, FrontId, RawId};
 use crate::wire::meta::{self, Meta, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
 use crate::wire::raw;
 use crate::wire::version::Era;
+
+/// What a client wants.
+#[derive(Debug)]
+pub enum Order<R> {
+    /// A request. `call` has never been used on this switchboard before.
+    Call { call: CallId, caller: Caller, request: Frame, reach: Reach<R> },
+    /// The request of a call that was answered with questions comes again, with answers to that round.
+    Retry {
+        call: CallId,
+        caller: Caller,
+        request: Frame,
+        reach: Reach<R>,
+        suspended: CallId,
+        round: u32,
+    },
+    /// A notification.
+    Notify { front: FrontId, note: Frame },
+    /// The response to an ask.
+    Answer { front: FrontId, answer: Frame },
+    /// A standing stream.
+    Listen { call: CallId, who: Who, outlet: R, vanish: Vanish },
+    /// A lost stream is taken up again.
+    Attach { call: CallId, who: Who, after: EventId, outlet: R },
+    /// The reader of a call's answer or of a standing stream has gone, after all of it (`finished`) or before.
+    Goodbye { call: CallId, finished: bool },
+    /// A session ends.
+    Close { front: FrontId },
+}
+
+/// How long a client waits for what a server is.
+const DISCOVERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a level is none.
 const BAD_LEVEL: &str =
@@ -87,7 +120,12 @@ impl<R: Outlet> Switchboard<R> {
             Err(why) => return self.turn_away(front, reach, &client_id, why, turn),
         };
         let absent = matches!(self.child, Child::Absent { .. });
-        let wait = if absent { self.limits.start_wait } else { self.limits.request_timeout };
+        let wait = match (absent, request.method()) {
+            // It is how clients find out what they speak to, and they do not wait long for that.
+            (true, Method::Discover) => self.limits.start_wait.min(DISCOVERED_WITHIN),
+            (true, _) => self.limits.start_wait,
+            (false, _) => self.limits.request_timeout,
+        };
         let path = match reach {
             Reach::Standing => Path::Standing,
             Reach::Own { outlet, streams } => Path::Own {
@@ -140,10 +178,7 @@ impl<R: Outlet> Switchboard<R> {
             self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
         }
         let method = call.method;
-        let is_known = match call.card().version.era() {
-            Era::Modern => !method.is_legacy_only(),
-            Era::Legacy => !matches!(method, Method::Discover | Method::Listen),
-        };
+        let is_known = method.is_asked_in(call.card().version.era());
         let is_gone =
             matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone());
         let party = Party::of(&call.caller);
@@ -165,7 +200,11 @@ impl<R: Outlet> Switchboard<R> {
             }
             // A newcomer is not made to wait for the calls of others.
             (RequestRoute::Initialize, Child::Ready { .. }) => self.initialize(id, turn),
-            (RequestRoute::Discover, Child::Ready { .. }) => self.introduce(id, turn),
+            (RequestRoute::Discover, Child::Ready { .. })
+                if self.is_introduction_fresh(turn.now) =>
+            {
+                self.introduce(id, turn);
+            }
             (_, Child::Absent { .. }) => {
                 self.waiting.push(id, party, bytes);
                 self.answer_for_child(id, turn);
@@ -272,7 +311,9 @@ impl<R: Outlet> Switchboard<R> {
             NoteRoute::Initialized => self.initialized(turn),
             NoteRoute::Forward => {
                 let absent = matches!(self.child, Child::Absent { .. });
-                if self.tenancy == Tenancy::Shared || absent || self.room == 0 {
+                // A child without a handshake knows of no such notification.
+                let unwanted = self.tenancy == Tenancy::Shared || self.is_child_modern();
+                if unwanted || absent || self.room == 0 {
                     return turn.dropped(Dropped::Unwanted);
                 }
                 self.initialized(turn);

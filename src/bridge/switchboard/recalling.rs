@@ -10,12 +10,11 @@ use crate::bridge::memory::{Memory, Question, Said};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::topics::Subscriber;
 use crate::bridge::turn::{Outcome, Turn};
-use crate::wire::fault::{self, METHOD_NOT_FOUND};
+use crate::wire::fault::METHOD_NOT_FOUND;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
 use crate::wire::meta::{Members, Params};
-use crate::wire::method::{Method, RequestRoute};
-use crate::wire::splice::{Patch, splice};
+use crate::wire::method::RequestRoute;
 
 /// What a switchboard knows of a child that is not there.
 #[derive(Debug, Default)]
@@ -70,21 +69,30 @@ impl<R: Outlet> Switchboard<R> {
             }
             Subscriber::Listen(_) => true,
         };
-        self.working > 0 || self.tasks.are_under_way() || self.topics.subscribers().any(listens)
+        self.working > 0
+            || self.tasks.are_under_way()
+            || self.topics.subscribers().any(listens)
+            || self.listens.want_resources()
     }
 
     /// Says what an order takes, before it is given.
     pub fn need(&self, order: &Order<R>) -> Need {
         match order {
+            Order::Call { caller, request, .. }
+                if !request.method().is_asked_in(caller.card().version.era()) =>
+            {
+                Need::Nothing
+            }
             Order::Call { request, .. } => self.need_of(request),
-            Order::Retry { .. } => Need::Child,
             // Whoever subscribed and listens again wants to be told.
             Order::Listen { who, .. } | Order::Attach { who, .. }
                 if self.topics.held_by(Subscriber::Session(who.front)) > 0 =>
             {
                 Need::Child
             }
-            Order::Listen { .. }
+            // What a retry belongs to has ended with its child.
+            Order::Retry { .. }
+            | Order::Listen { .. }
             | Order::Attach { .. }
             | Order::Notify { .. }
             | Order::Answer { .. }
@@ -166,35 +174,30 @@ impl<R: Outlet> Switchboard<R> {
     /// Answers with what the child said last.
     fn repeat(&mut self, id: CallId, said: &Said, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
-        let client_id = call.client_id.clone();
-        let lists_tools = call.method == Method::ToolsList;
+        let client_id = call.client_id.as_str();
         match said {
             Said::Result(result) => {
-                let hides = lists_tools && !self.limits.tools.is_open();
-                let trimmed = hides.then(|| self.limits.tools.trim(result)).flatten();
-                let trimmed = trimmed.map(|(at, with)| {
-                    splice(result.as_bytes(), &[Patch { at, with: with.as_bytes() }])
-                });
-                let result = trimmed.as_deref().map_or(Ok(&**result), std::str::from_utf8);
-                let text =
-                    fault::result(&client_id, result.expect("texts are exchanged for texts"));
+                let text = format!(r#"{{"jsonrpc":"2.0","id":{client_id},"result":{result}}}"#);
+                let frame = Frame::skim(text.into()).expect("it was read from a message");
+                let text = self.as_said(call, &frame);
                 self.settle(id, &text, Outcome::Result, turn);
             }
             Said::Unknown(error) => {
-                let id_text = client_id.as_str();
-                let text = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"error":{error}}}"#);
+                let text = format!(r#"{{"jsonrpc":"2.0","id":{client_id},"error":{error}}}"#);
                 self.settle(id, &text.into(), Outcome::Error(METHOD_NOT_FOUND), turn);
             }
         }
     }
 
     /// Remembers the child's answer to a call.
-    pub(super) fn learn(&mut self, id: CallId, frame: &Frame) {
+    pub(super) fn learn(&mut self, id: CallId, frame: &Frame, is_final: bool) {
         let question = self.calls.get_mut(&id).and_then(|call| call.question.take());
         let (Some(question), Some(payload)) = (question, frame.payload()) else { return };
         let memory = &mut self.recall.memory;
         let code = || Members::of(payload).get("code").and_then(|code| code.get().parse().ok());
-        if frame.kind() == Kind::Result && payload.starts_with('{') {
+        if !is_final {
+            memory.unlearn(&question);
+        } else if frame.kind() == Kind::Result && payload.starts_with('{') {
             memory.learn(*question, Said::Result, payload);
         } else if frame.kind() == Kind::Error && code() == Some(METHOD_NOT_FOUND) {
             memory.learn(*question, Said::Unknown, payload);

@@ -108,6 +108,19 @@ impl<R: Outlet> Switchboard<R> {
         if ends > turn.now {
             return self.timers.set(ends, Due::Deadline(id));
         }
+        match call.state {
+            Stage::Suspended => return self.expire(id, turn),
+            Stage::Asking if call.started + self.limits.request_timeout_max > call.deadline => {
+                return self.round_unanswered(id, turn);
+            }
+            Stage::Waiting
+            | Stage::Flying
+            | Stage::Listening
+            | Stage::Returning
+            | Stage::Asking
+            | Stage::Absorbed
+            | Stage::Joining => {}
+        }
         if call.deadline > turn.now {
             self.tell_child_to_cancel(id, "its client is gone", turn);
             self.refuse(id, Refusal::Cancelled, turn);
@@ -153,7 +166,7 @@ impl<R: Outlet> Switchboard<R> {
         self.topics.lost();
         self.tasks.lose_all();
         self.hears = None;
-        self.lose_asks(turn);
+        self.lose_asks(why, turn);
 
         let mut flying: Vec<CallId> = self
             .calls
@@ -179,14 +192,13 @@ impl<R: Outlet> Switchboard<R> {
     fn wait_again(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let silent = !matches!(&call.path, Path::Own { outlet: None, .. });
-        if call.state != Stage::Flying
-            || call.repeated
-            || !call.method.repeatable()
-            || call.request.is_none()
-            || !silent
-        {
+        // Whoever was asked something has heard of it. A request may also be kept for other reasons than to be repeated.
+        let asked = call.rounds.as_ref().is_some_and(|rounds| rounds.count > 0);
+        let repeats = call.method.repeatable() && !call.repeated && !asked;
+        if !repeats || call.request.is_none() || !silent {
             return false;
         }
+        call.rounds = None;
         call.repeated = true;
         call.flight = call.flight.next();
         call.state = Stage::Waiting;
@@ -217,9 +229,10 @@ impl<R: Outlet> Switchboard<R> {
             return self.drop_absorbed(id, turn);
         }
         let knows = match call.state {
-            Stage::Flying | Stage::Suspended => true,
+            Stage::Flying | Stage::Returning => true,
+            Stage::Suspended => call.rounds.as_ref().is_none_or(|rounds| rounds.said.is_none()),
             // To a child with a handshake it was never told of.
-            Stage::Listening => call.flight != Flight::default(),
+            Stage::Listening => self.is_child_modern(),
             Stage::Waiting | Stage::Joining | Stage::Asking | Stage::Absorbed => false,
         };
         if !knows || matches!(self.child, Child::Absent { .. }) {
@@ -236,11 +249,13 @@ impl<R: Outlet> Switchboard<R> {
         outcome: Outcome,
         turn: &mut Turn,
     ) -> Option<Call<R>> {
+        // While there may still be a stream to say it on.
+        self.take_back_round(id, turn);
         let mut call = self.calls.remove(&id)?;
         self.working -= usize::from(call.works);
         match call.state {
             Stage::Flying => self.flying -= 1,
-            Stage::Waiting => self.waiting.remove(id),
+            Stage::Waiting | Stage::Returning => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
             Stage::Listening => self.close_listen(id, turn),
             Stage::Suspended | Stage::Asking | Stage::Absorbed => {}
@@ -249,7 +264,7 @@ impl<R: Outlet> Switchboard<R> {
             self.resumed.remove(reader);
         }
         if let Some(rounds) = call.rounds.take() {
-            self.drop_rounds(id, rounds, turn);
+            self.drop_rounds(*rounds, turn);
         }
         if call.level.is_some() {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);
@@ -280,7 +295,9 @@ impl<R: Outlet> Switchboard<R> {
     /// The child answered the request with this number, but what it said cannot be passed on.
     pub fn spoilt(&mut self, number: u64, why: Refusal, turn: &mut Turn) {
         match UpstreamId(number).read() {
-            Some(Numbered::Call { call, flight }) if self.is_flying(call, flight) => {
+            Some(Numbered::Call { call, flight })
+                if self.is_flying(call, flight) || self.is_suspended(call, flight) =>
+            {
                 self.refuse(call, why, turn);
             }
             Some(Numbered::Own(serial)) if self.absorbed_spoilt(serial, &why, turn) => {}
@@ -302,14 +319,26 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn is_flying(&self, id: CallId, flight: Flight) -> bool {
         let call = self.calls.get(&id);
         call.is_some_and(|call| {
-            matches!(call.state, Stage::Flying | Stage::Listening) && call.flight == flight
+            let is_there = match call.state {
+                Stage::Flying | Stage::Returning => true,
+                Stage::Listening => self.is_child_modern(),
+                Stage::Waiting
+                | Stage::Suspended
+                | Stage::Asking
+                | Stage::Absorbed
+                | Stage::Joining => false,
+            };
+            is_there && call.flight == flight
         })
     }
 
-    /// Whether a call of this number waits for its client to come back.
+    /// Whether a call of this number waits for its client to come back, and the child works on it.
     pub(super) fn is_suspended(&self, id: CallId, flight: Flight) -> bool {
         let call = self.calls.get(&id);
-        call.is_some_and(|call| call.state == Stage::Suspended && call.flight == flight)
+        call.is_some_and(|call| {
+            let has_said = call.rounds.as_ref().is_some_and(|rounds| rounds.said.is_some());
+            call.state == Stage::Suspended && call.flight == flight && !has_said
+        })
     }
 
     /// Settles everything: the slot is closed and no child will come.

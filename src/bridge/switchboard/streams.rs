@@ -105,14 +105,22 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn goodbye(&mut self, id: CallId, finished: bool, turn: &mut Turn) {
         let reader = self.readers.remove(&id);
         let resumed = self.resumed.remove(&id);
-        let original = reader.map_or(resumed.unwrap_or(id), |reader| self.call_of(reader.stream));
+        let of_stream = reader.map(|reader| self.call_of(reader.stream));
+        let original = of_stream.or(resumed).unwrap_or(id);
         if let Some(call) = self.calls.get_mut(&original) {
             let (front, is_modern, state) = (call.front(), call.is_modern(), call.state);
             let Path::Own { outlet, stream, reader, .. } = &mut call.path else { return };
-            if *reader != id || state == Stage::Suspended {
+            if *reader != id {
                 return;
             }
             *outlet = None;
+            if state == Stage::Suspended {
+                // Whoever left with the questions may come back; whoever left without them cannot.
+                if !finished {
+                    self.expire(original, turn);
+                }
+                return;
+            }
             // Without a session nobody can come back for it: leaving is how such a client cancels.
             if is_modern {
                 return self.cancel(original, turn);

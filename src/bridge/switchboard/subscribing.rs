@@ -13,7 +13,6 @@ use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, FrontId, UpstreamId};
 use crate::wire::meta::Params;
 use crate::wire::raw;
-use crate::wire::version::Era;
 
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn join(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {
@@ -103,7 +102,11 @@ impl<R: Outlet> Switchboard<R> {
                 Some(frame) => self.share(id, frame, turn),
                 None if accepted => self.settle_empty(id, turn),
                 None => {
-                    self.refuse(id, Refusal::BadParams("the server refused the subscription"), turn)
+                    self.refuse(
+                        id,
+                        Refusal::BadParams("the server refused the subscription"),
+                        turn,
+                    );
                 }
             }
         }
@@ -111,10 +114,6 @@ impl<R: Outlet> Switchboard<R> {
             self.unsubscribe(&uri, serial, turn);
         }
         self.pump(turn);
-    }
-
-    pub(super) fn is_child_modern(&self) -> bool {
-        self.abilities().is_some_and(|child| child.era == Era::Modern)
     }
 
     /// A request of the bridge's own, with one string as its parameter. Nothing is sent to a child that is not there.

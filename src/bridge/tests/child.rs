@@ -13,6 +13,8 @@ pub(super) type Script = Box<dyn Fn(&Value) -> Vec<Value>>;
 pub(super) struct Child {
     /// All it was sent since the test last looked.
     heard: Vec<Value>,
+    /// The same as it was written.
+    lines: Vec<String>,
     /// What it has not reacted to.
     unread: Vec<Value>,
     scripts: HashMap<&'static str, Script>,
@@ -25,6 +27,7 @@ impl Child {
     pub(super) fn hear(&mut self, line: &Bytes) {
         let value: Value = serde_json::from_slice(line).unwrap();
         self.heard.push(value.clone());
+        self.lines.push(String::from_utf8(line.to_vec()).unwrap());
         self.unread.push(value);
     }
 
@@ -51,7 +54,14 @@ impl Child {
 
     /// Everything it was sent since the last look.
     pub(super) fn heard(&mut self) -> Vec<Value> {
+        self.lines.clear();
         std::mem::take(&mut self.heard)
+    }
+
+    /// The same, as it was written.
+    pub(super) fn lines(&mut self) -> Vec<String> {
+        self.heard.clear();
+        std::mem::take(&mut self.lines)
     }
 
     /// The methods it was sent since the last look; a response shows as `result` or `error`.
@@ -99,6 +109,13 @@ pub(super) fn error(request: &Value, code: i32) -> Value {
 pub(super) fn progress(request: &Value, value: u32) -> Value {
     let token = &request["params"]["_meta"]["progressToken"];
     notice("notifications/progress", &json!({"progressToken": token, "progress": value}))
+}
+
+/// A result that asks its client something.
+pub(super) fn input_required(request: &Value, requests: &Value, state: &Value) -> Value {
+    let asks =
+        json!({"resultType": "input_required", "inputRequests": requests, "requestState": state});
+    result(request, &asks)
 }
 
 pub(super) fn log(level: &str, text: &str) -> Value {

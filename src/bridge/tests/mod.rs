@@ -5,15 +5,24 @@
 
 mod child;
 mod letters;
+mod modern;
 
 mod asks;
 mod bridged_tasks;
 mod calls;
+mod eras;
+mod held;
+mod legacy_output;
+mod levels;
 mod limits;
+mod listens;
+mod loops;
 mod notices;
+mod quiet;
 mod recalling;
 mod restarts;
 mod resuming;
+mod rounds;
 mod streams;
 mod tasks;
 

@@ -51,6 +51,17 @@ pub struct Asked {
 /// Questions in one result. More are no honest server's wish.
 const ENTRIES_MAX: usize = 64;
 
+// === impl Entry ===
+
+impl Entry<'_> {
+    /// Whether it asks to visit a page.
+    pub fn is_page(&self) -> bool {
+        let mode = self.params.and_then(Object::of).and_then(|params| params.get("mode"));
+        self.method == Method::Elicit
+            && mode.and_then(|mode| raw::string(mode.value)).as_deref() == Some("url")
+    }
+}
+
 /// Reads a result that asks; the error says what is wrong with it.
 pub fn read(result: &str) -> Result<InputRequired<'_>, &'static str> {
     let whole = Object::of(result).ok_or("it is no object")?;

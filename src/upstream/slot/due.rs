@@ -41,7 +41,7 @@ impl Slot {
         if unclaimed || has_failed || is_done || self.ends_at().is_some_and(|at| at <= now) {
             self.end(inbox);
         }
-        if self.stopping.is_some_and(|until| self.board.calls() == 0 || until <= now)
+        if self.stopping.is_some_and(|until| !self.board.is_awaited() || until <= now)
             && !self.leaving
         {
             self.leaving = true;

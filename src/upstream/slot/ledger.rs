@@ -87,13 +87,12 @@ impl Ledger {
 
     pub(super) fn note(&mut self, note: &Note) {
         match note {
-            Note::ToolsChanged => {}
             Note::Settled(settled) => self.settled(settled),
             Note::Dropped(why) => {
                 self.counts.dropped += 1;
                 tracing::debug!(server = %self.server, ?why, "a message was let go");
             }
-            Note::FrontGone(_) => {}
+            Note::FrontGone(_) | Note::ToolsChanged => {}
         }
     }
 

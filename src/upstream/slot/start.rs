@@ -9,6 +9,7 @@ use super::Slot;
 use super::coming::{Arrival, Coming};
 use super::occupant::Occupant;
 use super::waiting::squeeze;
+use crate::bridge::lane::Lane;
 use crate::bridge::lifecycle::{Act, Happened, State, Then};
 use crate::bridge::switchboard::{Absence, Tenancy};
 use crate::link::directory::{About, ChildReport};
@@ -154,7 +155,11 @@ impl Slot {
 
     pub(super) fn report(&self, now: Instant) -> ChildReport {
         ChildReport {
-            shared: self.plan.tenancy == Tenancy::Shared,
+            lane: match self.plan.tenancy {
+                Tenancy::Shared => Lane::Shared,
+                Tenancy::Private => Lane::Private,
+                Tenancy::Pooled { .. } => Lane::Pooled,
+            },
             spare: self.plan.spare,
             state: self.life.label(),
             pid: self.pid(),
@@ -168,7 +173,8 @@ impl Slot {
                 era: abilities.era,
             }),
             fronts: self.board.fronts(),
-            calls: self.board.calls(),
+            calls: self.board.calls() - self.board.suspended(),
+            suspended: self.board.suspended(),
             stderr: self.tail.lines().cloned().collect(),
             counts: self.ledger.counts,
         }

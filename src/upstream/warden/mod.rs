@@ -175,6 +175,7 @@ fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
         push_wait: config.push_wait.0,
         commit_after: settings.commit_after,
         tools: ToolPolicy::new(config.tools.clone()),
+        legacy_output: config.legacy_output,
         tasks: config.tasks,
         ..Limits::new(name)
     };

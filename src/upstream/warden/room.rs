@@ -64,8 +64,8 @@ impl Warden {
     /// The slot of a pool, made if there is none.
     pub(super) fn pooled(&mut self, pool: Pool) -> Result<Place, Refusal> {
         let of_pool = |slot: &Held| match &slot.role {
-            Role::Pooled { pool: other, link } if *other == pool => link.upgrade(),
-            _ => None,
+            Role::Pooled { pool: other, link } => link.upgrade().filter(|_| *other == pool),
+            Role::Shared | Role::Private | Role::Spare { .. } => None,
         };
         if let Some(link) = self.slots.iter().find_map(of_pool) {
             return Ok(Place::Private(link));

@@ -24,15 +24,25 @@ fn enveloped(method: &str, version: &str, mut params: Value) -> Frame {
 }
 
 fn heads<'h>(headers: &'h [(&'h str, &'h str)]) -> Heads<'h> {
-    Heads::gather(|name| {
+    let said = |name: &str| {
         let named = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_bytes()).collect()
-    })
+    };
+    Heads {
+        version: said("mcp-protocol-version"),
+        method: said("mcp-method"),
+        name: said("mcp-name"),
+    }
+}
+
+fn read(frame: &Frame) -> Result<Envelope<'_>, BadEnvelope> {
+    Envelope::read(Sighted::new(frame, None))
 }
 
 /// The code of the refusal, or zero.
 fn code(frame: &Frame, headers: &[(&str, &str)]) -> i32 {
-    Envelope::examine(frame, &heads(headers)).map_or_else(|why| why.fault().code, |_| 0)
+    Envelope::examine(Sighted::new(frame, None), &heads(headers))
+        .map_or_else(|why| why.fault().code, |_| 0)
 }
 
 fn said(objection: &Objection) -> String {
@@ -99,16 +109,16 @@ fn no_spelling_hides_the_era() {
 fn an_envelope_is_read() {
     let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-\u00328","io.modelcontextprotocol/clientCapabilities":{ "x" : 1e400 },"io.modelcontextprotocol/clientInfo":{"name":"c"},"io.modelcontextprotocol/logLevel":"info"}}}"#;
     let frame = frame(text);
-    let envelope = Envelope::read(&frame).unwrap();
+    let envelope = read(&frame).unwrap();
     assert_eq!((&*envelope.version, envelope.is_served()), ("2026-07-28", true));
     assert_eq!(envelope.capabilities, r#"{ "x" : 1e400 }"#);
     assert_eq!(envelope.client_info, Some(r#"{"name":"c"}"#));
     assert_eq!(envelope.log_level.map(RawValue::get), Some("\"info\""));
     let bare = enveloped("tools/list", "2026-07-28", json!({}));
-    let envelope = Envelope::read(&bare).unwrap();
+    let envelope = read(&bare).unwrap();
     assert!(envelope.client_info.is_none() && envelope.log_level.is_none());
     let odd = json!({"_meta": {VERSION: "2026-07-28", CAPABILITIES: {}, INFO: "me"}});
-    assert!(Envelope::read(&request("x", &odd)).unwrap().client_info.is_none());
+    assert!(read(&request("x", &odd)).unwrap().client_info.is_none());
 }
 
 #[test]
@@ -129,10 +139,10 @@ fn what_an_envelope_lacks_is_named() {
         (json!({"_meta": {VERSION: "x", CAPABILITIES: []}}), wrong(CAPABILITIES, "an object")),
         (json!({"_meta": {VERSION: "x", CAPABILITIES: null}}), wrong(CAPABILITIES, "an object")),
     ] {
-        assert_eq!(Envelope::read(&request("tools/list", &params)).unwrap_err(), why, "{params}");
+        assert_eq!(read(&request("tools/list", &params)).unwrap_err(), why, "{params}");
     }
     let bare = frame(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
-    assert_eq!(Envelope::read(&bare).unwrap_err(), both());
+    assert_eq!(read(&bare).unwrap_err(), both());
     assert_eq!(
         said(&Objection::Envelope(both())),
         "Invalid params: params._meta lacks io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities, without which no request is complete since revision 2026-07-28"
@@ -143,7 +153,7 @@ fn what_an_envelope_lacks_is_named() {
         r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"a","io.modelcontextprotocol\/protocolVersion":"b"}}"#,
     ] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{params}}}"#);
-        assert_eq!(Envelope::read(&frame(&text)).unwrap_err(), BadEnvelope::Ambiguous, "{params}");
+        assert_eq!(read(&frame(&text)).unwrap_err(), BadEnvelope::Ambiguous, "{params}");
     }
 }
 
@@ -169,7 +179,7 @@ fn requests_of_the_stateless_scenario_get_the_codes_it_expects() {
     }
     let frame = enveloped(discover, odd, json!({}));
     let headers = [("MCP-Protocol-Version", odd), ("Mcp-Method", discover)];
-    let why = Envelope::examine(&frame, &heads(&headers)).unwrap_err();
+    let why = Envelope::examine(Sighted::new(&frame, None), &heads(&headers)).unwrap_err();
     assert_eq!(
         why.fault().answer(Some(&RawId::new("301"))),
         r#"{"jsonrpc":"2.0","id":301,"error":{"code":-32022,"message":"Unsupported protocol version v999.0.0; served here without a handshake: 2026-07-28, and after initialize: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25","data":{"supported":["2026-07-28"],"requested":"v999.0.0"}}}"#
@@ -239,7 +249,7 @@ fn the_first_of_several_objections_is_told() {
 /// Refusals of the headers of a request that is otherwise in order.
 fn head_fault(method: &str, params: &Value, headers: &[(&str, &str)]) -> Option<BadHead> {
     let frame = enveloped(method, "2026-07-28", params.clone());
-    let envelope = Envelope::read(&frame).unwrap();
+    let envelope = read(&frame).unwrap();
     envelope.headers_agree(&frame, &heads(headers)).err()
 }
 
@@ -295,8 +305,8 @@ fn every_header_that_is_wrong_is_named() {
         assert_eq!(head_fault("tools/call", &call, &headers).unwrap().to_string(), said);
     }
     let frame = enveloped("tools/call", "2026-07-28", call);
-    let heads = Heads { version: vec![b"\xff"], ..Heads::default() };
-    let why = Envelope::read(&frame).unwrap().headers_agree(&frame, &heads).unwrap_err();
+    let heads = Heads { version: Said::One(b"\xff"), ..Heads::default() };
+    let why = read(&frame).unwrap().headers_agree(&frame, &heads).unwrap_err();
     assert!(matches!(why, BadHead::Unreadable { header: "MCP-Protocol-Version", .. }));
 }
 
@@ -370,7 +380,7 @@ proptest! {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{text}}}"#);
         if let Ok(frame) = Frame::skim(text.into()) {
             era_of(&frame, Some(&value));
-            prop_assert!(Envelope::examine(&frame, &heads(&[("mcp-name", &value)])).is_err());
+            prop_assert!(Envelope::examine(Sighted::new(&frame, None), &heads(&[("mcp-name", &value)])).is_err());
         }
     }
 }

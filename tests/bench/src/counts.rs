@@ -5,27 +5,44 @@ use std::net::TcpStream;
 
 use crate::load::client::{Client, block_on};
 use crate::load::{Daemon, free_address, sibling};
+use crate::messages::ECHO_BYTES;
 
 const CALLS: usize = 2000;
+
+/// Who calls whom.
+const CELLS: [(&str, usize, bool); 4] = [
+    ("legacy call on a legacy child", 0, false),
+    ("modern call on a legacy child", 0, true),
+    ("legacy call on a modern child", 1, false),
+    ("modern call on a modern child", 1, true),
+];
 
 pub fn run() -> Result<(), String> {
     let told_at = free_address()?;
     println!("The whole daemon, for each of {CALLS} echo calls of one client on one connection:\n");
-    println!("| log level | allocations | bytes allocated |");
-    println!("| --- | ---: | ---: |");
+    println!("| log level | | allocations | bytes allocated |");
+    println!("| --- | --- | ---: | ---: |");
     for level in ["info", "warn"] {
         let variables = [("STDIOD_BENCH_COUNTS", told_at.to_string())];
-        let daemon = Daemon::start(&sibling("counted")?, level, 1, &variables)?;
-        let (count, bytes) = block_on(async {
-            let mut client = Client::open(daemon.address, &daemon.servers[0]).await?;
-            client.calls(500).await?;
-            let before = told(told_at)?;
-            client.calls(CALLS).await?;
-            let after = told(told_at)?;
-            Ok((after.0 - before.0, after.1 - before.1))
-        })?;
-        let each = |value: usize| value as f64 / CALLS as f64;
-        println!("| {level} | {:.1} | {:.0} |", each(count), each(bytes));
+        let eras = ["legacy", "modern"];
+        let daemon = Daemon::start(&sibling("counted")?, level, &eras, &variables)?;
+        for (name, server, is_modern) in CELLS {
+            let path = &daemon.servers[server];
+            let (count, bytes) = block_on(async {
+                let mut client = if is_modern {
+                    Client::modern(daemon.address, path, ECHO_BYTES).await?
+                } else {
+                    Client::open(daemon.address, path).await?
+                };
+                client.calls(500).await?;
+                let before = told(told_at)?;
+                client.calls(CALLS).await?;
+                let after = told(told_at)?;
+                Ok((after.0 - before.0, after.1 - before.1))
+            })?;
+            let each = |value: usize| value as f64 / CALLS as f64;
+            println!("| {level} | {name} | {:.1} | {:.0} |", each(count), each(bytes));
+        }
     }
     Ok(())
 }

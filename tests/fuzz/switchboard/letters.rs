@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use serde_json::Value;
 use stdiod::bridge::outlet::{Event, Offer, Outlet, Weight};
+use stdiod::bridge::ticket::Ticket;
 use stdiod::wire::id::{CallId, EventId, FrontId, StreamId};
 
 /// What all boxes have seen together.
@@ -29,6 +30,8 @@ struct Inner {
     mail: Rc<Mail>,
     call: CallId,
     front: Option<FrontId>,
+    /// What its client is called in all that concerns it.
+    me: u64,
     /// The id its answer has to have, if it waits for one.
     id: Option<String>,
     room: Cell<usize>,
@@ -39,6 +42,8 @@ struct Inner {
     first: Cell<Option<EventId>>,
     last: Cell<Option<EventId>>,
     asked: RefCell<Vec<String>>,
+    /// The call that waits for its client, the round and the keys of that, if it was answered with questions.
+    round: RefCell<Option<(CallId, u32, Vec<String>)>>,
 }
 
 // === impl Mail ===
@@ -66,12 +71,14 @@ impl Letters {
         mail: &Rc<Mail>,
         call: CallId,
         front: Option<FrontId>,
+        me: u64,
         id: Option<&str>,
     ) -> Self {
         Self(Rc::new(Inner {
             mail: Rc::clone(mail),
             call,
             front,
+            me,
             id: id.map(str::to_owned),
             room: Cell::new(usize::MAX),
             gone: Cell::new(false),
@@ -81,6 +88,7 @@ impl Letters {
             first: Cell::new(None),
             last: Cell::new(None),
             asked: RefCell::default(),
+            round: RefCell::default(),
         }))
     }
 
@@ -137,12 +145,25 @@ impl Letters {
         self.0.asked.borrow().clone()
     }
 
+    pub(super) fn round(&self) -> Option<(CallId, u32, Vec<String>)> {
+        self.0.round.borrow().clone()
+    }
+
+    pub(super) fn me(&self) -> u64 {
+        self.0.me
+    }
+
     fn read(&self, text: &Bytes, is_answer: bool) {
         let value: Value = serde_json::from_slice(text).expect("clients are told JSON");
-        let me = self.0.front.map_or(0, super::number);
+        let me = self.0.me;
         for part in ["params", "result"] {
             let of = value[part]["of"].as_u64();
             assert!(of.is_none_or(|of| of == me), "{me} is told what concerns another: {value}");
+        }
+        let questions = value["result"]["inputRequests"].as_object();
+        for (_, question) in questions.into_iter().flatten() {
+            let of = question["params"]["of"].as_u64();
+            assert!(of.is_none_or(|of| of == me), "{me} is asked for another: {value}");
         }
         if let (true, Some(id)) = (is_answer, &self.0.id) {
             assert_eq!(&value["id"].to_string(), id, "an answer has the id of its request");
@@ -202,6 +223,14 @@ impl Outlet for Letters {
             Event::Asks(asks) => {
                 self.read(&asks.text, true);
                 inner.answers.set(1);
+                assert_eq!(asks.hole.start, asks.hole.end);
+                if let Ticket::Suspended { call, round, .. } = asks.ticket {
+                    let value: Value = serde_json::from_slice(&asks.text).expect("it was read");
+                    let keys = value["result"]["inputRequests"].as_object().expect("questions");
+                    let keys = keys.keys().cloned().collect();
+                    assert!(round <= 16, "rounds are bounded");
+                    *inner.round.borrow_mut() = Some((call, round, keys));
+                }
             }
             Event::Refuse { id, .. } => {
                 assert!(id.is_none_or(|id| Some(id.as_str()) == inner.id.as_deref()));

@@ -47,6 +47,9 @@ struct World {
     tenancy: Tenancy,
     child: Child,
     is_ready: bool,
+    /// Of which eras its children are, one after the other, and how many there were.
+    eras: u8,
+    births: u32,
     now: Instant,
     mail: Rc<Mail>,
     fronts: Vec<Who>,
@@ -81,7 +84,12 @@ pub(crate) fn run(input: &[u8]) {
 
 impl World {
     fn new(kind: u8) -> Self {
-        let tenancy = if kind & 1 == 0 { Tenancy::Shared } else { Tenancy::Private };
+        let tenancy = match (kind >> 4 & 3, kind & 1) {
+            (1, _) => Tenancy::Pooled { exclusive: false },
+            (2, _) => Tenancy::Pooled { exclusive: true },
+            (_, 0) => Tenancy::Shared,
+            _ => Tenancy::Private,
+        };
         let mut limits = Limits::new(ServerName::new("s").expect("a sound name"));
         limits.resting_max = usize::from(kind >> 3 & 1);
         limits.concurrency = usize::from(kind >> 1 & 3);
@@ -97,6 +105,8 @@ impl World {
             tenancy,
             child: Child::default(),
             is_ready: false,
+            eras: kind >> 6,
+            births: 0,
             now,
             mail: Rc::default(),
             fronts: Vec::new(),
@@ -159,7 +169,10 @@ impl World {
     }
 
     fn does(&mut self, op: u8, a: usize, b: usize, c: u8) {
+        let is_pooled = matches!(self.tenancy, Tenancy::Pooled { .. });
         match op % 32 {
+            _ if op >= 224 && self.tenancy != Tenancy::Private => self.does_newer(op % 8, a, b, c),
+            0..=12 if is_pooled => self.does_newer(op % 7, a, b, c),
             0 | 1 => self.opens(a),
             2..=7 => self.calls(a, b, c),
             8 => self.calls_without_session(b, c),
@@ -172,7 +185,7 @@ impl World {
             16 => self.says_goodbye(a),
             17 => self.closes(a),
             18..=20 => {
-                let line = self.child.answers(a, !b.is_multiple_of(4)).filter(|_| self.is_ready);
+                let line = self.child.answers(a, b).filter(|_| self.is_ready);
                 self.says(line);
             }
             21 => self.babbles(a, b),
@@ -191,10 +204,29 @@ impl World {
         }
     }
 
+    /// What clients without a session do, and what only a child without a handshake does.
+    fn does_newer(&mut self, op: u8, a: usize, b: usize, c: u8) {
+        match op {
+            0..=2 => self.calls_newer(a, METHODS[b % METHODS.len()], b, c),
+            3 => self.calls_newer(a, "subscriptions/listen", b, c),
+            4..=6 => self.returns(a, b, c),
+            _ if a.is_multiple_of(3) => self.waits(Duration::from_millis(20)),
+            _ => {
+                let line = self.child.tells_of_changes(a, b);
+                self.says(line.filter(|_| self.is_ready && self.child.is_modern));
+            }
+        }
+    }
+
     // What clients do.
 
     fn opens(&mut self, a: usize) {
-        if self.fronts.len() >= if self.tenancy == Tenancy::Private { 1 } else { 4 } {
+        let most = match self.tenancy {
+            Tenancy::Shared => 4,
+            Tenancy::Private => 1,
+            Tenancy::Pooled { .. } => 0,
+        };
+        if self.fronts.len() >= most {
             return;
         }
         self.last += 1;
@@ -217,8 +249,12 @@ impl World {
     }
 
     fn letters(&mut self, front: Option<FrontId>, id: Option<&str>) -> Letters {
+        self.letters_of(front, front.map_or(0, number), id)
+    }
+
+    fn letters_of(&mut self, front: Option<FrontId>, me: u64, id: Option<&str>) -> Letters {
         self.last += 1;
-        let letters = Letters::new(&self.mail, CallId(self.last), front, id);
+        let letters = Letters::new(&self.mail, CallId(self.last), front, me, id);
         self.readers.push(letters.clone());
         self.all.push(letters.clone());
         letters
@@ -264,8 +300,105 @@ impl World {
         self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
     }
 
+    /// One of a few clients without sessions. Those of one pool are one principal and can be asked the same.
+    fn newer(&self, me: u64) -> Caller {
+        let is_shared = self.tenancy == Tenancy::Shared;
+        let principal = if is_shared && me % 2 == 1 { "q" } else { "p" };
+        let capabilities = match me % 3 {
+            0 if is_shared => "{}",
+            1 if is_shared => r#"{"sampling":{},"roots":{}}"#,
+            _ => r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#,
+        };
+        Caller::Implicit(FrontCard {
+            version: Version::MODERN,
+            principal: Principal::new(principal),
+            declared: AskSet::declared(capabilities),
+            client: "newer".into(),
+            hello: Arc::new(Hello {
+                version: Version::MODERN,
+                capabilities: capabilities.into(),
+                client_info: "{}".into(),
+            }),
+            since: None,
+        })
+    }
+
+    fn request_of_newer(me: u64, method: &str, b: usize, c: u8, more: &Value) -> Frame {
+        let mut params = json!({
+            "of": me,
+            "name": "x",
+            "uri": URIS[usize::from(c) / 4 % 3],
+            "notifications": {
+                "toolsListChanged": c & 4 == 4,
+                "resourceSubscriptions": if c & 8 == 8 { &URIS[b % 3..] } else { &[] },
+            },
+        });
+        // A plain one, whose answer is remembered.
+        if c & 32 == 32 && method.ends_with("/list") {
+            params = json!({});
+        }
+        let mut meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        if c & 1 == 1 {
+            meta["progressToken"] = json!("mine");
+        }
+        if c & 16 == 16 {
+            meta["io.modelcontextprotocol/logLevel"] = json!(LEVELS[usize::from(c) / 64 % 3]);
+        }
+        params["_meta"] = meta;
+        for (key, value) in more.as_object().into_iter().flatten() {
+            params[key] = value.clone();
+        }
+        let id = IDS[b / 16 % 4];
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        Frame::skim(text.into()).expect("a sound request")
+    }
+
+    fn calls_newer(&mut self, a: usize, method: &str, b: usize, c: u8) {
+        let me = 1000 + a as u64 % 4;
+        let request = Self::request_of_newer(me, method, b, c, &Value::Null);
+        let outlet = self.letters_of(None, me, Some(IDS[b / 16 % 4]));
+        let (call, letters) = (outlet.call(), outlet.clone());
+        let caller = self.newer(me);
+        let reach = Reach::Own { outlet, streams: c & 2 == 0 };
+        self.takes(Order::Call { call, caller, request, reach }, Some(&letters));
+    }
+
+    /// A client comes back with answers to what it was asked, to some of it, or to something else.
+    fn returns(&mut self, a: usize, b: usize, c: u8) {
+        let asked = self.all.iter().filter_map(|letters| Some((letters.me(), letters.round()?)));
+        let asked: Vec<_> = asked.collect();
+        let Some(place) = a.checked_rem(asked.len()) else { return };
+        // Most often the latest.
+        let place = if c & 128 == 0 { asked.len() - 1 - place % 2.min(asked.len()) } else { place };
+        let (mut me, (suspended, mut round, keys)) = asked[place].clone();
+        round += u32::from(b % 16 == 15);
+        // In a pool one person is like another, and does not know another's state.
+        if b % 16 == 14 && self.tenancy == Tenancy::Shared {
+            me += 1;
+        }
+        let given = keys.iter().filter(|_| c & 64 == 0 || b % 2 == 0);
+        let given = given.map(|key| (key.clone(), json!({"of": me})));
+        let mut given: serde_json::Map<String, Value> = given.collect();
+        given.insert("extra".into(), json!({}));
+        let more = json!({"inputResponses": given, "requestState": "sealed"});
+        let method = if b % 16 == 13 { "prompts/get" } else { "tools/call" };
+        let request = Self::request_of_newer(me, method, b, c & !32, &more);
+        let outlet = self.letters_of(None, me, Some(IDS[b / 16 % 4]));
+        let (call, caller) = (outlet.call(), self.newer(me));
+        let letters = outlet.clone();
+        let reach = Reach::Own { outlet, streams: c & 2 == 0 };
+        let before = self.board.calls();
+        self.order(Order::Retry { call, caller, request, reach, suspended, round });
+        assert!(self.board.calls() <= before, "it is the same call");
+        assert!(letters.is_held() || letters.is_over(), "it was forgotten");
+    }
+
     fn calls_without_session(&mut self, b: usize, c: u8) {
-        if self.tenancy == Tenancy::Private {
+        if self.tenancy != Tenancy::Shared {
             return;
         }
         let (request, id) = Self::request(0, b, c);
@@ -289,7 +422,7 @@ impl World {
         let waiting = self.board.calls();
         self.order(order);
         assert!(!is_known || self.board.calls() <= waiting, "what is known waits for nobody");
-        let taken = self.settled + self.board.calls();
+        let taken = self.settled + self.board.calls() + self.board.listens();
         assert!(taken == self.taken || taken == self.taken + 1);
         assert!(taken > self.taken || letters.is_none_or(Letters::is_answered));
         self.taken = taken;
@@ -317,7 +450,8 @@ impl World {
         let mut ids: Vec<String> = self.all.iter().flat_map(Letters::asked).collect();
         ids.push("\"ask-1\"".into());
         let id = &ids[b % ids.len()];
-        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        let of = number(front);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"of":{of}}}}}"#);
         self.order(Order::Answer { front, answer: Frame::skim(text.into()).expect("an answer") });
     }
 
@@ -396,7 +530,7 @@ impl World {
         let line = if a.is_multiple_of(5) {
             self.child.takes_back(b)
         } else {
-            Some(self.child.asks(ASKS[b % 4]))
+            self.child.asks(ASKS[b % 4], self.tenancy == Tenancy::Pooled { exclusive: true })
         };
         self.says(line);
     }
@@ -439,12 +573,24 @@ impl World {
     }
 
     fn is_born(&mut self) {
-        if self.is_ready {
+        // Streams of changes are sent again to each, under numbers that are not without end.
+        if self.is_ready || self.births == 15 {
             return;
         }
+        self.births += 1;
         self.board.child_rests(false);
-        let capabilities = r#"{"tools":{"listChanged":true},"resources":{},"logging":{}}"#;
-        let result = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}"#);
+        self.child.is_modern = match self.eras {
+            0 => false,
+            1 => true,
+            _ => self.births.is_multiple_of(2),
+        };
+        let capabilities =
+            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}}"#;
+        let result = if self.child.is_modern {
+            format!(r#"{{"supportedVersions":["2026-07-28"],"capabilities":{capabilities}}}"#)
+        } else {
+            format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}"#)
+        };
         let abilities = Abilities::recalled(&result).expect("a sound answer");
         self.is_ready = true;
         self.turn(|board, turn| board.ready(Box::new(abilities), turn));
@@ -470,7 +616,8 @@ impl World {
     // What always holds.
 
     fn holds(&self) {
-        assert_eq!(self.settled + self.board.calls(), self.taken, "settled once, or not yet");
+        let open = self.board.calls() + self.board.listens();
+        assert_eq!(self.settled + open, self.taken, "settled once, or not yet");
         assert!(self.board.asks() <= 3, "questions are bounded");
         assert!(self.board.fronts() <= self.fronts.len());
         assert!(self.board.kept() <= 2000, "what is kept for all is bounded");
@@ -485,17 +632,26 @@ impl World {
             self.closes(0);
             self.holds();
         }
-        if self.is_ready {
+        let is_pooled = matches!(self.tenancy, Tenancy::Pooled { .. });
+        if self.is_ready && !is_pooled {
             assert!(self.child.open_questions().is_empty(), "a question was left unanswered");
         }
-        while self.is_ready && !self.child.pending.is_empty() {
-            let line = self.child.answers(0, true);
-            self.says(line);
-        }
-        self.dies(true);
         while !self.readers.is_empty() {
             self.says_goodbye(0);
         }
+        if self.is_ready && is_pooled {
+            // Whoever has been asked something may come back for a while.
+            self.waits(Duration::from_secs(3600));
+            assert!(self.child.open_questions().is_empty(), "a question was left unanswered");
+        }
+        while self.is_ready && !self.child.pending.is_empty() {
+            let line = self.child.answers(0, 2);
+            self.says(line);
+        }
+        if self.is_ready && is_pooled {
+            assert!(self.board.is_empty_handed(), "something is left: {:?}", self.board);
+        }
+        self.dies(true);
         self.holds();
         for letters in &self.all {
             assert!(!letters.is_held(), "an outlet is still held");

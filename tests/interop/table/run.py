@@ -1,7 +1,7 @@
 """Every client with every server: the SDKs of both eras as clients of stdiod, and as servers behind it.
 
     run.py --stdiod FILE --work DIR --markdown FILE --python DIR --python2 DIR --typescript DIR --typescript2 DIR
-           --rust DIR --servers DIR [--direct] [--client NAME]... [--server NAME]...
+           --rust DIR --servers DIR --python-servers DIR [--direct] [--client NAME]... [--server NAME]...
 
 Each client puts the checks of plan.json to each server, through a relay that notes the era it really speaks. With
 --direct there is no stdiod: each client starts the servers itself, which tells what the SDKs can do with each other.
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -33,7 +34,7 @@ SECONDS = 400
 
 def arguments():
     parser = argparse.ArgumentParser()
-    for name in ("stdiod", "work", "markdown", "python", "python2", "typescript", "typescript2", "rust", "servers"):
+    for name in ("stdiod", "work", "markdown", "python", "python2", "typescript", "typescript2", "rust", "servers", "python-servers"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--direct", action="store_true")
     parser.add_argument("--client", action="append")
@@ -80,6 +81,7 @@ def servers(at):
         every[f"demo-{era}"] = ("demo", [at.stdiod, "demo-server", "--era", era], revision, {})
     everything = [at.servers / "node_modules/.bin/mcp-server-everything", "stdio"]
     every["everything"] = ("everything", everything, LEGACY, {})
+    every["time"] = ("time", [at.python_servers / "bin/mcp-server-time"], MODERN, {})
     return every
 
 
@@ -146,6 +148,31 @@ def target(plan, client, server, revision, where):
     for name, value in {"client": client, "server": server, "revision": revision, "notes": os.environ["FACETS_NOTES"]}.items():
         text = text.replace("{" + name + "}", value)
     return json.loads(text) | {"server": server} | where
+
+
+def versions(at):
+    """What was run, by the files that pin it."""
+    tests = HERE.parent
+    python = {name: (tests / name / "requirements.txt").read_text() for name in ("clients/python", "clients/python2", "servers")}
+    npm = {name: json.loads((tests / name / "package.json").read_text())["dependencies"] for name in (
+        "clients/typescript", "clients/typescript2", "servers")}
+    one = lambda pattern, text: re.search(pattern, text, re.MULTILINE)[1]
+    return {
+        "stdiod": subprocess.run([at.stdiod, "--version"], capture_output=True, text=True, check=True).stdout.split()[1],
+        "Python SDK": " and ".join(one(r"^mcp==(\S+)", python[name]) for name in ("clients/python", "clients/python2")),
+        "TypeScript SDK": " and ".join([
+            npm["clients/typescript"]["@modelcontextprotocol/sdk"], npm["clients/typescript2"]["@modelcontextprotocol/client"]]),
+        "Rust SDK": one(r'^rmcp = .*?"=([^"]+)"', (tests / "clients/rust/Cargo.toml").read_text()),
+        "server-everything": npm["servers"]["@modelcontextprotocol/server-everything"],
+        "mcp-server-time": one(r"^mcp-server-time==(\S+)", python["servers"]),
+    }
+
+
+def page(table, closing, at):
+    """The table as a page of its own, which says what it is true of."""
+    what = ", ".join(f"{name} {version}" for name, version in versions(at).items())
+    about = (HERE / "about.md").read_text()
+    return f"{about}\nAs of {time.strftime('%Y-%m-%d')}: {what}.\n\n{table}\nIn figures: {closing}.\n"
 
 
 def main():
@@ -219,9 +246,9 @@ def main():
     reasons = [] if at.direct else json.loads((HERE / "reasons.json").read_text())
     whole = not (at.client or at.server)
     good = results.judge(list(who), asked, reasons, bool(relays), whole)
-    text = results.markdown()
-    at.markdown.write_text(text)
-    print(f"{text}\n{results.closing()}, {time.monotonic() - begin:.0f} s")
+    table, closing = results.markdown(), results.closing()
+    at.markdown.write_text(table if at.direct or not whole else page(table, closing, at))
+    print(f"{table}\n{closing}, {time.monotonic() - begin:.0f} s")
     sys.exit(0 if good else 1)
 
 

@@ -92,6 +92,7 @@ stop_grace = "5s"                                # default
 concurrency = 0                                  # default
 tools.allow = ["*"]                              # default
 tools.deny = []                                  # default
+legacy_output = "raw"                            # default
 tokens = []                                      # default
 limits.nice = 5                                  # a.toml:6
 max_message = "16MiB"                            # default

@@ -186,11 +186,11 @@ fn c4_c5_c12_what_needs_no_child_is_answered_while_it_hangs_or_is_gone() {
         let daemon = Daemon::demo(flags);
         let begun = Instant::now();
         let discover = Request::post("/mcp", &request(&json!("d"), "server/discover", &json!({})));
-        for version in ["", "2026-07-28"] {
+        for (version, status, code) in [("", 200, -32601), ("2026-07-28", 400, -32602)] {
             let answer = daemon.send(&discover.clone().header("MCP-Protocol-Version", version));
-            assert_eq!(answer.status, 200, "{flags} {version}");
+            assert_eq!(answer.status, status, "{flags} {version}");
             let body = answer.json();
-            assert_eq!((&body["error"]["code"], &body["id"]), (&json!(-32601), &json!("d")));
+            assert_eq!((&body["error"]["code"], &body["id"]), (&json!(code), &json!("d")));
         }
         let note = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         assert_eq!(daemon.post("/mcp", &note).status, 202);
@@ -209,7 +209,9 @@ fn c11_a_newer_revision_is_answered_with_the_newest_known_one() {
         ("2025-06-18", "2025-06-18"),
     ] {
         let request = Request::post("/mcp", &initialize(asked, &json!({})));
-        for version in ["", asked] {
+        // With the header of a newer revision it would be a request of that, and lack what such a request has to say.
+        let modern = asked >= "2026";
+        for version in ["", if modern { "2025-11-25" } else { asked }] {
             let answer = daemon.send(&request.clone().header("MCP-Protocol-Version", version));
             assert_eq!(answer.status, 200, "{asked}");
             assert!(answer.header("mcp-session-id").is_some());

@@ -1,5 +1,6 @@
 //! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number.
 
+mod across;
 mod calls;
 mod cold;
 mod crowd;
@@ -7,11 +8,16 @@ mod doors;
 mod eras;
 mod forms;
 mod hardship;
+mod headers;
+mod lanes;
+mod listens;
+mod modern;
 mod modes;
 mod orphans;
 mod refusals;
 mod reloading;
 mod restarts;
+mod rounds;
 mod scenario;
 mod sessions;
 mod sse;

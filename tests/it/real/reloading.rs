@@ -330,7 +330,8 @@ fn what_the_child_need_not_know_is_taken_over_while_it_runs() {
         said.contains("changed http.max_body, http.commit_after, log.level, log.payloads"),
         "{said}"
     );
-    assert!(client.post(&slow(5, 500)).is_stream());
+    // The slot takes up its new limits in its own time.
+    eventually("a call becomes a stream", || client.post(&slow(5, 500)).is_stream().then_some(()));
     daemon.logged("stdiod::payload");
     let long = request(&json!(6), "ping", &json!({"x": "y".repeat(300)}));
     assert_eq!(client.post(&long).status, 413);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::child::{Demo, Desk};
 use super::http::{Answer, Request};
 use super::mcp::Mcp;
+use super::modern::Modern;
 use super::{LIMIT, eventually};
 
 /// A running daemon. When dropped it is made to leave at once, with its children.
@@ -96,8 +97,20 @@ impl Daemon {
 
     fn spawn(desk: Arc<Desk>, mut command: Command, flags: &[&str]) -> Self {
         let file = desk.path().join("stdiod.toml");
-        command.env("STATE_DIRECTORY", desk.path().join("state"));
-        command.arg("serve").arg("--config").arg(file).args(flags).stdout(Stdio::null());
+        command.arg("serve").arg("--config").arg(file).args(flags);
+        Self::watch(desk, command)
+    }
+
+    /// Serves the one demo server of a command line.
+    pub(crate) fn one_liner(options: &[&str], flags: &[&str]) -> Self {
+        let mut command = command();
+        command.arg("run").args(FREE).args(options);
+        command.args(["--", env!("CARGO_BIN_EXE_stdiod"), "demo-server"]).args(flags);
+        Self::watch(Arc::new(Desk::new()), command)
+    }
+
+    fn watch(desk: Arc<Desk>, mut command: Command) -> Self {
+        command.env("STATE_DIRECTORY", desk.path().join("state")).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (reader, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
@@ -164,6 +177,11 @@ impl Daemon {
     /// A client of the only server, of the newest revision, that can be asked nothing.
     pub(crate) fn plain(&self) -> Mcp {
         self.client("/mcp", "2025-11-25", &serde_json::json!({}))
+    }
+
+    /// A client without a handshake, of the only server, that can be asked nothing.
+    pub(crate) fn modern(&self) -> Modern {
+        Modern::new(&self.address, "/mcp")
     }
 
     /// Waits until a server, or all of them, are ready.

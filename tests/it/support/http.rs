@@ -65,6 +65,12 @@ impl Request {
         self
     }
 
+    /// Adds a header, whether or not there is one of this name.
+    pub(crate) fn also(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
@@ -111,13 +117,18 @@ impl Request {
     pub(crate) fn send_on(&self, mut pipe: Box<dyn Pipe>) -> Answer {
         // A server may refuse a long body before it has read all of it.
         pipe.write_all(&self.bytes()).ok();
-        Answer::read(BufReader::new(pipe))
+        Answer::of(pipe)
     }
 }
 
 // === impl Answer ===
 
 impl Answer {
+    /// What comes over a connection on which a request was sent.
+    pub(crate) fn of(pipe: Box<dyn Pipe>) -> Self {
+        Self::read(BufReader::new(pipe))
+    }
+
     fn read(mut source: BufReader<Box<dyn Pipe>>) -> Self {
         let mut line = || {
             let mut line = String::new();

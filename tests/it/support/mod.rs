@@ -7,11 +7,13 @@ pub(crate) mod child;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod mcp;
+pub(crate) mod modern;
 pub(crate) mod stream;
 pub(crate) mod wait;
 
 pub(crate) use child::{Demo, Record};
 pub(crate) use daemon::Daemon;
 pub(crate) use http::{Answer, Request};
+pub(crate) use modern::Modern;
 pub(crate) use stream::Events;
 pub(crate) use wait::{LIMIT, eventually};

@@ -17,10 +17,11 @@ const PAGES_MAX: usize = 100;
 
 impl Visit {
     /// Holds the headers of a call to its arguments. Whoever reads only headers must not see another call than the child does.
-    pub(super) async fn check_mirrored(&self, frame: &Frame) -> Result<(), Refusal> {
-        let params = frame.payload();
-        let name = Params::of(params).name.and_then(|name| raw::string(name.get()));
-        let Some(name) = name else { return Ok(()) };
+    pub(super) async fn check_mirrored(
+        &self,
+        frame: &Frame,
+        params: &Params<'_>,
+    ) -> Result<(), Refusal> {
         let mirrors = match self.entry.tools.known() {
             Some(mirrors) => mirrors,
             None => self.list_tools().await?,
@@ -28,7 +29,10 @@ impl Visit {
         if mirrors.is_empty() {
             return Ok(());
         }
-        mirrors.check(&name, params, |header| self.values(header)).map_err(Refusal::Mismatch)
+        let name = params.name.and_then(|name| raw::string(name.get()));
+        let Some(name) = name else { return Ok(()) };
+        let said = |header: &str| self.values(header);
+        mirrors.check(&name, frame.payload(), said).map_err(Refusal::Mismatch)
     }
 
     /// Lists the tools. If that fails nothing is checked: the call itself will show what is wrong.

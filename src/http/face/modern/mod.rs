@@ -8,12 +8,10 @@
 mod mirrored;
 mod rounds;
 
-use std::sync::Arc;
-
-use hyper::header::{self, HeaderName};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::streamable::{Accepts, accepted, ask};
+use super::streamable::{Accepts, VERSION, accepted, ask};
 use crate::bridge::front::FrontCard;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane, Pool};
@@ -23,56 +21,109 @@ use crate::bridge::switchboard::{Caller, Order, Reach};
 use crate::http::Visit;
 use crate::http::body::Body;
 use crate::http::render::{Refused, json, status_of_error};
+use crate::link::guests::Guest;
 use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
-use crate::wire::envelope::{Envelope, Heads};
+use crate::link::sealer::Sealer;
+use crate::wire::envelope::{Envelope, Heads, Said, Sighted};
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
 use crate::wire::method::Method;
 use crate::wire::version::{Era, Version};
 
-use self::rounds::Seal;
+use self::rounds::TakenUp;
+
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// A longer text is not what a pool is named by.
 const POOL_NAME_MAX: usize = 1024;
+
+/// How a refusal is told.
+type Refuse = fn(Refusal, Option<RawId>) -> Refused;
 
 /// The call a request goes on with, and the round it answers.
 type Suspended = (CallId, u32);
 
 impl Visit {
-    pub(in crate::http) async fn modern(&self, frame: Frame) -> Result<Response<Body>, Refused> {
+    pub(in crate::http) async fn modern(
+        &self,
+        sighted: Sighted<'_>,
+    ) -> Result<Response<Body>, Refused> {
+        let frame = sighted.frame;
         // This revision knows no notification of a client that could be acted on: whoever cancels, leaves.
         if frame.kind() != Kind::Request {
             return Ok(accepted());
         }
         let id = frame.id();
-        self.request(frame, id.as_ref()).await.map_err(|why| Refused::modern(why, id))
+        // Clients that try this era first take a 5xx for an outage, and then try no other.
+        let refused =
+            if frame.method() == Method::Discover { Refused::new } else { Refused::modern };
+        self.request(sighted, id.as_ref(), refused).await.map_err(|why| refused(why, id))
     }
 
-    async fn request(&self, frame: Frame, id: Option<&RawId>) -> Result<Response<Body>, Refusal> {
+    async fn request(
+        &self,
+        sighted: Sighted<'_>,
+        id: Option<&RawId>,
+        refused: Refuse,
+    ) -> Result<Response<Body>, Refusal> {
         if self.house.stopping.is_cancelled() {
             return Err(Refusal::Interrupted);
         }
         let accepts = self.forms()?;
-        let heads = Heads::gather(|name| self.values(name));
-        let (card, declared) = {
-            let envelope = Envelope::examine(&frame, &heads).map_err(Refusal::Objection)?;
-            (self.card(&envelope), AskSet::declared(envelope.capabilities))
-        };
-        let seal = Seal::new(self, &frame);
-        let (frame, suspended) = self.taken_up(frame)?;
+        let heads =
+            Heads { version: self.said(VERSION), method: self.said(METHOD), name: self.said(NAME) };
+        let frame = sighted.frame;
+        let envelope = Envelope::examine(sighted, &heads).map_err(Refusal::Objection)?;
+        let taken_up = self.taken_up(frame, &envelope.params)?;
         if frame.method() == Method::ToolsCall {
-            self.check_mirrored(&frame).await?;
+            self.check_mirrored(frame, &envelope.params).await?;
         }
-        let (link, suspended) = match suspended {
-            Some((slot, suspended)) => {
+        let card = self.card(self.house.guests.meet(&envelope));
+        let (link, frame, suspended) = match taken_up {
+            TakenUp::New => (self.link_for(frame, &card).await?, frame.clone(), None),
+            TakenUp::Exchanged(frame) => (self.link_for(&frame, &card).await?, frame, None),
+            TakenUp::Suspended(slot, suspended) => {
                 let link = self.entry.pools.numbered(slot).ok_or(Refusal::StateInvalid)?;
-                (link, Some(suspended))
+                (link, frame.clone(), Some(suspended))
             }
-            None => (self.link_for(&frame, declared, &card).await?, None),
         };
-        let replies = begin(&link, card, frame, accepts.events, suspended, seal).await?;
-        self.answer_modern(replies, accepts, id).await
+        let replies = self.send(&link, card, frame, accepts.events, suspended).await?;
+        self.answer_modern(replies, accepts, id, refused).await
+    }
+
+    /// Sends a request down a link and gives the place to wait for its answer.
+    async fn send(
+        &self,
+        link: &Link,
+        card: FrontCard,
+        request: Frame,
+        streams: bool,
+        suspended: Option<Suspended>,
+    ) -> Result<Replies, Refusal> {
+        let farewell = link.admit()?;
+        let call = farewell.call();
+        let (outlet, mut replies) = replies::channel(EVENTS_MAX);
+        replies.promise(farewell);
+        if request.method().may_ask() {
+            replies.sealed_by(Sealer {
+                keys: self.house.sessions.keys(),
+                server: self.entry.name.clone(),
+                principal: self.principal.clone(),
+                request: request.clone(),
+                slot: link.number(),
+            });
+        }
+        let (caller, reach) = (Caller::Implicit(card), Reach::Own { outlet, streams });
+        let order = match suspended {
+            None => Order::Call { call, caller, request, reach },
+            Some((suspended, round)) => {
+                Order::Retry { call, caller, request, reach, suspended, round }
+            }
+        };
+        link.send(order).await?;
+        Ok(replies)
     }
 
     /// Waits for what comes first and answers in the form and with the status it asks for.
@@ -81,13 +132,14 @@ impl Visit {
         mut replies: Replies,
         accepts: Accepts,
         id: Option<&RawId>,
+        refused: Refuse,
     ) -> Result<Response<Body>, Refusal> {
         match replies.next().await {
             Some(Event::Answer { text, error, .. }) if accepts.json => {
                 Ok(json(error.map_or(StatusCode::OK, status_of_error), text))
             }
             Some(Event::Refuse { why, .. }) if accepts.json => {
-                Ok(Refused::modern(why, id.cloned()).into_response())
+                Ok(refused(why, id.cloned()).into_response())
             }
             Some(event) => Ok(self.events(replies).begin(&event).into_response()),
             None => Err(Refusal::Interrupted),
@@ -95,13 +147,8 @@ impl Visit {
     }
 
     /// The slot that answers a request.
-    async fn link_for(
-        &self,
-        frame: &Frame,
-        declared: AskSet,
-        card: &FrontCard,
-    ) -> Result<Link, Refusal> {
-        let config = &self.entry.config;
+    async fn link_for(&self, frame: &Frame, card: &FrontCard) -> Result<Link, Refusal> {
+        let (config, declared) = (&self.entry.config, card.declared);
         let may_be_pooled = Lane::of_request(config, declared, Era::Legacy) == Lane::Pooled;
         if frame.method() == Method::Discover || !may_be_pooled {
             return Ok(self.entry.shared.clone());
@@ -150,50 +197,26 @@ impl Visit {
         ask(&self.entry.shared, Caller::Implicit(card), frame, false).await
     }
 
-    fn card(&self, envelope: &Envelope<'_>) -> FrontCard {
-        let hello = Hello {
-            version: Version::MODERN,
-            capabilities: envelope.capabilities.into(),
-            client_info: envelope.client_info.unwrap_or("{}").into(),
-        };
-        let name = hello.client_name();
+    fn card(&self, guest: Guest) -> FrontCard {
+        let Guest { hello, declared, name } = guest;
         let agent = || self.header(header::USER_AGENT).unwrap_or_default().into();
         FrontCard {
             version: Version::MODERN,
             principal: self.principal.clone(),
-            declared: AskSet::declared(envelope.capabilities),
-            client: if name.is_empty() { agent() } else { name.into() },
-            hello: Arc::new(hello),
+            declared,
+            client: if name.is_empty() { agent() } else { name },
+            hello,
             since: None,
         }
+    }
+
+    fn said(&self, name: HeaderName) -> Said<'_> {
+        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
     }
 
     /// All values of a header.
     fn values(&self, name: &str) -> Vec<&[u8]> {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return Vec::new() };
-        self.headers.get_all(name).iter().map(header::HeaderValue::as_bytes).collect()
+        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
     }
-}
-
-/// Sends a request down a link and gives the place to wait for its answer.
-async fn begin(
-    link: &Link,
-    card: FrontCard,
-    request: Frame,
-    streams: bool,
-    suspended: Option<Suspended>,
-    seal: Seal,
-) -> Result<Replies, Refusal> {
-    let farewell = link.admit()?;
-    let call = farewell.call();
-    let (outlet, mut replies) = replies::channel(EVENTS_MAX);
-    replies.promise(farewell);
-    replies.sealed_by(seal.on(link.number()));
-    let (caller, reach) = (Caller::Implicit(card), Reach::Own { outlet, streams });
-    let order = match suspended {
-        None => Order::Call { call, caller, request, reach },
-        Some((suspended, round)) => Order::Retry { call, caller, request, reach, suspended, round },
-    };
-    link.send(order).await?;
-    Ok(replies)
 }

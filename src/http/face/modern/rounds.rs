@@ -2,92 +2,47 @@
 //! who it is and to what it asked for.
 
 use super::Suspended;
-use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::seal::Keys;
-use crate::bridge::ticket::{Bond, Ticket, digest};
+use crate::bridge::ticket::{Bond, Ticket};
 use crate::http::Visit;
-use crate::link::replies::Sealer;
-use crate::link::sessions::{now_us, random};
+use crate::link::sessions::now_us;
 use crate::wire::frame::Frame;
-use crate::wire::id::ServerName;
 use crate::wire::meta::{Members, Params};
 use crate::wire::raw;
 use crate::wire::splice::Patch;
 
-/// How long a client may think, in microseconds. A switchboard may give up earlier.
-const THOUGHT_MAX_US: u64 = 3600 * 1_000_000;
-
-/// What seals the questions to one request.
-pub(super) struct Seal {
-    keys: Keys,
-    server: ServerName,
-    principal: Principal,
-    /// As its client sent it.
-    request: Frame,
-}
-
-// === impl Seal ===
-
-impl Seal {
-    pub(super) fn new(visit: &Visit, request: &Frame) -> Self {
-        Self {
-            keys: visit.house.sessions.keys(),
-            server: visit.entry.name.clone(),
-            principal: visit.principal.clone(),
-            request: request.clone(),
-        }
-    }
-
-    /// For questions that come from this slot.
-    pub(super) fn on(self, slot: u64) -> Sealer {
-        Sealer::new(move |ticket| {
-            let ticket = match ticket {
-                Ticket::Suspended { call, round, .. } => Ticket::Suspended { slot, call, round },
-                Ticket::Child { .. } | Ticket::Visited => ticket,
-            };
-            let expires = now_us() + THOUGHT_MAX_US;
-            ticket.seal(&self.keys, &self.bond(), expires, random())
-        })
-    }
-
-    fn bond(&self) -> Bond<'_> {
-        bond(&self.server, &self.principal, &self.request)
-    }
+/// What a request is to the calls before it.
+pub(super) enum TakenUp {
+    New,
+    /// It goes to the child in these words.
+    Exchanged(Frame),
+    /// It goes on with a call that waits in the slot of this number.
+    Suspended(u64, Suspended),
 }
 
 impl Visit {
-    /// A request as it goes to the child, and if it answers questions of a call that waits: in which slot and to which.
-    pub(super) fn taken_up(
-        &self,
-        frame: Frame,
-    ) -> Result<(Frame, Option<(u64, Suspended)>), Refusal> {
-        let params = Params::of(frame.payload());
+    /// What becomes of a request that answers questions.
+    pub(super) fn taken_up(&self, frame: &Frame, params: &Params<'_>) -> Result<TakenUp, Refusal> {
         if !frame.method().may_ask() {
-            return Ok((frame, None));
+            return Ok(TakenUp::New);
         }
         if params.input_responses.is_some_and(|given| !given.get().starts_with('{')) {
             return Err(Refusal::BadParams("\"inputResponses\" must be an object"));
         }
-        let Some(state) = params.request_state else { return Ok((frame, None)) };
+        let Some(state) = params.request_state else { return Ok(TakenUp::New) };
         let text = raw::string(state.get()).ok_or(Refusal::StateInvalid)?;
         let keys = self.house.sessions.keys();
-        let bond = bond(&self.entry.name, &self.principal, &frame);
+        let bond = Bond::of(&self.entry.name, &self.principal, frame);
         match Ticket::open(&keys, &bond, now_us(), &text).ok_or(Refusal::StateInvalid)? {
-            Ticket::Suspended { slot, call, round } => Ok((frame, Some((slot, (call, round))))),
-            Ticket::Child { state } => Ok((with_state(&frame, state.as_deref()), None)),
-            Ticket::Visited => {
-                if !are_accepted(&params) {
-                    return Err(Refusal::Declined);
-                }
-                Ok((without(&frame, |key| matches!(key, "inputResponses" | "requestState")), None))
+            Ticket::Suspended { slot, call, round } => Ok(TakenUp::Suspended(slot, (call, round))),
+            Ticket::Child { state } => Ok(TakenUp::Exchanged(with_state(frame, state.as_deref()))),
+            Ticket::Visited if are_accepted(params) => {
+                let is_ours = |key: &str| matches!(key, "inputResponses" | "requestState");
+                Ok(TakenUp::Exchanged(without(frame, is_ours)))
             }
+            Ticket::Visited => Err(Refusal::Declined),
         }
     }
-}
-
-fn bond<'a>(server: &'a ServerName, principal: &'a Principal, request: &Frame) -> Bond<'a> {
-    Bond { server, principal, method: request.method(), params: digest(request.payload()) }
 }
 
 /// The request with the child's own state in place of ours.

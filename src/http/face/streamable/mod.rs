@@ -22,7 +22,7 @@ use crate::http::{Visit, guard};
 use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
 use crate::link::sessions::Session;
-use crate::wire::envelope::era_of;
+use crate::wire::envelope::Sighted;
 use crate::wire::frame::{self, Frame, Kind};
 use crate::wire::id::{EventId, RawId};
 use crate::wire::method::{Method as Rpc, RequestRoute};
@@ -31,7 +31,8 @@ use crate::wire::version::{Era, Version};
 pub(in crate::http::face) use self::accepts::Accepts;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(in crate::http::face) const VERSION: HeaderName =
+    HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
@@ -65,10 +66,12 @@ impl Visit {
         // The body is read before any header is judged: a refusal has to name the request it refuses.
         let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
         match body {
-            frame::Body::One(frame) if era_of(&frame, self.header(VERSION)) == Era::Modern => {
-                self.modern(frame).await
-            }
             frame::Body::One(frame) => {
+                let sighted = Sighted::new(&frame, self.header(VERSION));
+                if sighted.era == Era::Modern {
+                    // Apart, so that requests of the other era carry nothing of it along.
+                    return Box::pin(self.modern(sighted)).await;
+                }
                 let id = frame.id().filter(|_| frame.kind() == Kind::Request);
                 self.one(frame).await.map_err(|why| Refused::new(why, id))
             }

@@ -10,6 +10,7 @@ use crate::messages;
 
 pub struct Client {
     stream: TcpStream,
+    text_bytes: usize,
     /// A whole request, whose id is written anew for each call.
     request: Vec<u8>,
     id_at: usize,
@@ -24,17 +25,44 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T,
 }
 
 impl Client {
-    /// Connects and opens a session.
+    /// Connects and opens a session, to echo texts of 1 KiB.
     pub async fn open(address: SocketAddr, path: &str) -> Result<Self, String> {
+        Self::legacy(address, path, messages::ECHO_BYTES).await
+    }
+
+    /// Connects and opens a session, to echo texts of this length.
+    pub async fn legacy(
+        address: SocketAddr,
+        path: &str,
+        text_bytes: usize,
+    ) -> Result<Self, String> {
+        let mut client = Self::connect(address, text_bytes).await?;
+        let session = client.open_session(path).await?;
+        Ok(client.calling(path, &session, &messages::call_of(0, text_bytes)))
+    }
+
+    /// Connects and needs no more.
+    pub async fn modern(
+        address: SocketAddr,
+        path: &str,
+        text_bytes: usize,
+    ) -> Result<Self, String> {
+        let client = Self::connect(address, text_bytes).await?;
+        let body = messages::modern_call_of(0, text_bytes);
+        Ok(client.calling(path, messages::MODERN_HEADS, &body))
+    }
+
+    async fn connect(address: SocketAddr, text_bytes: usize) -> Result<Self, String> {
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let mut client =
-            Self { stream, request: Vec::new(), id_at: 0, made: 0, buffer: vec![0; 16 * 1024] };
-        let session = client.open_session(path).await?;
-        let body = messages::call(0);
-        client.request = post(path, &session, &body).into_bytes();
-        client.id_at = client.request.len() - body.len() + body.find("100000000").unwrap_or(0);
-        Ok(client)
+        let buffer = vec![0; 16 * 1024];
+        Ok(Self { stream, text_bytes, request: Vec::new(), id_at: 0, made: 0, buffer })
+    }
+
+    fn calling(mut self, path: &str, heads: &str, body: &str) -> Self {
+        self.request = post(path, heads, body).into_bytes();
+        self.id_at = self.request.len() - body.len() + body.find("100000000").unwrap_or(0);
+        self
     }
 
     /// Opens a session on this connection and gives its head line.
@@ -61,7 +89,7 @@ impl Client {
             took.push(start.elapsed().as_secs_f64() * 1e6);
             let body = &self.buffer[body_at..end];
             let right = self.buffer.starts_with(b"HTTP/1.1 200")
-                && body.len() > messages::ECHO_BYTES
+                && body.len() > self.text_bytes
                 && body[..40].windows(9).any(|part| part == id.as_bytes());
             if !right {
                 return Err(format!("not the answer: {}", String::from_utf8_lossy(body)));

@@ -33,20 +33,20 @@ pub fn sibling(name: &str) -> Result<PathBuf, String> {
 }
 
 impl Daemon {
-    /// Starts a daemon with this many echo servers and waits until each has answered.
+    /// Starts a daemon with echo servers of these eras and waits until each has answered.
     #[expect(clippy::disallowed_methods, reason = "these are no children of a daemon")]
     pub fn start(
         program: &Path,
         log_level: &str,
-        servers: usize,
+        eras: &[&str],
         variables: &[(&str, String)],
     ) -> Result<Self, String> {
         let address = free_address()?;
         let folder = std::env::temp_dir().join(format!("stdiod-bench-{}", address.port()));
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let file = folder.join("stdiod.toml");
-        std::fs::write(&file, config(address, log_level, servers, &sibling("echo")?))
-            .map_err(|error| error.to_string())?;
+        let config = config(address, log_level, eras, &sibling("echo")?);
+        std::fs::write(&file, config).map_err(|error| error.to_string())?;
         let process = Command::new(program)
             .args(["serve", "--config"])
             .arg(&file)
@@ -56,7 +56,7 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
-        let servers = (0..servers).map(|n| format!("/servers/echo{n}/mcp")).collect();
+        let servers = (0..eras.len()).map(|n| format!("/servers/echo{n}/mcp")).collect();
         let daemon = Self { process, folder, address, servers };
         daemon.wait()?;
         Ok(daemon)
@@ -78,24 +78,23 @@ impl Daemon {
         })
     }
 
-    /// Processor time it has used, its children apart, in microseconds. The kernel counts in hundredths of a second.
+    /// Processor time its threads have used, its children apart, in microseconds.
     pub fn cpu_us(&self) -> f64 {
-        let stat = self.proc("stat");
-        let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let ticks =
-            fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-        ticks.sum::<f64>() * 10_000.0
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
+        let of_thread = |thread: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<f64>().ok()
+        };
+        let ns: f64 = threads.into_iter().flatten().flatten().filter_map(of_thread).sum();
+        ns / 1000.0
     }
 
     /// Memory it holds, in KiB.
     pub fn rss_kib(&self) -> f64 {
-        let status = self.proc("status");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
-    }
-
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap_or_default()
     }
 }
 
@@ -108,12 +107,12 @@ impl Drop for Daemon {
     }
 }
 
-fn config(address: SocketAddr, log_level: &str, servers: usize, echo: &Path) -> String {
+fn config(address: SocketAddr, log_level: &str, eras: &[&str], echo: &Path) -> String {
     let mut text = format!("[http]\nlisten = [\"{address}\"]\n[log]\nlevel = \"{log_level}\"\n");
-    for n in 0..servers {
+    for (n, era) in eras.iter().enumerate() {
         write!(
             text,
-            "[servers.echo{n}]\ncommand = {:?}\nmode = \"shared\"\n",
+            "[servers.echo{n}]\ncommand = {:?}\nargs = [\"{era}\"]\nmode = \"shared\"\n",
             echo.to_string_lossy()
         )
         .expect("strings take any text");

@@ -52,8 +52,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
         }
     }
     if subjects.is_empty() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/stdiod");
-        subjects.push(Subject::new(&root.display().to_string()));
+        subjects.push(Subject::new(&release_build().display().to_string()));
     }
     for round in 1..=rounds {
         for subject in &mut subjects {
@@ -66,9 +65,14 @@ pub fn run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// What `cargo build --release` makes in this repository.
+pub fn release_build() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/stdiod")
+}
+
 fn measure(program: &Path, log_level: &str, calls: usize) -> Result<Vec<f64>, String> {
     let mut found = Vec::with_capacity(ROWS.len());
-    let daemon = Daemon::start(program, log_level, 1, &[])?;
+    let daemon = Daemon::start(program, log_level, &["legacy"], &[])?;
     let idle = daemon.rss_kib();
     let server = &daemon.servers[0];
     block_on(async {
@@ -85,10 +89,10 @@ fn measure(program: &Path, log_level: &str, calls: usize) -> Result<Vec<f64>, St
         found.extend([rate, cpu]);
     }
     drop(daemon);
-    let daemon = Daemon::start(program, log_level, 16, &[])?;
+    let daemon = Daemon::start(program, log_level, &["legacy"; 16], &[])?;
     found.extend([idle, daemon.rss_kib()]);
     drop(daemon);
-    found.extend(sessions(&Daemon::start(program, log_level, 1, &[])?)?);
+    found.extend(sessions(&Daemon::start(program, log_level, &["legacy"], &[])?)?);
     found.push(pipe::p50_us(calls / 2)?);
     Ok(found)
 }
@@ -99,10 +103,19 @@ async fn crowd(daemon: &Daemon, clients: usize, calls: usize) -> Result<(f64, f6
     for _ in 0..clients {
         open.push(Client::open(daemon.address, &daemon.servers[0]).await?);
     }
+    all_at_once(daemon, open, calls).await
+}
+
+/// Lets each of these clients make so many calls.
+pub async fn all_at_once(
+    daemon: &Daemon,
+    clients: Vec<Client>,
+    calls: usize,
+) -> Result<(f64, f64), String> {
     let tasks = tokio::task::LocalSet::new();
     let cpu = daemon.cpu_us();
     let start = Instant::now();
-    let crowd = open.into_iter().map(|mut client| {
+    let crowd = clients.into_iter().map(|mut client| {
         tasks.spawn_local(async move { client.calls(calls).await.map(|took| took.len()) })
     });
     let crowd: Vec<_> = crowd.collect();

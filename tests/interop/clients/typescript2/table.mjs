@@ -51,8 +51,12 @@ class Connection {
     return (await this.client.listTools()).tools.map((tool) => tool.name);
   }
 
-  async call(name, given, options) {
-    const result = await this.client.callTool({ name, arguments: given, ...this.meta }, options);
+  async call(name, given, options = {}) {
+    // In rounds the SDK tells of its own answers as progress of the call, beside that of the server.
+    const { onprogress } = options;
+    const ofServer = (step) => step.message?.startsWith('Fulfilling input required') || onprogress(step);
+    const asked = { ...options, ...(onprogress && { onprogress: ofServer }) };
+    const result = await this.client.callTool({ name, arguments: given, ...this.meta }, asked);
     return [textOf(result.content), result.isError === true];
   }
 
