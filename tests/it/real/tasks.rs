@@ -25,7 +25,8 @@ impl Client<'_> {
             "io.modelcontextprotocol/clientCapabilities": {
                 "elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}},
         });
-        let subject = params["name"].as_str().or(params["taskId"].as_str()).unwrap_or_default();
+        let subject =
+            params["name"].as_str().or_else(|| params["taskId"].as_str()).unwrap_or_default();
         Request::post("/servers/demo/mcp", &message)
             .header("MCP-Protocol-Version", REVISION)
             .header("Mcp-Method", method)
@@ -80,7 +81,7 @@ fn daemon(flags: &str, keys: &str) -> (Daemon, Record) {
     let mut entries = Vec::new();
     for name in ["ann", "bob"] {
         let file = desk.write(name, &format!("{}\n", token(name)));
-        entries.push(format!("{{ name = \"{name}\", file = {file:?} }}"));
+        entries.push(format!("{{ name = \"{name}\", file = {:?} }}", file.display().to_string()));
     }
     let (demo, record) = Demo::new("demo").flags(flags).keys(keys).recorded(&desk);
     let config = format!("[auth]\ntokens = [{}]\n{}", entries.join(", "), demo.toml());
