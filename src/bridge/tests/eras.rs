@@ -5,15 +5,14 @@ use serde_json::json;
 use super::child::{error, input_required, notice, progress, result};
 use super::modern::*;
 use super::*;
-use crate::bridge::memory::{List, Said};
 use crate::bridge::outlet::Event;
 use crate::bridge::switchboard::Need;
 use crate::wire::version::Era;
 
-const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+pub(super) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
 /// One request of a client of this era, in the pair as it is.
-fn asks_of(pair: &mut Pair, client: Era, method: &str, params: &Value) -> Post {
+pub(super) fn asks_of(pair: &mut Pair, client: Era, method: &str, params: &Value) -> Post {
     match client {
         Era::Legacy => {
             let front = pair.session(Version::V2025_11_25);
@@ -345,67 +344,6 @@ fn t39_unknown_members_pass_in_all_four_cells() {
 }
 
 #[test]
-fn t44_errors_say_in_each_era_what_it_knows() {
-    let uri = json!({"uri": "a:/x"});
-    for (child, client, code, seen) in [
-        (Era::Legacy, Era::Legacy, -32002, -32002),
-        (Era::Legacy, Era::Modern, -32002, -32602),
-        (Era::Legacy, Era::Modern, -32021, -32603),
-        (Era::Legacy, Era::Legacy, -32021, -32021),
-        (Era::Modern, Era::Legacy, -32021, -32603),
-        (Era::Modern, Era::Legacy, -32022, -32603),
-        (Era::Modern, Era::Modern, -32022, -32603),
-        (Era::Modern, Era::Modern, -32021, -32021),
-        (Era::Modern, Era::Modern, -32010, -32010),
-        (Era::Modern, Era::Legacy, -32010, -32010),
-        (Era::Legacy, Era::Modern, -1, -1),
-    ] {
-        let mut pair = Pair::of(child);
-        let post = asks_of(&mut pair, client, "resources/read", &uri);
-        let request = pair.child.one();
-        pair.says(&error(&request, code));
-        assert_eq!(post.letters.code(), Some(seen), "{code} of {child:?} to {client:?}");
-        if code == -32002 && client == Era::Modern {
-            assert_eq!(post.letters.answer().unwrap()["error"]["data"], uri);
-        }
-    }
-    let mut pair = Pair::modern();
-    let post = asks_of(&mut pair, Era::Legacy, "tools/call", &json!({"name": "x"}));
-    let request = pair.child.one();
-    pair.says(&error(&request, -32021));
-    assert_eq!(post.letters.answer().unwrap()["result"]["isError"], true);
-}
-
-#[test]
-fn t44_pages_to_visit_are_told_in_both_eras() {
-    let pages = json!([{"mode": "url", "elicitationId": "e", "url": "https://a", "message": "?"}]);
-    let needs = |request: &Value| {
-        let error = json!({"code": -32042, "message": "visit", "data": {"elicitations": pages}});
-        json!({"jsonrpc": "2.0", "id": request["id"], "error": error})
-    };
-    let mut pair = Pair::shared();
-    let a = pair.session(Version::V2025_11_25);
-    let post = pair.tool(a, 1);
-    let request = pair.child.one();
-    pair.says(&needs(&request));
-    assert_eq!(post.letters.answer().unwrap()["error"]["data"]["elicitations"], pages);
-
-    let post = pair.uses(&modern("p", ALL), 1);
-    let request = pair.child.one();
-    pair.says(&needs(&request));
-    let question = post.letters.questions()["url-0"].clone();
-    assert_eq!(question["method"], "elicitation/create");
-    assert_eq!(question["params"], json!({"mode": "url", "url": "https://a", "message": "?"}));
-    assert!(matches!(post.letters.asks().unwrap().ticket, crate::bridge::ticket::Ticket::Visited));
-    assert_eq!(pair.board.calls(), 0, "nothing waits for it");
-
-    let post = pair.uses(&modern("p", r#"{"elicitation":{}}"#), 1);
-    let request = pair.child.one();
-    pair.says(&needs(&request));
-    assert_eq!(post.letters.code(), Some(-32021));
-}
-
-#[test]
 fn modern_questions_pass_with_a_hole_for_the_state() {
     for (state, ticket) in [(json!("Q\u{1}"), Some(r#""Q\u0001""#)), (json!(null), None)] {
         let mut pair = Pair::modern();
@@ -440,63 +378,4 @@ fn a_private_modern_child_hears_of_nothing_it_does_not_know() {
         pair.note(a, method, &json!({}));
     }
     assert!(pair.child.heard().is_empty());
-}
-
-#[test]
-fn a_resting_child_is_answered_for_in_both_eras() {
-    for era in ERAS {
-        let mut pair = Pair::of(era);
-        let (a, caller) = (pair.session(Version::V2025_11_25), modern("anonymous", "{}"));
-        let extra = match era {
-            Era::Legacy => json!({"tools": []}),
-            Era::Modern => json!({
-                "tools": [], "resultType": "complete", "ttlMs": 7, "cacheScope": "public",
-                "_meta": {SERVER_INFO: {"name": "pretend"}},
-            }),
-        };
-        pair.child.on("tools/list", move |request| vec![result(request, &extra)]);
-        let warm = [
-            pair.call(a, 1, "tools/list", &json!({})),
-            pair.wants(&caller, 1, "tools/list", &json!({"_meta": {"progressToken": 1}})),
-        ];
-        pair.drive();
-        let greetings = [
-            pair.call(a, 2, "initialize", &json!({})),
-            pair.wants(&caller, 2, "server/discover", &json!({})),
-        ];
-        pair.rests();
-        pair.child.heard();
-        let cold = [
-            pair.call(a, 1, "tools/list", &json!({})),
-            pair.wants(&caller, 1, "tools/list", &json!({})),
-            pair.call(a, 2, "initialize", &json!({})),
-            pair.wants(&caller, 2, "server/discover", &json!({})),
-        ];
-        assert!(pair.child.heard().is_empty());
-        for (warm, cold) in warm.iter().chain(&greetings).zip(&cold) {
-            let (warm, cold) = (warm.letters.answer(), cold.letters.answer());
-            assert!(cold.is_some() && warm == cold, "{era:?}: {warm:?} and {cold:?}");
-        }
-        let vague = json!({"_meta": {LEVEL: "debug"}});
-        assert!(pair.wants(&caller, 3, "tools/list", &vague).letters.is_empty());
-    }
-}
-
-#[test]
-fn t49_interim_and_retried_results_are_never_remembered() {
-    let mut pair = Pair::modern();
-    let caller = modern("p", ALL);
-    let retried = json!({"inputResponses": {}, "requestState": "s"});
-    let asked = pair.wants(&caller, 1, "tools/list", &json!({}));
-    let request = pair.child.one();
-    pair.says(&input_required(&request, &json!({"k": {"method": "roots/list"}}), &json!("s")));
-    assert_eq!(asked.letters.code(), Some(-32603), "a list asks for nothing");
-    pair.wants(&caller, 2, "tools/list", &retried);
-    let request = pair.child.one();
-    pair.says(&result(&request, &json!({"tools": [], "resultType": "complete"})));
-    assert!(pair.board.memory().pages(List::Tools).is_empty());
-    pair.wants(&caller, 3, "tools/list", &json!({}));
-    let request = pair.child.one();
-    pair.says(&result(&request, &json!({"tools": [], "resultType": "complete"})));
-    assert!(matches!(pair.board.memory().pages(List::Tools)[0].said, Said::Result(_)));
 }

@@ -50,7 +50,7 @@ fn outputs(pair: &mut Pair, front: FrontId) -> [Value; 2] {
 }
 
 #[test]
-fn output_that_is_no_object_is_raw_by_default() {
+fn t47_output_that_is_no_object_is_raw_by_default() {
     let (mut pair, front) = modern(|_| {});
     let list = answer(&mut pair, front, "tools/list", &json!({}));
     assert_eq!(list["tools"][0]["outputSchema"]["type"], "array");
@@ -58,7 +58,7 @@ fn output_that_is_no_object_is_raw_by_default() {
 }
 
 #[test]
-fn output_that_is_no_object_is_wrapped_where_that_is_wished_for() {
+fn t47_output_that_is_no_object_is_wrapped_where_that_is_wished_for() {
     let (mut pair, front) = modern(|limits| limits.legacy_output = LegacyOutput::Wrap);
     let list = answer(&mut pair, front, "tools/list", &json!({}));
     assert_eq!(
@@ -76,7 +76,7 @@ fn output_that_is_no_object_is_wrapped_where_that_is_wished_for() {
 }
 
 #[test]
-fn what_is_hidden_and_what_is_remembered_is_wrapped_too() {
+fn t47_what_is_hidden_and_what_is_remembered_is_wrapped_too() {
     let filter = ToolFilter { deny: vec!["hide".to_owned()], ..ToolFilter::default() };
     let (mut pair, front) = modern(|limits| {
         limits.legacy_output = LegacyOutput::Wrap;

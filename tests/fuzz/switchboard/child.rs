@@ -165,7 +165,7 @@ impl Child {
         let (method, mut params) = match how % 4 {
             0 | 1 => (
                 "notifications/subscriptions/acknowledged",
-                json!({"notifications": if how % 8 == 0 { json!({}) } else { stream.filter.clone() }}),
+                json!({"notifications": if how.is_multiple_of(8) { json!({}) } else { stream.filter.clone() }}),
             ),
             2 => ("notifications/tools/list_changed", json!({})),
             _ => ("notifications/resources/updated", json!({"uri": "a:/x"})),

@@ -380,7 +380,7 @@ impl World {
         if b % 16 == 14 && self.tenancy == Tenancy::Shared {
             me += 1;
         }
-        let given = keys.iter().filter(|_| c & 64 == 0 || b % 2 == 0);
+        let given = keys.iter().filter(|_| c & 64 == 0 || b.is_multiple_of(2));
         let given = given.map(|key| (key.clone(), json!({"of": me})));
         let mut given: serde_json::Map<String, Value> = given.collect();
         given.insert("extra".into(), json!({}));
