@@ -15,12 +15,13 @@ use bytes::Bytes;
 use super::Switchboard;
 use super::crossing::{Answered, undeclared};
 use super::tasking::view;
-use crate::bridge::call::Stage;
+use crate::bridge::call::{Call, Stage};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::rounds::{self, Rounds};
 use crate::bridge::tasks::Absorbed;
 use crate::bridge::timers::Due;
+use crate::bridge::translate::legacy_to_modern::Envelope;
 use crate::bridge::translate::rounds::{Entry, retry};
 use crate::bridge::translate::tasks::{Status, TaskView};
 use crate::bridge::turn::Turn;
@@ -55,6 +56,18 @@ impl<R: Outlet> Switchboard<R> {
         call.state = Stage::Absorbed;
         self.flying -= 1;
         self.goes_on(id, &task, turn);
+    }
+
+    /// What the client of a call says of itself with each request to a child without a handshake.
+    pub(super) fn envelope_of(&self, call: &Call<R>) -> &Envelope {
+        let front = call.front().and_then(|front| self.fronts.get(&front));
+        front.and_then(|front| front.envelope.as_deref()).unwrap_or_else(|| {
+            if self.bridges_tasks() {
+                Envelope::of_nobody_with_tasks()
+            } else {
+                Envelope::of_nobody()
+            }
+        })
     }
 
     /// Asks the child how the task of a call stands, if that has to be known.

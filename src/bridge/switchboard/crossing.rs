@@ -129,18 +129,6 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    /// What the client of a call says of itself with each request to a child without a handshake.
-    pub(super) fn envelope_of(&self, call: &Call<R>) -> &Envelope {
-        let front = call.front().and_then(|front| self.fronts.get(&front));
-        front.and_then(|front| front.envelope.as_deref()).unwrap_or_else(|| {
-            if self.bridges_tasks() {
-                Envelope::of_nobody_with_tasks()
-            } else {
-                Envelope::of_nobody()
-            }
-        })
-    }
-
     /// An answer of the child as the client of a call is to read it.
     pub(super) fn incoming(&self, call: &Call<R>, frame: &Frame) -> Answered {
         match self.cell(call) {

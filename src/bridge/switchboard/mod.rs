@@ -246,13 +246,6 @@ impl<R: Outlet> Switchboard<R> {
             && self.tasks.is_empty()
     }
 
-    /// Whether anybody would miss the child now: a call or a stream is open, or a task goes on.
-    pub fn is_idle(&self) -> bool {
-        self.calls.is_empty()
-            && !self.tasks.are_under_way()
-            && self.fronts.values().all(|front| front.standing.is_empty())
-    }
-
     /// Whether no session would miss anything but its child.
     pub fn holds_nothing(&self) -> bool {
         self.calls.is_empty()

@@ -60,6 +60,13 @@ impl<R: Outlet> Switchboard<R> {
         self.recall.resting && matches!(self.child, Child::Absent { hopeless: None, .. })
     }
 
+    /// Whether anybody would miss the child now: a call or a stream is open, or a task goes on.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && !self.tasks.are_under_way()
+            && self.fronts.values().all(|front| front.standing.is_empty())
+    }
+
     /// Whether the child does what nobody else could, in a call or in a task, or is expected to tell somebody who listens of resources they subscribed to.
     /// A stream alone is no work: its reader is told of changed lists when the child is back.
     pub fn is_in_use(&self) -> bool {
