@@ -150,6 +150,9 @@ pub(crate) struct RunArgs {
     /// End a session with its child instead of reviving it on a fresh one: true or false.
     #[arg(long, value_name = "BOOL")]
     pub(crate) stateful: Option<String>,
+    /// Tasks between clients and servers of different eras: off or bridge.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) tasks: Option<String>,
     /// Calls in flight per child; 0 is no limit.
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<String>,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::front::{FrontCard, Level, Who};
 use super::memory::Question;
 use super::rounds::Rounds;
+use super::tasks::{Absorbed, TaskId};
 use super::translate::Noted;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
@@ -44,6 +45,14 @@ pub(super) struct Call<R> {
     pub noted: Noted,
     /// What its client is asked in rounds.
     pub rounds: Option<Box<Rounds>>,
+    /// The task of its own that its client asks about.
+    pub task: Option<TaskId>,
+    /// The task that its client knows nothing of, and that its answer waits for.
+    pub absorbed: Option<Box<Absorbed>>,
+    /// Whether the child was told that it may make a task of it.
+    pub offer: Offer,
+    /// What a child with a handshake said of the task that is asked about, while it is asked for its outcome.
+    pub fetched: Option<Frame>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,
@@ -88,8 +97,19 @@ pub(super) enum Stage {
     Returning,
     /// Its client is being asked something by requests, and it is then sent again.
     Asking,
+    /// Its rest is a task of the child, which is asked now and then how that stands.
+    Absorbed,
     /// Answered together with others that subscribe to the same resource.
     Joining,
+}
+
+/// Whether a child with a handshake may make a task of a call, which it has to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    None,
+    Made,
+    /// It makes no tasks of calls of this tool, and was asked again without one.
+    Refused,
 }
 
 /// How well a call's client can be asked something while it runs.

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::greeting::Lists;
+use super::tasks::TaskId;
 use crate::wire::id::{CallId, RawId};
 use crate::wire::meta::{Members, key};
 use crate::wire::method::Method;
@@ -23,6 +25,8 @@ pub(super) struct Listen {
     /// What its client hears of, as far as the child tells it.
     pub lists: Lists,
     pub resources: Vec<Box<str>>,
+    /// Tasks of its client that it hears of.
+    pub tasks: Vec<TaskId>,
     /// Resources on which the child's word is still to come.
     pub undecided: usize,
     /// Its client was told what it will hear of.
@@ -34,6 +38,7 @@ pub(super) struct Listen {
 pub(super) struct Filter<'a> {
     pub lists: Lists,
     pub resources: Vec<Cow<'a, str>>,
+    pub tasks: Vec<Cow<'a, str>>,
 }
 
 // === impl Filter ===
@@ -43,7 +48,7 @@ impl<'a> Filter<'a> {
     pub(super) fn read(notifications: Option<&'a str>) -> Result<Self, &'static str> {
         let text = notifications.filter(|text| text.starts_with('{'));
         let members = Members::of(text.ok_or("\"notifications\" must be an object")?);
-        let is_on = |key: &str| match members.get(key).map(serde_json::value::RawValue::get) {
+        let is_on = |key: &str| match members.get(key).map(RawValue::get) {
             None | Some("false" | "null") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(
@@ -55,20 +60,23 @@ impl<'a> Filter<'a> {
             prompts: is_on("promptsListChanged")?,
             resources: is_on("resourcesListChanged")?,
         };
-        let mut resources: Vec<Cow<'a, str>> = match members.get("resourceSubscriptions") {
-            None => Vec::new(),
-            Some(uris) => {
-                let uris: Vec<&serde_json::value::RawValue> = serde_json::from_str(uris.get())
-                    .map_err(|_| "\"resourceSubscriptions\" must be an array of strings")?;
-                let uris = uris.into_iter().map(|uri| raw::string(uri.get()));
-                uris.collect::<Option<_>>()
-                    .ok_or("\"resourceSubscriptions\" must be an array of strings")?
-            }
-        };
-        resources.sort_unstable();
-        resources.dedup();
-        Ok(Self { lists, resources })
+        let resources = texts(members.get("resourceSubscriptions"))
+            .ok_or("\"resourceSubscriptions\" must be an array of strings")?;
+        let tasks =
+            texts(members.get("taskIds")).ok_or("\"taskIds\" must be an array of strings")?;
+        Ok(Self { lists, resources, tasks })
     }
+}
+
+/// The strings in an array, each once; none where there is no array.
+fn texts(array: Option<&RawValue>) -> Option<Vec<Cow<'_, str>>> {
+    let Some(array) = array else { return Some(Vec::new()) };
+    let parts: Vec<&RawValue> = serde_json::from_str(array.get()).ok()?;
+    let mut texts: Vec<Cow<'_, str>> =
+        parts.into_iter().map(|part| raw::string(part.get())).collect::<Option<_>>()?;
+    texts.sort_unstable();
+    texts.dedup();
+    Some(texts)
 }
 
 // === impl Listens ===
@@ -172,6 +180,7 @@ mod tests {
             Some("[]"),
             Some(r#"{"toolsListChanged":1}"#),
             Some(r#"{"resourceSubscriptions":[1]}"#),
+            Some(r#"{"taskIds":"a"}"#),
         ] {
             assert!(Filter::read(text).is_err(), "{text:?}");
         }
@@ -183,6 +192,7 @@ mod tests {
             id: RawId::new("\"L1\""),
             lists: Lists { tools: true, ..Lists::default() },
             resources: vec!["file:///a".into()],
+            tasks: Vec::new(),
             undecided: 0,
             acknowledged: false,
         };

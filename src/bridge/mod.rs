@@ -13,7 +13,7 @@
 //!  orders ──► switchboard ──► lines for the child        lifecycle   when a child is started and stopped
 //!   lines ──►  │ fronts      ──► events for clients      greeting    its handshake
 //!    time ──►  │ calls, asks ──► notes                   lane        who shares it
-//!              │ topics, stream log, timers              policy      which tools are shown
+//!              │ topics, tasks, stream log, timers       policy      which tools are shown
 //!                                                        passport    what a session's id says, under seal
 //!                                                        ticket      what brings a retry to the call it belongs to
 //!                                                        mirrors     which arguments headers have to repeat
@@ -32,6 +32,7 @@ pub mod front;
 mod queue;
 mod rounds;
 pub mod stream_log;
+pub mod tasks;
 mod timers;
 mod topics;
 

@@ -40,6 +40,8 @@ pub enum Refusal {
     CapabilityRequired(Box<str>),
     /// What a client handed back to go on with is none of ours, or not any more, or not for this.
     StateInvalid,
+    /// The named task is not one of this caller's, or is none at all.
+    TaskUnknown,
     /// A user was asked to visit a page first, and did not.
     Declined,
     /// A server wants its client to keep more than can be sealed.
@@ -171,6 +173,7 @@ impl Refusal {
                 INVALID_PARAMS,
                 "Invalid params: requestState is not known, or not any more, or belongs to another request; send the request again without it".into(),
             ),
+            Self::TaskUnknown => say(INVALID_PARAMS, "Invalid params: task not found".into()),
             Self::Declined => say(INTERNAL_ERROR, "declined by user: the server needs its user to visit a page first".into()),
             Self::StateTooLong => say(
                 INTERNAL_ERROR,

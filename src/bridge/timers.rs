@@ -16,7 +16,7 @@ pub(super) enum Due {
     Deadline(CallId),
     /// A question has waited long enough for a stream.
     Ask(u64),
-    /// Questions of a call are complete, or its client has not come back for too long.
+    /// Questions of a call are complete, its client has not come back for too long, or its task is to be looked after.
     Round(CallId),
     /// A stream of changes has waited long enough for the child's word.
     Acknowledge(CallId),

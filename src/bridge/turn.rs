@@ -82,14 +82,19 @@ pub enum Dropped {
 impl Settled {
     /// Whether it was the child that answered, and nobody for it.
     pub fn by_child(&self) -> bool {
-        let asked =
-            matches!(self.method.as_request(), RequestRoute::Forward | RequestRoute::CallTool);
+        let asked = matches!(
+            self.method.as_request(),
+            RequestRoute::Forward | RequestRoute::CallTool | RequestRoute::Task
+        );
         asked && !self.recalled && matches!(self.outcome, Outcome::Result | Outcome::Error(_))
     }
 
     /// The tool, prompt or resource; empty if the call named none.
     pub fn subject(&self) -> &str {
-        if self.method.subject() == Subject::None { "" } else { &self.name }
+        match self.method.subject() {
+            Subject::Name | Subject::Uri => &self.name,
+            Subject::TaskId | Subject::None => "",
+        }
     }
 }
 

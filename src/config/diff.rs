@@ -195,6 +195,7 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         idle_stop,
         push,
         stateful,
+        tasks,
         start_timeout,
         start_wait,
         request_timeout,
@@ -230,6 +231,8 @@ fn changed_keys(old: &Server, new: &Server) -> impl Iterator<Item = (&'static st
         // Streams that are held, and sessions that were given out, end with the children.
         ("push", *push != new.push, Needs::NewChild),
         ("stateful", *stateful != new.stateful, Needs::NewChild),
+        // Clients and children have been told what each of them can do.
+        ("tasks", *tasks != new.tasks, Needs::NewChild),
         ("start_timeout", *start_timeout != new.start_timeout, Needs::Nothing),
         ("start_wait", *start_wait != new.start_wait, Needs::Nothing),
         ("request_timeout", *request_timeout != new.request_timeout, Needs::Nothing),

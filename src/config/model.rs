@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::choices::{AskKind, EraChoice, LegacyOutput, Mode, Overflow, Push, Start};
+pub use self::choices::{
+    AskKind, EraChoice, LegacyOutput, Mode, Overflow, Push, Start, TasksChoice,
+};
 use super::listen::ListenAddr;
 use super::secret::{Arg, Secret};
 use super::units::{Size, Span, SpanOrNever};
@@ -176,6 +178,11 @@ pub struct Server {
     /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
     /// with that child instead of being revived on a fresh one.
     pub stateful: bool,
+    /// What becomes of tasks between a client and a server of different eras. `off`: neither hears that the other knows them, and
+    /// tools that may run without one do. `bridge`: a client without a handshake gets the tasks of a server of revision 2025-11-25,
+    /// and for a client with one the daemon waits until the task of a server of revision 2026-07-28 is over. Between equals tasks
+    /// pass in any case.
+    pub tasks: TasksChoice,
     /// How long a child may take to answer its handshake.
     pub start_timeout: Span,
     /// How long a request waits for a starting child before it gets an error that says so.
@@ -307,6 +314,7 @@ impl Default for Server {
             idle_stop: SpanOrNever::NEVER,
             push: Push::On,
             stateful: false,
+            tasks: TasksChoice::Off,
             start_timeout: Span::seconds(60),
             start_wait: Span::seconds(20),
             request_timeout: Span::seconds(600),

@@ -127,6 +127,7 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         Refusal::BadParams(_)
         | Refusal::MethodUnknown(_)
         | Refusal::StateTooLong
+        | Refusal::TaskUnknown
         | Refusal::Declined
         | Refusal::NeedsSession(_)
         | Refusal::ToolNotAllowed(_)

@@ -66,6 +66,8 @@ pub enum RequestRoute {
     Discover,
     /// A stream of changes, for clients without a session.
     Listen,
+    /// About work that goes on after its call was answered, and that has an owner.
+    Task,
     Forward,
 }
 
@@ -220,6 +222,11 @@ impl Method {
             Self::ToolsCall => RequestRoute::CallTool,
             Self::Discover => RequestRoute::Discover,
             Self::Listen => RequestRoute::Listen,
+            Self::TasksGet
+            | Self::TasksResult
+            | Self::TasksList
+            | Self::TasksCancel
+            | Self::TasksUpdate => RequestRoute::Task,
             Self::ToolsList
             | Self::ResourcesList
             | Self::ResourceTemplatesList
@@ -227,11 +234,6 @@ impl Method {
             | Self::PromptsList
             | Self::PromptsGet
             | Self::Complete
-            | Self::TasksGet
-            | Self::TasksResult
-            | Self::TasksList
-            | Self::TasksCancel
-            | Self::TasksUpdate
             // None of these is a request of a client; a child may say so itself.
             | Self::Sample
             | Self::Elicit

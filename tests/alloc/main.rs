@@ -123,7 +123,7 @@ impl Bench {
     fn new(cell: (Era, Era)) -> Self {
         let (client, child) = cell;
         let limits = Limits::new(ServerName::new("s").unwrap());
-        let mut board = Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
+        let mut board = Switchboard::new(Tenancy::Shared, limits, 0, [0; 32], Instant::now());
         let mut turn = Turn::new(Instant::now());
         let hello = match child {
             Era::Legacy => {

@@ -48,6 +48,7 @@ fn flags(args: &RunArgs, name: &str) -> Vec<Flag> {
     flag("--overflow", &["overflow"], one(&args.overflow));
     flag("--spare", &["spare"], one(&args.spare));
     flag("--stateful", &["stateful"], one(&args.stateful));
+    flag("--tasks", &["tasks"], one(&args.tasks));
     flag("--concurrency", &["concurrency"], one(&args.concurrency));
     flag("--start", &["start"], one(&args.start));
     flag("--idle-stop", &["idle_stop"], one(&args.idle_stop));

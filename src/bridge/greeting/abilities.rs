@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::bridge::translate::capabilities::{TASKS, with_tasks};
+use crate::config::model::TasksChoice;
 use crate::wire::fault;
 use crate::wire::id::RawId;
 use crate::wire::meta::{self, Implementation, Members, Params, ResultView, key};
@@ -30,6 +32,8 @@ pub struct Abilities {
     pub lists: Lists,
     /// Whether it takes subscriptions to resources.
     pub subscribes: bool,
+    /// Whether calls of its tools can become tasks, in the words of its era.
+    pub tasks: bool,
     /// How long a `DiscoverResult` may be kept; nothing of the kind is said in a handshake.
     pub ttl: Duration,
     /// The result of `initialize` for clients with a handshake, but for the revision.
@@ -38,6 +42,8 @@ pub struct Abilities {
     revision: Span,
     /// The result of `server/discover` for clients without one.
     discovery: Box<str>,
+    /// The same for those that are to hear of the tasks of another era.
+    tasked: Option<Box<str>>,
 }
 
 /// The lists a child says it will announce changes of.
@@ -50,9 +56,6 @@ pub struct Lists {
 
 /// The name of a child that gives none, where none better is known.
 const NAMELESS: &str = "mcp-server";
-
-/// The extension of tasks, which has to be spoken at both ends.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// The members of both results that are written anew for clients of the other era.
 const OWN: [&str; 8] = [
@@ -119,22 +122,30 @@ impl Abilities {
         }
         let capabilities = Members::of(raw);
         // Tasks have owners, and a shared child cannot tell its callers apart.
-        let result: Box<str> = if shared && capabilities.get("tasks").is_some() {
+        let initialize: Box<str> = if shared && capabilities.get("tasks").is_some() {
             let kept = capabilities.without(|key| key == "tasks");
             let at = Span::of(raw, result.as_bytes());
             spliced(result, &[Patch { at, with: kept.as_bytes() }])
         } else {
             result.into()
         };
-        let said = Params::of(Some(&result)).protocol_version.expect("it was read from there");
-        let revision = meta::place(said, result.as_bytes());
+        let said = Params::of(Some(&initialize)).protocol_version.expect("it was read from there");
+        let revision = meta::place(said, initialize.as_bytes());
         let server_info = object(params.server_info).unwrap_or("");
+        let below = |text: Option<&RawValue>, key: &str| {
+            Members::of(text.map_or("", RawValue::get)).get(key).map(ToOwned::to_owned)
+        };
+        let requests = below(capabilities.get("tasks"), "requests");
+        let of_tools = below(requests.as_deref(), "tools");
+        let tasks = below(of_tools.as_deref(), "call").is_some();
         Some(Self {
             version: version.as_ref().into(),
-            initialize: result.clone(),
+            initialize,
             revision,
-            discovery: discovery(&result, server_info),
-            ..Self::of(Era::Legacy, &capabilities, server_info, result)
+            tasks,
+            discovery: discovery(result, server_info, false),
+            tasked: tasks.then(|| discovery(result, server_info, true)),
+            ..Self::of(Era::Legacy, &capabilities, server_info, result.into())
         })
     }
 
@@ -176,6 +187,7 @@ impl Abilities {
             })
         };
         let announces = |one| says(one, "listChanged");
+        let extensions = Members::of(capabilities.get("extensions").map_or("", RawValue::get));
         let about = Implementation::read(server_info);
         Self {
             era,
@@ -191,10 +203,12 @@ impl Abilities {
                 prompts: announces("prompts"),
             },
             subscribes: says("resources", "subscribe"),
+            tasks: era == Era::Modern && extensions.get(TASKS).is_some(),
             ttl: Duration::ZERO,
             initialize: Box::default(),
             revision: Span { start: 0, end: 0 },
             discovery: Box::default(),
+            tasked: None,
         }
     }
 
@@ -214,9 +228,10 @@ impl Abilities {
         fault::result(id, &spliced(&self.initialize, &[patch]))
     }
 
-    /// The result of a client's `server/discover`.
-    pub fn discovery(&self) -> &str {
-        &self.discovery
+    /// The result of a client's `server/discover`, which hears of the tasks of another era where those are bridged.
+    pub fn discovery(&self, tasks: TasksChoice) -> &str {
+        let tasked = self.tasked.as_ref().filter(|_| tasks == TasksChoice::Bridge);
+        tasked.unwrap_or(&self.discovery)
     }
 }
 
@@ -233,8 +248,11 @@ fn initialize(result: &str, server: &str, server_info: &str) -> (Box<str>, Span)
 }
 
 /// The `DiscoverResult` of a child that gave an `initialize` result. Nothing is known of how long that holds, nor for whom.
-fn discovery(result: &str, server_info: &str) -> Box<str> {
-    let (capabilities, meta, rest) = common(result);
+fn discovery(result: &str, server_info: &str, tasks: bool) -> Box<str> {
+    let (mut capabilities, meta, rest) = common(result);
+    if tasks {
+        capabilities = with_tasks(&capabilities).into_owned();
+    }
     let said = format!(
         r#""resultType":"complete","supportedVersions":["{}"],"capabilities":{capabilities},"ttlMs":0,"cacheScope":"private""#,
         Version::MODERN
@@ -320,20 +338,38 @@ mod tests {
 
     #[test]
     fn a_private_child_keeps_its_tasks() {
-        assert!(!Abilities::of_initialize(LEGACY, true).unwrap().result.contains("tasks\":{},\"t"));
-        assert_eq!(&*Abilities::of_initialize(LEGACY, false).unwrap().result, LEGACY);
+        assert!(
+            !answer(&Abilities::of_initialize(LEGACY, true).unwrap()).contains("tasks\":{},\"t")
+        );
+        assert!(
+            answer(&Abilities::of_initialize(LEGACY, false).unwrap()).contains("tasks\":{},\"t")
+        );
+    }
+
+    #[test]
+    fn the_tasks_of_an_older_child_are_offered_where_they_are_bridged() {
+        let with = |tasks: &str| {
+            let text = LEGACY.replacen(r#""tasks":{}"#, &format!(r#""tasks":{tasks}"#), 1);
+            Abilities::of_initialize(&text, true).unwrap()
+        };
+        let child = with(r#"{"requests":{"tools":{"call":{}}}}"#);
+        let offer = r#""extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}}"#;
+        assert!(child.tasks && child.discovery(TasksChoice::Bridge).contains(offer));
+        assert!(!child.discovery(TasksChoice::Off).contains(offer));
+        let child = with(r#"{"requests":{}}"#);
+        assert!(!child.tasks && !child.discovery(TasksChoice::Bridge).contains(offer));
     }
 
     #[test]
     fn a_child_with_a_handshake_is_discovered_by_those_without() {
         let abilities = Abilities::of_initialize(LEGACY, false).unwrap();
         assert_eq!(
-            abilities.discovery(),
+            abilities.discovery(TasksChoice::Off),
             r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"extensions":{"x/y":{}},"logging":{},"tools":{"listChanged":true},"resources":{"subscribe":true}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"n\"","version":"1"},"a":1},"instructions":"i","x":1e400}"#
         );
         let bare = r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#;
         assert_eq!(
-            Abilities::of_initialize(bare, true).unwrap().discovery(),
+            Abilities::of_initialize(bare, true).unwrap().discovery(TasksChoice::Off),
             r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0,"cacheScope":"private"}"#
         );
     }
@@ -361,14 +397,18 @@ mod tests {
             answer(&abilities),
             r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"ke\"y","version":"0"},"_meta":{"b":2}}}"#
         );
-        assert!(abilities.discovery().starts_with(r#"{"resultType":"complete","supported"#));
+        assert!(
+            abilities
+                .discovery(TasksChoice::Off)
+                .starts_with(r#"{"resultType":"complete","supported"#)
+        );
     }
 
     #[test]
     fn only_revisions_that_we_speak_too_are_offered() {
         let abilities = Abilities::of_discovery(MODERN).unwrap();
         let cut = MODERN.replace(r#","2027-01-01"]"#, "]");
-        assert_eq!(abilities.discovery(), cut);
+        assert_eq!(abilities.discovery(TasksChoice::Off), cut);
     }
 
     #[test]

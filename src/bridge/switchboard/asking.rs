@@ -34,6 +34,9 @@ impl<R: Outlet> Switchboard<R> {
             return turn.send(fault::result(&child_id, "{}"));
         }
         if matches!(self.tenancy, Tenancy::Pooled { .. }) {
+            if self.asked_for_task(frame, &child_id, turn) {
+                return;
+            }
             return self.ask_in_round(frame, child_id, turn);
         }
         let front = match self.whom_to_ask(frame.method()) {
@@ -157,6 +160,9 @@ impl<R: Outlet> Switchboard<R> {
         let is_it = |ask: &Ask| matches!(&ask.origin, Origin::Child(id) if id == child_id);
         let found = self.asks.iter().find(|(_, ask)| is_it(ask));
         let Some(serial) = found.map(|(serial, _)| *serial) else {
+            if self.tasks.withdraw(child_id) {
+                return;
+            }
             return self.answer_unwanted(child_id, turn);
         };
         let Some(ask) = self.asks.remove(&serial) else { return };

@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::{Child, Switchboard};
 use crate::bridge::ask;
-use crate::bridge::call::Call;
+use crate::bridge::call::{Call, Offer};
 use crate::bridge::front::FrontCard;
 use crate::bridge::outlet::{Asks, Outlet};
 use crate::bridge::refusal::Refusal;
@@ -37,6 +37,14 @@ pub(super) enum Answered {
     Asks(Asks),
     /// The client is asked something by requests, and the call is sent again with the answers.
     Loops,
+    /// The rest of it is a task.
+    Task,
+    /// The rest of it is a task, and its client knows none.
+    Absorbed,
+    /// The child makes no task of it, and is asked again for none.
+    Plain,
+    /// A task is over, and the child is asked what came of it.
+    Fetch,
     /// The child did what it must not.
     Refused(Refusal),
 }
@@ -64,6 +72,7 @@ impl<R: Outlet> Switchboard<R> {
         round: &str,
     ) -> Result<Bytes, Refusal> {
         self.prepare_envelope(id);
+        self.offer_task(id);
         let Some(call) = self.calls.get(&id) else { return Err(Refusal::Cancelled) };
         let mut edits = Edits::new();
         edits.push(request.id_span().expect("requests have ids"), digits);
@@ -71,11 +80,17 @@ impl<R: Outlet> Switchboard<R> {
         match self.cell(call) {
             Cell { client: Era::Modern, child: Era::Legacy } => {
                 modern_to_legacy::request(request, call.noted, token, &mut edits);
+                self.rename_for_child(call, request, &mut edits);
+                if call.offer == Offer::Made
+                    && let Some(params) = request.payload_span()
+                {
+                    // An envelope stands there, so it is not the only member.
+                    edits.push(params.inside(), super::bridging::OFFER.as_bytes());
+                }
             }
             Cell { client: Era::Legacy, child: Era::Modern } => {
                 let front = call.front().and_then(|front| self.fronts.get(&front));
-                let own = Envelope::of_nobody();
-                let envelope = front.and_then(|front| front.envelope.as_deref()).unwrap_or(own);
+                let envelope = self.envelope_of(call);
                 // Not all that write log messages say that they do, and with a handshake nobody had to ask for them.
                 let level =
                     front.map(|front| front.level.unwrap_or(super::notices::DEFAULT_LEVEL).name());
@@ -87,6 +102,7 @@ impl<R: Outlet> Switchboard<R> {
                 if let Some(at) = call.token_at {
                     edits.push(at, digits);
                 }
+                self.rename_for_child(call, request, &mut edits);
             }
         }
         Ok(edits.splice(request))
@@ -99,11 +115,15 @@ impl<R: Outlet> Switchboard<R> {
         if !is_child_modern {
             return;
         }
+        let bridges_tasks = self.bridges_tasks();
         let front = self.calls.get(&id).and_then(Call::front);
         if let Some(front) = front.and_then(|front| self.fronts.get_mut(&front)) {
             let hello = &front.card.hello;
             front.envelope.get_or_insert_with(|| {
-                let capabilities = capabilities::to_modern_child(&hello.capabilities);
+                let mut capabilities = capabilities::to_modern_child(&hello.capabilities);
+                if bridges_tasks {
+                    capabilities = capabilities::with_tasks(&capabilities).into_owned().into();
+                }
                 Box::new(Envelope::new(Version::MODERN, &capabilities, &hello.client_info))
             });
         }
@@ -127,6 +147,9 @@ impl<R: Outlet> Switchboard<R> {
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
             let code = super::lines::error_code(frame);
+            if super::tasking::is_unknown(call, frame) {
+                return Answered::Refused(Refusal::TaskUnknown);
+            }
             // Whatever the child speaks, its client has been told by us what is spoken here.
             if code == fault::UNSUPPORTED_VERSION {
                 let server = self.limits.server.clone();
@@ -138,11 +161,16 @@ impl<R: Outlet> Switchboard<R> {
         let result = frame.payload().unwrap_or_default();
         if call.method == Method::Listen {
             restamp(call, frame, &mut edits);
+        } else if let Some(task) = call.task {
+            if let Err(why) = super::tasking::rename_for_client(call, task, frame, &mut edits) {
+                return Answered::Refused(why);
+            }
         } else if may_be_unfinished(result) {
             let view = ResultView::of(Some(result));
             match view.result_type.and_then(|kind| raw::string(kind.get())).as_deref() {
                 Some("input_required") => return self.asks_of_modern(call, frame, &view),
-                Some("complete" | "task") | None => {}
+                Some("task") => return Answered::Task,
+                Some("complete") | None => {}
                 Some(_) if call.card().hello.capabilities.contains("\"extensions\"") => {}
                 Some(_) => {
                     let server = self.limits.server.clone();
@@ -196,6 +224,9 @@ impl<R: Outlet> Switchboard<R> {
         let Child::Ready { stamp, .. } = &self.child else {
             return Answered::Refused(Refusal::Cancelled);
         };
+        if let Some(answered) = self.bridged(call, frame, stamp) {
+            return answered;
+        }
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
@@ -242,7 +273,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// From a child without a handshake to a client with one.
-    fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
+    pub(super) fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_str().as_bytes());
         if frame.kind() == Kind::Error {
@@ -263,6 +294,9 @@ impl<R: Outlet> Switchboard<R> {
                 Answered::Final(text, Outcome::Result)
             }
             ResultType::InputRequired => Answered::Loops,
+            ResultType::Task if self.bridges_tasks() && call.method == Method::ToolsCall => {
+                Answered::Absorbed
+            }
             ResultType::Task | ResultType::Unknown => {
                 let server = self.limits.server.clone();
                 let why = "unsupported result type";
@@ -344,6 +378,7 @@ fn restamp<'a, R>(call: &'a Call<R>, frame: &Frame, edits: &mut Edits<'a>) {
 fn may_be_unfinished(result: &str) -> bool {
     (has_result_type(result) && memmem::find(result.as_bytes(), b"\"complete\"").is_none())
         || memmem::find(result.as_bytes(), b"\"input_required\"").is_some()
+        || memmem::find(result.as_bytes(), b"\"task\"").is_some()
         || memmem::find(result.as_bytes(), b"\\u").is_some()
 }
 

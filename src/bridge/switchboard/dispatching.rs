@@ -55,6 +55,14 @@ impl<R: Outlet> Switchboard<R> {
             RequestRoute::SetLevel => return self.set_level(id, &params(), turn),
             RequestRoute::Subscribe => return self.join(id, &params(), turn),
             RequestRoute::Unsubscribe => return self.leave(id, &params(), turn),
+            RequestRoute::Task => {
+                if let Err(why) = self.find_task(id, &params()) {
+                    return self.refuse(id, why, turn);
+                }
+                if self.update_task(id, &params(), turn) {
+                    return;
+                }
+            }
             RequestRoute::CallTool if !self.limits.tools.is_open() => {
                 if let Some(refusal) = self.hidden(&params()) {
                     return self.refuse(id, refusal, turn);

@@ -98,7 +98,7 @@ pub(super) fn orphaned() -> Fault {
 }
 
 /// What the child hears if nobody answers. That a user declined is never made up.
-fn unanswered(kind: Option<AskKind>) -> Result<&'static str, Fault> {
+pub(super) fn unanswered(kind: Option<AskKind>) -> Result<&'static str, Fault> {
     match kind {
         Some(AskKind::Elicitation) => Ok(r#"{"action":"cancel"}"#),
         Some(AskKind::Sampling) => {

@@ -108,16 +108,19 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    fn sweep_later(&mut self, now: Instant) {
+    pub(super) fn sweep_later(&mut self, now: Instant) {
         if !self.sweeping {
             self.sweeping = true;
             self.timers.set(now + Self::SWEEP_EVERY, Due::Sweep);
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, turn: &mut Turn) {
+        let now = turn.now;
         self.sweeping = false;
-        let mut left = false;
+        let asked = self.tasks.sweep(now);
+        Self::answer_asked(asked, turn);
+        let mut left = !self.tasks.is_empty();
         let mut emptied = Vec::new();
         for (id, front) in &mut self.fronts {
             let Some(log) = &mut front.log else { continue };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bridge::policy::ToolPolicy;
 use crate::bridge::stream_log::Bounds;
-use crate::config::model::{LegacyOutput, ToolFilter};
+use crate::config::model::{LegacyOutput, TasksChoice, ToolFilter};
 use crate::wire::id::ServerName;
 
 /// What a switchboard is allowed.
@@ -37,6 +37,8 @@ pub struct Limits {
     pub log_bytes_max: usize,
     pub tools: ToolPolicy,
     pub legacy_output: LegacyOutput,
+    /// Tasks go between the eras.
+    pub tasks: TasksChoice,
 }
 
 // === impl Limits ===
@@ -64,6 +66,7 @@ impl Limits {
             log_bytes_max: 64 << 20,
             tools: ToolPolicy::new(ToolFilter::default()),
             legacy_output: LegacyOutput::Raw,
+            tasks: TasksChoice::Off,
         }
     }
 }

@@ -88,9 +88,12 @@ impl<R: Outlet> Switchboard<R> {
         )
     }
 
-    /// An answer to a request of the bridge's own: only subscriptions wait for one. A child without a handshake answers them
-    /// when it ends them.
+    /// An answer to a request of the bridge's own: only tasks and subscriptions wait for one. A child without a handshake answers
+    /// subscriptions when it ends them.
     fn own_answer(&mut self, serial: u64, frame: &Frame, turn: &mut Turn) {
+        if self.absorbed_answered(serial, frame, turn) {
+            return;
+        }
         if self.is_child_modern() {
             if !self.own_listen_ended(serial, turn) {
                 turn.dropped(Dropped::StrayAnswer);

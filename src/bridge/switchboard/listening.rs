@@ -46,10 +46,11 @@ impl<R: Outlet> Switchboard<R> {
             Ok(filter) => filter,
             Err(why) => return self.refuse(id, Refusal::BadParams(why), turn),
         };
-        if filter.resources.len() > self.limits.subscriptions_per_front {
-            let refusal = self.busy("one stream subscribes to too many resources");
+        if filter.resources.len() + filter.tasks.len() > self.limits.subscriptions_per_front {
+            let refusal = self.busy("one stream subscribes to too many resources and tasks");
             return self.refuse(id, refusal, turn);
         }
+        let tasks = self.own_tasks(id, &filter.tasks);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if !matches!(&call.path, Path::Own { streams: true, .. }) {
             return self.refuse(id, Refusal::NeedsStream, turn);
@@ -60,6 +61,7 @@ impl<R: Outlet> Switchboard<R> {
             id: call.client_id.clone(),
             lists: filter.lists,
             resources: filter.resources.iter().map(|uri| uri.as_ref().into()).collect(),
+            tasks,
             undecided: 0,
             acknowledged: false,
         };
@@ -122,6 +124,7 @@ impl<R: Outlet> Switchboard<R> {
             // It could be the number of another's call.
             edits.push(at, digits);
         }
+        self.rename_in_filter(id, &request, &mut edits);
         let text = edits.splice(&request);
         self.send_request(text, turn);
     }
@@ -202,8 +205,13 @@ impl<R: Outlet> Switchboard<R> {
                 if !listen.acknowledged {
                     return turn.dropped(Dropped::Unheard);
                 }
-                let at = meta::place(leaf, frame.text());
-                let text = frame.splice(&[Patch { at, with: listen.id.as_str().as_bytes() }]);
+                let mut edits = Edits::new();
+                let stamp = listen.id.as_str().as_bytes().to_vec();
+                edits.push(meta::place(leaf, frame.text()), stamp);
+                if !self.rename_on_stream(call, frame, &params, &mut edits) {
+                    return turn.dropped(Dropped::Unheard);
+                }
+                let text = edits.splice(frame);
                 self.tell_listen(call, &text, turn);
             }
             (Some(Numbered::Own(serial)), _) => self.heard_ourselves(serial, frame, &params, turn),

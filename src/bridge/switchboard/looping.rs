@@ -77,7 +77,7 @@ impl<R: Outlet> Switchboard<R> {
         self.pump(turn);
     }
 
-    fn ask_for_round(
+    pub(super) fn ask_for_round(
         &mut self,
         call: CallId,
         front: FrontId,
@@ -153,6 +153,9 @@ impl<R: Outlet> Switchboard<R> {
     /// Sends a call again, with the answers to what its child asked.
     pub(super) fn send_again(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if call.absorbed.is_some() {
+            return self.answer_absorbed(id, turn);
+        }
         call.flight = call.flight.next();
         call.state = Stage::Waiting;
         call.deadline = turn.now + self.limits.request_timeout;
@@ -167,6 +170,7 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Ends a call whose client could not be asked.
     pub(super) fn fail_round(&mut self, id: CallId, why: &str, turn: &mut Turn) {
+        self.drop_absorbed(id, turn);
         let Some(call) = self.calls.get(&id) else { return };
         if call.method == Method::ToolsCall {
             let text = fault::result(&call.client_id, &tool_failure(why));

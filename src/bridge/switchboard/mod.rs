@@ -16,11 +16,15 @@
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
 //! - `listening`: streams of changes
+//! - `tasking`: work that goes on after its call      - `absorbing`: the same for clients that cannot wait for it
+//! - `bridging`: the same of children that say it in other words
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
 //! - `recalling`: answering for a child that rests
 
+mod absorbing;
 mod asking;
 mod behind;
+mod bridging;
 mod child;
 mod crossing;
 mod dispatching;
@@ -39,6 +43,7 @@ mod settling;
 mod streams;
 mod subscribing;
 mod suspending;
+mod tasking;
 mod telling;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -58,6 +63,7 @@ use super::greeting::{Abilities, Greeting};
 use super::listens::Listens;
 use super::outlet::Outlet;
 use super::queue::Queue;
+use super::tasks::{Secret, Tasks};
 use super::timers::{Due, Timers};
 use super::topics::Topics;
 use super::translate::modern_to_legacy::{Hints, Stamp};
@@ -104,6 +110,7 @@ pub struct Switchboard<R> {
     asks_made: u64,
     topics: Topics,
     listens: Listens,
+    tasks: Tasks,
     /// The number of the stream on which the bridge hears of changed lists, from a child that tells of them no other way.
     hears: Option<u64>,
     /// Who has used this child; log messages reach its clients only if they are one party.
@@ -151,8 +158,14 @@ impl<R: Outlet> Switchboard<R> {
     /// Closings that are remembered for orders they overtook.
     const CLOSED_EARLY_MAX: usize = 64;
 
-    /// A switchboard without a child. `stream_base` is a number that no other switchboard has.
-    pub fn new(tenancy: Tenancy, limits: Limits, stream_base: u64, now: Instant) -> Self {
+    /// A switchboard without a child. `stream_base` is a number that no other switchboard has, and nobody else knows `secret`.
+    pub fn new(
+        tenancy: Tenancy,
+        limits: Limits,
+        stream_base: u64,
+        secret: Secret,
+        now: Instant,
+    ) -> Self {
         Self {
             tenancy,
             limits,
@@ -168,6 +181,7 @@ impl<R: Outlet> Switchboard<R> {
             asks_made: 0,
             topics: Topics::default(),
             listens: Listens::default(),
+            tasks: Tasks::new(secret),
             hears: None,
             parties: Parties::default(),
             child_level: None,
@@ -229,11 +243,7 @@ impl<R: Outlet> Switchboard<R> {
             && self.listens.len() == 0
             && self.ended.is_empty()
             && self.kept.is_empty()
-    }
-
-    /// Whether anybody would miss the child now: a call or a stream is open.
-    pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.fronts.values().all(|front| front.standing.is_empty())
+            && self.tasks.is_empty()
     }
 
     /// Whether no session would miss anything but its child.
@@ -261,13 +271,16 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Commit(call) => self.commit(call),
                 Due::Deadline(call) => self.late(call, turn),
                 Due::Ask(serial) => self.ask_unheard(serial, turn),
-                Due::Round(call) => self.round_due(call, turn),
+                Due::Round(call) => {
+                    self.round_due(call, turn);
+                    self.look_after(call, turn);
+                }
                 Due::Acknowledge(call) => self.acknowledge(call, turn),
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
                 Due::Listens => self.listen_again(turn),
                 Due::Level => self.raise_level(turn),
-                Due::Sweep => self.sweep(turn.now),
+                Due::Sweep => self.sweep(turn),
             }
         }
         self.bury(turn);

@@ -62,6 +62,7 @@ impl<R: Outlet> Switchboard<R> {
                     self.cut_off(call, turn);
                 }
             }
+            NoticeRoute::Forward if self.heard_of_task(frame, turn) => {}
             NoticeRoute::Forward => self.for_the_only_client(frame.text(), turn),
         }
     }

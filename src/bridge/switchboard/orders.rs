@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Child, Switchboard, Tenancy};
-use crate::bridge::call::{Call, Caller, Path, Reach, Stage};
+use crate::bridge::call::{Call, Caller, Offer, Path, Reach, Stage};
 use crate::bridge::front::{Level, Vanish, Who};
 use crate::bridge::greeting::Greeting;
 use crate::bridge::outlet::{Event, Outlet, Weight};
@@ -144,6 +144,10 @@ impl<R: Outlet> Switchboard<R> {
             token_at: meta.token().map(|raw| meta::place(raw, request.text())),
             noted: Noted::of(&request, &params),
             rounds: None,
+            task: None,
+            absorbed: None,
+            offer: Offer::None,
+            fetched: None,
             wants_task: params.task.is_some(),
             path,
             state: Stage::Waiting,
@@ -259,7 +263,7 @@ impl<R: Outlet> Switchboard<R> {
         let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
-        let text = fault::result(&call.client_id, abilities.discovery());
+        let text = fault::result(&call.client_id, abilities.discovery(self.limits.tasks));
         self.settle(id, &text, Outcome::Result, turn);
     }
 
@@ -340,8 +344,8 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,
-        Subject::TaskId => params.task_id,
-        Subject::None => None,
+        // Whoever knows the name of a task may be able to use it.
+        Subject::TaskId | Subject::None => None,
     };
     match leaf.and_then(|raw| raw::string(raw.get())) {
         Some(name) => raw::clipped(&name).into(),

@@ -60,7 +60,14 @@ impl<R: Outlet> Switchboard<R> {
         self.recall.resting && matches!(self.child, Child::Absent { hopeless: None, .. })
     }
 
-    /// Whether the child does what nobody else could, or is expected to tell somebody who listens of resources they subscribed to.
+    /// Whether anybody would miss the child now: a call or a stream is open, or a task goes on.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && !self.tasks.are_under_way()
+            && self.fronts.values().all(|front| front.standing.is_empty())
+    }
+
+    /// Whether the child does what nobody else could, in a call or in a task, or is expected to tell somebody who listens of resources they subscribed to.
     /// A stream alone is no work: its reader is told of changed lists when the child is back.
     pub fn is_in_use(&self) -> bool {
         let listens = |who: Subscriber| match who {
@@ -69,7 +76,10 @@ impl<R: Outlet> Switchboard<R> {
             }
             Subscriber::Listen(_) => true,
         };
-        self.working > 0 || self.topics.subscribers().any(listens) || self.listens.want_resources()
+        self.working > 0
+            || self.tasks.are_under_way()
+            || self.topics.subscribers().any(listens)
+            || self.listens.want_resources()
     }
 
     /// Says what an order takes, before it is given.
@@ -111,7 +121,10 @@ impl<R: Outlet> Switchboard<R> {
                 greeted
                     && Question::of(request, memory).is_some_and(|it| memory.find(&it).is_some())
             }
-            RequestRoute::CallTool | RequestRoute::Subscribe | RequestRoute::Listen => false,
+            RequestRoute::CallTool
+            | RequestRoute::Task
+            | RequestRoute::Subscribe
+            | RequestRoute::Listen => false,
         };
         if known { Need::Memory } else { Need::Child }
     }
@@ -151,6 +164,7 @@ impl<R: Outlet> Switchboard<R> {
                 | RequestRoute::Ping
                 | RequestRoute::Listen
                 | RequestRoute::CallTool
+                | RequestRoute::Task
                 | RequestRoute::Subscribe,
                 _,
             ) => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Absence, Child, Reader, Switchboard};
-use crate::bridge::call::{Call, Path, Stage};
+use crate::bridge::call::{Call, Offer as TaskOffer, Path, Stage};
 use crate::bridge::front::Parties;
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
 use crate::bridge::queue::Party;
@@ -118,6 +118,7 @@ impl<R: Outlet> Switchboard<R> {
             | Stage::Listening
             | Stage::Returning
             | Stage::Asking
+            | Stage::Absorbed
             | Stage::Joining => {}
         }
         if call.deadline > turn.now {
@@ -163,13 +164,14 @@ impl<R: Outlet> Switchboard<R> {
             self.parties.add(&call.card().principal);
         }
         self.topics.lost();
+        self.tasks.lose_all();
         self.hears = None;
         self.lose_asks(why, turn);
 
         let mut flying: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, call)| call.state == Stage::Flying)
+            .filter(|(_, call)| matches!(call.state, Stage::Flying | Stage::Absorbed))
             .map(|(id, _)| *id)
             .collect();
         flying.sort_unstable();
@@ -223,12 +225,15 @@ impl<R: Outlet> Switchboard<R> {
 
     pub(super) fn tell_child_to_cancel(&mut self, id: CallId, reason: &str, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
+        if call.absorbed.is_some() {
+            return self.drop_absorbed(id, turn);
+        }
         let knows = match call.state {
             Stage::Flying | Stage::Returning => true,
             Stage::Suspended => call.rounds.as_ref().is_none_or(|rounds| rounds.said.is_none()),
             // To a child with a handshake it was never told of.
             Stage::Listening => self.is_child_modern(),
-            Stage::Waiting | Stage::Joining | Stage::Asking => false,
+            Stage::Waiting | Stage::Joining | Stage::Asking | Stage::Absorbed => false,
         };
         if !knows || matches!(self.child, Child::Absent { .. }) {
             return;
@@ -253,7 +258,7 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Waiting | Stage::Returning => self.waiting.remove(id),
             Stage::Joining => self.topics.settled(id),
             Stage::Listening => self.close_listen(id, turn),
-            Stage::Suspended | Stage::Asking => {}
+            Stage::Suspended | Stage::Asking | Stage::Absorbed => {}
         }
         if let Path::Own { reader, .. } = &call.path {
             self.resumed.remove(reader);
@@ -295,6 +300,7 @@ impl<R: Outlet> Switchboard<R> {
             {
                 self.refuse(call, why, turn);
             }
+            Some(Numbered::Own(serial)) if self.absorbed_spoilt(serial, &why, turn) => {}
             Some(Numbered::Own(serial)) => {
                 let uri = self.topics.of(serial).map(Box::<str>::from).unwrap_or_default();
                 for call in self.topics.decided(serial, false).unwrap_or_default().calls {
@@ -316,7 +322,11 @@ impl<R: Outlet> Switchboard<R> {
             let is_there = match call.state {
                 Stage::Flying | Stage::Returning => true,
                 Stage::Listening => self.is_child_modern(),
-                Stage::Waiting | Stage::Suspended | Stage::Asking | Stage::Joining => false,
+                Stage::Waiting
+                | Stage::Suspended
+                | Stage::Asking
+                | Stage::Absorbed
+                | Stage::Joining => false,
             };
             is_there && call.flight == flight
         })
@@ -348,10 +358,12 @@ impl<R: Outlet> Switchboard<R> {
     /// The request a call still has to send.
     pub(super) fn request_of(&mut self, id: CallId) -> Option<Frame> {
         let is_child_modern = self.is_child_modern();
+        let may_offer = self.may_offer_task(id);
         let call = self.calls.get_mut(&id)?;
         let short = call.request.as_ref().is_some_and(|r| r.text().len() <= REPEATED_MAX);
-        // One that may ask its client something is sent again with the answers.
-        let comes_again = is_child_modern && call.method.may_ask() && !call.is_modern();
+        // One that may ask its client something is sent again with the answers, and one that may become a task without that.
+        let loops = is_child_modern && call.method.may_ask() && !call.is_modern();
+        let comes_again = loops || (may_offer && call.offer == TaskOffer::None);
         if comes_again || (call.method.repeatable() && !call.repeated && short) {
             return call.request.clone();
         }

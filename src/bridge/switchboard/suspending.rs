@@ -85,6 +85,7 @@ impl<R: Outlet> Switchboard<R> {
                 | Stage::Suspended
                 | Stage::Returning
                 | Stage::Asking
+                | Stage::Absorbed
                 | Stage::Joining => {}
             }
         }
@@ -127,6 +128,7 @@ impl<R: Outlet> Switchboard<R> {
             | Stage::Suspended
             | Stage::Returning
             | Stage::Asking
+            | Stage::Absorbed
             | Stage::Joining => {}
         }
     }
@@ -207,10 +209,15 @@ impl<R: Outlet> Switchboard<R> {
         }
         let answered = self.incoming(call, frame);
         self.learn(id, frame, matches!(answered, Answered::Final(..)));
+        self.hear_of_task(id, frame, turn);
         match answered {
             Answered::Final(text, outcome) => self.settle(id, &text, outcome, turn),
             Answered::Asks(asks) => self.settle_asking(id, asks, turn),
             Answered::Loops => self.ask_by_requests(id, frame, turn),
+            Answered::Task => self.become_task(id, frame, turn),
+            Answered::Absorbed => self.absorb(id, frame, turn),
+            Answered::Plain => self.ask_plainly(id, turn),
+            Answered::Fetch => self.fetch(id, frame, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
         }
     }

@@ -8,6 +8,7 @@ mod letters;
 mod modern;
 
 mod asks;
+mod bridged_tasks;
 mod calls;
 mod endings;
 mod eras;
@@ -27,6 +28,7 @@ mod restarts;
 mod resuming;
 mod rounds;
 mod streams;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,7 +99,7 @@ impl Pair {
         change(&mut limits);
         let now = Instant::now();
         Self {
-            board: Switchboard::new(tenancy, limits, BASE, now),
+            board: Switchboard::new(tenancy, limits, BASE, [7; 32], now),
             child: Child::default(),
             now,
             notes: Vec::new(),

@@ -8,7 +8,7 @@ use super::edits::Edits;
 use super::object::{Fate, Member, Object};
 
 /// The extension by which revisions without a handshake have tasks; the others have a capability for them.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
+pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// Of a client without a handshake, for a child with one. Such a client never says that its roots have changed.
 pub fn to_legacy_child(client: &str) -> Cow<'_, str> {
@@ -52,6 +52,30 @@ pub fn visits_urls(client: &str) -> bool {
     Object::of(client)
         .and_then(|client| client.get("elicitation")?.object()?.get("url"))
         .is_some_and(|url| url.value != "null")
+}
+
+/// Whether a peer without a handshake knows tasks.
+pub fn knows_tasks(peer: &str) -> bool {
+    Object::of(peer)
+        .and_then(|peer| peer.get("extensions")?.object()?.get(TASKS))
+        .is_some_and(|tasks| tasks.object().is_some())
+}
+
+/// The same of a peer that knows tasks besides.
+pub fn with_tasks(peer: &str) -> Cow<'_, str> {
+    let mut edits = Edits::new();
+    let tasks = format!("\"{TASKS}\":{{}}");
+    if let Some(whole) = Object::of(peer)
+        && !knows_tasks(peer)
+    {
+        let (into, text) = match whole.get("extensions").and_then(|member| member.object()) {
+            Some(extensions) => (extensions, tasks),
+            None => (whole, format!("\"extensions\":{{{tasks}}}")),
+        };
+        let comma = if into.is_empty() { "" } else { "," };
+        edits.push(into.front(), format!("{text}{comma}").into_bytes());
+    }
+    edits.over(peer)
 }
 
 fn without_tasks(extensions: Object<'_>, edits: &mut Edits<'_>) -> Fate {
@@ -108,6 +132,25 @@ mod tests {
         {
             assert!(matches!(map(text), Cow::Borrowed(same) if same == text));
             assert_eq!(map("7"), "7");
+        }
+    }
+
+    #[test]
+    fn tasks_are_added_where_they_are_not() {
+        for (peer, with) in [
+            ("{}", r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#),
+            (
+                r#"{"roots":{}}"#,
+                r#"{"extensions":{"io.modelcontextprotocol/tasks":{}},"roots":{}}"#,
+            ),
+            (
+                r#"{"extensions":{"x/y":1}}"#,
+                r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":1}}"#,
+            ),
+        ] {
+            assert_eq!(with_tasks(peer), with);
+            assert_eq!(with_tasks(with), with);
+            assert!(knows_tasks(with) && !knows_tasks(peer));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::capabilities::with_tasks;
 use super::edits::Edits;
 use super::object::{Fate, Names, Object};
 use super::{Noted, payload, without_envelope};
@@ -68,8 +69,17 @@ impl Envelope {
         &NOBODY
     }
 
+    /// The same where the bridge waits for tasks in their stead.
+    pub fn of_nobody_with_tasks() -> &'static Self {
+        static NOBODY: LazyLock<Envelope> = LazyLock::new(|| {
+            let capabilities = with_tasks("{}");
+            Envelope::new(Version::MODERN, &capabilities, &Hello::nobody().client_info)
+        });
+        &NOBODY
+    }
+
     /// Without the last comma.
-    fn bare(&self) -> &str {
+    pub fn bare(&self) -> &str {
         self.members.trim_end_matches(',')
     }
 }

@@ -10,6 +10,7 @@
 //!  legacy_to_modern   a client with a handshake on a child without one
 //!  errors             what each of the two sees of the other's errors
 //!  rounds             questions of the server, as requests and as results that ask
+//!  tasks              what is said of work that goes on after its call
 //!  capabilities       what each tells the other it can do
 //!  wrap               output that is no object, for clients that expect one
 //! ```
@@ -25,6 +26,7 @@ pub mod errors;
 pub mod legacy_to_modern;
 pub mod modern_to_legacy;
 pub mod rounds;
+pub mod tasks;
 pub mod wrap;
 
 use crate::wire::frame::Frame;

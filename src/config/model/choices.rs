@@ -51,6 +51,17 @@ pub enum EraChoice {
     Modern,
 }
 
+/// What becomes of tasks between the eras.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TasksChoice {
+    /// They are hidden.
+    #[default]
+    Off,
+    /// They are translated, or waited for.
+    Bridge,
+}
+
 /// When a child is started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

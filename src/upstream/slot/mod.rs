@@ -36,6 +36,7 @@ use crate::bridge::greeting::Greeting;
 use crate::bridge::lifecycle::{Happened, Lifecycle, State};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Order, Switchboard, Tenancy};
+use crate::bridge::tasks::Secret;
 use crate::bridge::turn::{Note, Turn};
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
@@ -128,7 +129,13 @@ impl Slot {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
         Self {
-            board: Switchboard::new(plan.tenancy, plan.policy.limits.clone(), stream_base(), now),
+            board: Switchboard::new(
+                plan.tenancy,
+                plan.policy.limits.clone(),
+                stream_base(),
+                secret(),
+                now,
+            ),
             life: Lifecycle::new(plan.policy.pace),
             occupant: None,
             coming: None,
@@ -288,6 +295,13 @@ impl Slot {
 /// Clients keep the ids of streams of other slots and of earlier processes; none may mean one of ours.
 fn stream_base() -> u64 {
     getrandom::u64().unwrap_or_default()
+}
+
+/// What the names of tasks are made from. Without chance they could be guessed, so the slot is better not there at all.
+fn secret() -> Secret {
+    let mut secret = Secret::default();
+    getrandom::fill(&mut secret).expect("the system gives random numbers");
+    secret
 }
 
 async fn next(occupant: &mut Option<Occupant>) -> Seen {

@@ -176,6 +176,7 @@ fn policy(name: ServerName, config: &Server, settings: &Settings) -> Policy {
         commit_after: settings.commit_after,
         tools: ToolPolicy::new(config.tools.clone()),
         legacy_output: config.legacy_output,
+        tasks: config.tasks,
         ..Limits::new(name)
     };
     let pace = Pace {

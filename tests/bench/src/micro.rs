@@ -120,7 +120,7 @@ fn steps() {
 fn switchboard() {
     let limits = Limits::new(ServerName::new("echo").expect("a good name"));
     let mut board: Switchboard<Letters> =
-        Switchboard::new(Tenancy::Shared, limits, 0, Instant::now());
+        Switchboard::new(Tenancy::Shared, limits, 0, [0; 32], Instant::now());
     let mut turn = Turn::new(Instant::now());
     let hello = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}"#;
     let abilities = Abilities::recalled(hello).expect("the child was not understood");

@@ -101,7 +101,7 @@ impl World {
         let now = Instant::now();
         limits.log_bytes_max = 2000;
         Self {
-            board: Switchboard::new(tenancy, limits, 99 << 32, now),
+            board: Switchboard::new(tenancy, limits, 99 << 32, [0; 32], now),
             tenancy,
             child: Child::default(),
             is_ready: false,

@@ -82,6 +82,7 @@ start = "eager"                                  # default
 idle_stop = "never"                              # default
 push = "on"                                      # default
 stateful = false                                 # default
+tasks = "off"                                    # default
 start_timeout = "1m"                             # default
 start_wait = "20s"                               # default
 request_timeout = "10m"                          # default

@@ -23,4 +23,5 @@ mod sessions;
 mod sse;
 mod stopping;
 mod streams;
+mod tasks;
 mod telling;
