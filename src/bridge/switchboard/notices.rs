@@ -84,7 +84,8 @@ impl<R: Outlet> Switchboard<R> {
         };
         let value: Option<f64> = params.progress.and_then(|raw| raw.get().parse().ok());
         let (limits, call) = (&self.limits, self.calls.get_mut(&id));
-        let call = call.filter(|call| call.state == Stage::Flying && call.flight == flight);
+        let works = |stage| matches!(stage, Stage::Flying | Stage::Returning);
+        let call = call.filter(|call| works(call.state) && call.flight == flight);
         let (Some(call), Some(value)) = (call, value) else {
             return turn.dropped(Dropped::StrayProgress);
         };
