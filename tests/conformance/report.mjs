@@ -87,6 +87,7 @@ const mustSucceed = {
 const [dir, ...cells] = process.argv.slice(2);
 let red = 0;
 let green = 0;
+const unwell = new Set();
 const notes = [];
 
 console.log(`${'server/revision'.padEnd(19)}${'scenario'.padEnd(45)}${'result'.padEnd(8)}checks`);
@@ -102,6 +103,7 @@ for (const cell of cells) {
     const isFine = good !== (reason !== undefined);
     if (isFine) green += 1;
     else red += 1;
+    if (!isFine) unwell.add(cell);
     const word = reason === undefined ? (good ? 'pass' : 'FAIL') : good ? 'PASSES' : 'lost';
     console.log(`${cell.padEnd(19)}${name.padEnd(45)}${word.padEnd(8)}${text}`);
     if (reason !== undefined) notes.push(`${cell} ${name}: ${good ? 'no longer lost' : `lost: ${reason}`}`);
@@ -109,6 +111,12 @@ for (const cell of cells) {
   }
 }
 for (const note of notes) console.log(`  ! ${note}`);
+for (const [test, revision] of [['T-1', '2025-11-25'], ['T-2', '2026-07-28']]) {
+  const both = ['legacy', 'modern'].map((server) => `${server}/${revision}`);
+  if (!both.every((cell) => cells.includes(cell))) continue;
+  const word = both.some((cell) => unwell.has(cell)) ? 'FAIL' : 'pass';
+  console.log(`${test} the suite at ${revision}, on a legacy and on a modern server: ${word}`);
+}
 console.log(`conformance scenarios: ${green} passed, ${red} failed`);
 process.exit(red === 0 && green > 0 ? 0 : 1);
 
