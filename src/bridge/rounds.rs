@@ -39,6 +39,10 @@ pub(super) struct Open {
 /// How long further questions are waited for before the client is asked.
 pub(super) const COLLECTED_AFTER: Duration = Duration::from_millis(20);
 
+/// How long answers for the child wait for another call to end, where one at a time may ask. A child that works on one request
+/// after the other would never end that one.
+pub(super) const RETURNED_AFTER: Duration = Duration::from_secs(2);
+
 /// How long a suspended call waits for its client, once and in all.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(600);
 pub(super) const TOTAL_MAX: Duration = Duration::from_secs(3600);

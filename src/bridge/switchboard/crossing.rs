@@ -355,6 +355,11 @@ pub(super) fn undeclared(entries: &[rounds::Entry<'_>], card: &FrontCard) -> Opt
     })
 }
 
+/// Whether the client of this card may be asked this.
+pub(super) fn is_declared(method: Method, params: Option<&str>, card: &FrontCard) -> bool {
+    undeclared(&[rounds::Entry { key: "\"\"", method, params }], card).is_none()
+}
+
 /// Says of a result that it is complete, where its child has forgotten to.
 fn complete(frame: &Frame, edits: &mut Edits<'_>) {
     let result = frame.payload().unwrap_or_default();

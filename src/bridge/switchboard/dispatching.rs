@@ -12,24 +12,44 @@ use crate::bridge::turn::Turn;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
-use crate::wire::method::RequestRoute;
+use crate::wire::method::{Method, RequestRoute};
 use crate::wire::raw;
 use crate::wire::splice::Patch;
 
 impl<R: Outlet> Switchboard<R> {
     /// Sends what may be sent of the calls that wait, in order.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
-        while self.has_place() {
-            let Some(id) = self.waiting.pop() else { return };
+        while self.has_room() {
+            let Some(id) = self.next_waiting() else { return };
             self.dispatch(id, turn);
         }
     }
 
-    /// Whether the child takes another call now.
+    /// Takes the call whose turn it is out of the queue. Calls that may ask are passed by while one of them has the child.
+    fn next_waiting(&mut self) -> Option<CallId> {
+        if !self.is_taken() {
+            return self.waiting.pop();
+        }
+        let passes = |id: &CallId| self.calls.get(id).is_some_and(|call| !call.method.may_ask());
+        let next = self.waiting.iter().find(passes)?;
+        self.waiting.remove(next);
+        Some(next)
+    }
+
+    /// Whether a request of this kind goes to the child at once.
+    pub(super) fn is_next(&self, method: Method) -> bool {
+        let passes = self.is_taken() && !method.may_ask();
+        self.has_room() && (passes || (self.waiting.is_empty() && !self.is_taken()))
+    }
+
+    /// Whether the child takes another call that may ask now.
     pub(super) fn has_place(&self) -> bool {
+        self.has_room() && !self.is_taken()
+    }
+
+    fn has_room(&self) -> bool {
         matches!(self.child, Child::Ready { .. })
             && self.room > 0
-            && !self.is_taken()
             && (self.limits.concurrency == 0 || self.flying < self.limits.concurrency)
     }
 

@@ -133,6 +133,8 @@ pub struct Switchboard<R> {
     ended: Vec<FrontId>,
     timers: Timers,
     sweeping: bool,
+    /// The child is told soon that fewer log messages will do.
+    lowering: bool,
     /// Makes stream ids differ from those of other switchboards, earlier ones included.
     /// How much the logs of all fronts hold.
     kept: Kept,
@@ -195,6 +197,7 @@ impl<R: Outlet> Switchboard<R> {
             ended: Vec::new(),
             timers: Timers::default(),
             sweeping: false,
+            lowering: false,
             kept: Kept::default(),
             stream_base,
             calls_seen: 0,
@@ -279,7 +282,10 @@ impl<R: Outlet> Switchboard<R> {
                 Due::Progress(call) => self.tell_progress_again(call, turn),
                 Due::Changes(front) => self.tell_changes_again(front, turn),
                 Due::Listens => self.listen_again(turn),
-                Due::Level => self.raise_level(turn),
+                Due::Level => {
+                    self.lowering = false;
+                    self.raise_level(turn);
+                }
                 Due::Sweep => self.sweep(turn),
             }
         }

@@ -186,6 +186,9 @@ impl<R: Outlet> Switchboard<R> {
         self.calls.insert(id, call);
         if is_gone {
             self.goodbye(id, false, turn);
+            if !self.calls.contains_key(&id) {
+                return;
+            }
         }
 
         // Some requests are the bridge's own to answer, child or no child.
@@ -209,7 +212,7 @@ impl<R: Outlet> Switchboard<R> {
                 self.waiting.push(id, party, bytes);
                 self.answer_for_child(id, turn);
             }
-            _ if self.waiting.is_empty() && self.has_place() => self.dispatch(id, turn),
+            _ if self.is_next(method) => self.dispatch(id, turn),
             _ => self.waiting.push(id, party, bytes),
         }
     }

@@ -1,13 +1,14 @@
 //! Clients without a session that come back with answers: what they bring goes to the child as soon as it is free for it, and the
 //! call goes on under their new request.
 
+use super::crossing::is_declared;
 use super::{Switchboard, Tenancy};
 use crate::bridge::ask::{Ask, Origin};
 use crate::bridge::call::{Caller, Path, Reach, Stage};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::queue::Party;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::rounds::{self, Rounds};
+use crate::bridge::rounds::{self, Open, Rounds};
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::fault;
@@ -43,6 +44,9 @@ impl<R: Outlet> Switchboard<R> {
         let Reach::Own { outlet, streams } = reach else { return };
         let stream = self.stream_of(call_id, false);
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Path::Own { reader, .. } = &call.path {
+            self.resumed.remove(reader);
+        }
         call.path =
             Path::Own { outlet: Some(outlet), streams, open: false, stream, reader: call_id };
         call.client_id = client_id;
@@ -53,6 +57,7 @@ impl<R: Outlet> Switchboard<R> {
         self.resumed.insert(call_id, id);
         self.timers.set(turn.now + self.limits.commit_after, Due::Commit(id));
         self.take_answers(id, answers, turn);
+        self.drop_undeclared(id, turn);
         let Some(rounds) = self.calls.get(&id).and_then(|call| call.rounds.as_deref()) else {
             return;
         };
@@ -78,11 +83,25 @@ impl<R: Outlet> Switchboard<R> {
             self.resume(id, turn);
         } else {
             self.waiting.push(id, party, 0);
+            self.timers.set(turn.now + rounds::RETURNED_AFTER, Due::Round(id));
         }
         let Some(call) = self.calls.get(&id) else { return };
         if matches!(&call.path, Path::Own { outlet: Some(outlet), .. } if outlet.is_gone()) {
             self.goodbye(call_id, false, turn);
         }
+    }
+
+    /// Its client may say with each request what it can be asked; what it does not say any more it is not asked again.
+    fn drop_undeclared(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let card = call.caller.card();
+        let Some(rounds) = &mut call.rounds else { return };
+        let may =
+            |open: &Open| is_declared(open.question.method, open.question.params.as_deref(), card);
+        let (kept, dropped) = std::mem::take(&mut rounds.open).into_iter().partition(may);
+        rounds.open = kept;
+        let why = Refusal::CapabilityMissing("this any more");
+        self.answer_open(dropped, |_| Err(why.fault()), turn);
     }
 
     /// Notes what a client answered.

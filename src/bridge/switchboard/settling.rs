@@ -110,7 +110,11 @@ impl<R: Outlet> Switchboard<R> {
         }
         match call.state {
             Stage::Suspended => return self.expire(id, turn),
-            Stage::Asking if call.started + self.limits.request_timeout_max > call.deadline => {
+            // Of one whose client has gone nobody would answer the rest.
+            Stage::Asking
+                if call.deadline <= turn.now
+                    && call.started + self.limits.request_timeout_max > call.deadline =>
+            {
                 return self.round_unanswered(id, turn);
             }
             Stage::Waiting
@@ -266,7 +270,7 @@ impl<R: Outlet> Switchboard<R> {
         if let Some(rounds) = call.rounds.take() {
             self.drop_rounds(*rounds, turn);
         }
-        if call.level.is_some() {
+        if call.level.is_some() && !std::mem::replace(&mut self.lowering, true) {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);
         }
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {

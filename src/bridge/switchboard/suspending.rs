@@ -9,7 +9,7 @@
 //!
 //! The child's own response may come while the call is suspended; it is kept for the retry.
 
-use super::crossing::{Answered, asking};
+use super::crossing::{Answered, asking, is_declared};
 use super::{Child, Switchboard, Tenancy};
 use crate::bridge::ask::{self, Ask, Origin, Whom};
 use crate::bridge::call::{Call, Path, Stage};
@@ -32,9 +32,12 @@ impl<R: Outlet> Switchboard<R> {
         let kind = ask::kind(frame.method());
         let what = kind.map_or("requests from the server", lane::name);
         let say_no = |why: Refusal, turn: &mut Turn| turn.send(why.fault().answer(Some(&child_id)));
-        let can = |call: &Call<R>| kind.is_some_and(|kind| call.card().declared.contains(kind));
+        let can = |call: &Call<R>| {
+            kind.is_some() && is_declared(frame.method(), frame.payload(), call.card())
+        };
         let asker = self.asker();
-        let full = self.asks.len() >= self.limits.asks_max;
+        let full = self.asks.len() >= self.limits.asks_max
+            || self.asked_bytes() + frame.text().len() > self.limits.waiting_bytes_max;
         let server = self.limits.server.clone();
         let call = asker.and_then(|id| self.calls.get_mut(&id)).filter(|call| can(call));
         let (Some(id), Some(call)) = (asker, call) else {
@@ -65,17 +68,27 @@ impl<R: Outlet> Switchboard<R> {
             .insert(serial, Ask { whom, origin, cause: Some(id), on_call: true, unsent: None });
     }
 
+    /// Bytes of the questions that are open.
+    fn asked_bytes(&self) -> usize {
+        let open = self.calls.values().filter_map(|call| call.rounds.as_ref());
+        let params = open.flat_map(|rounds| &rounds.open).map(|open| &open.question.params);
+        params.map(|params| params.as_ref().map_or(0, |params| params.len())).sum()
+    }
+
     /// The call that a child of several callers most likely asks for: the latest it works on, or else one whose client is to
     /// come back. Where callers may be several people nobody is asked on a guess.
     fn asker(&self) -> Option<CallId> {
         let asking =
             self.calls.iter().filter(|(_, call)| call.is_modern() && call.method.may_ask());
         let mut away = None;
-        let (mut flying, mut waiting) = (None, 0);
+        let (mut flying, mut works, mut waiting) = (None, 0, 0);
         for (id, call) in asking {
             let is_open = call.rounds.as_ref().is_none_or(|rounds| rounds.said.is_none());
             match call.state {
-                Stage::Flying => flying = flying.max(Some(*id)),
+                Stage::Flying => {
+                    flying = flying.max(Some(*id));
+                    works += 1;
+                }
                 Stage::Suspended | Stage::Returning if is_open => {
                     away = away.max(Some(*id));
                     waiting += 1;
@@ -91,7 +104,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         let exclusive = matches!(self.tenancy, Tenancy::Pooled { exclusive: true });
         match flying {
-            Some(_) => flying,
+            Some(_) => flying.filter(|_| !exclusive || works == 1),
             None => away.filter(|_| !exclusive || waiting == 1),
         }
     }
@@ -121,6 +134,14 @@ impl<R: Outlet> Switchboard<R> {
                 self.suspend(id, turn);
             }
             Stage::Suspended if call.deadline <= turn.now => self.expire(id, turn),
+            // The child may be one that reads nothing before it has its answer.
+            Stage::Returning
+                if call.deadline + rounds::RETURNED_AFTER
+                    <= turn.now + self.limits.request_timeout =>
+            {
+                self.waiting.remove(id);
+                self.resume(id, turn);
+            }
             Stage::Asking if rounds.missing == 0 => self.send_again(id, turn),
             Stage::Waiting
             | Stage::Flying
@@ -176,9 +197,8 @@ impl<R: Outlet> Switchboard<R> {
         call.deadline = expires;
         call.behind = None;
         self.timers.set(expires, Due::Round(id));
-        if let Path::Own { outlet, open, reader, .. } = &mut call.path {
+        if let Path::Own { outlet, open, .. } = &mut call.path {
             *open = false;
-            self.resumed.remove(reader);
             let outlet = outlet.take();
             let offer = outlet.map(|it| it.offer(Event::Asks(Box::new(asks)), Weight::Needed));
             // Whoever was not told cannot come back with answers.
