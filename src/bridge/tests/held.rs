@@ -85,3 +85,27 @@ fn a_child_that_ends_meanwhile_is_told_of() {
     assert!(!pair.child.methods().iter().any(|method| method == "result"));
     assert!(pair.board.is_empty_handed());
 }
+
+#[test]
+fn a_child_that_works_one_by_one_is_given_the_answers_after_a_while() {
+    let (mut pair, retry, asking, _) = held();
+    pair.wait(secs(2));
+    assert_eq!(pair.child.methods(), ["result"], "or the other call would never end");
+    // Two may be meant now, and nobody is asked on a guess.
+    pair.asks("elicitation/create");
+    assert_eq!(pair.child.methods(), ["error"]);
+    pair.says(&result(&asking, &json!({"content": []})));
+    assert_eq!(retry.letters.answer().unwrap()["id"], 3);
+}
+
+#[test]
+fn what_may_not_ask_goes_past_calls_that_may() {
+    let (mut pair, _retry, _, _) = held();
+    let list = pair.request(caller(&pair), true, &request(&json!(4), "tools/list", &json!({})));
+    let asked = pair.child.one();
+    assert_eq!(asked["method"], "tools/list");
+    pair.says(&result(&asked, &json!({"tools": []})));
+    assert_eq!(list.letters.answer().unwrap()["id"], 4);
+    pair.request(caller(&pair), true, &request(&json!(5), "tools/call", &json!({"name": "z"})));
+    assert_eq!(pair.child.methods(), [] as [&str; 0], "this one may ask");
+}

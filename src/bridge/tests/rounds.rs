@@ -320,3 +320,34 @@ fn t24_some_answers_do_not_let_the_child_ask_while_it_works_for_another() {
     let told = pair.child.heard();
     assert_eq!(told.iter().filter(|line| line.get("method").is_none()).count(), 2);
 }
+
+#[test]
+fn t18_who_leaves_a_later_round_without_its_questions_ends_the_call() {
+    let (mut pair, caller) = (Pair::pooled(false), modern("p", ALL));
+    let (first, request, _) = asked(&mut pair, &caller, &["elicitation/create"]);
+    let second = pair.returns(&caller, 2, &first, &json!({"ask-1": {"action": "accept"}}));
+    pair.child.heard();
+    pair.asks("elicitation/create");
+    pair.collect();
+    assert_eq!(second.letters.ticket().1, 2);
+    pair.drop_reader(&second);
+    let told = pair.child.heard();
+    assert_eq!(told[0]["params"]["requestId"], request["id"], "{told:?}");
+    assert_eq!(told[1]["result"]["action"], "cancel", "{told:?}");
+    assert!(pair.is_empty_handed());
+}
+
+#[test]
+fn t18_what_a_client_does_not_declare_any_more_it_is_not_asked_again() {
+    let (mut pair, caller) = (Pair::pooled(false), modern("p", ALL));
+    let (first, request, ids) =
+        asked(&mut pair, &caller, &["elicitation/create", "sampling/createMessage"]);
+    let less = modern("p", r#"{"elicitation":{}}"#);
+    let second = pair.returns(&less, 2, &first, &json!({"ask-1": {"action": "accept"}}));
+    let told = pair.child.heard();
+    assert_eq!((&told[0]["id"], &told[0]["error"]["code"]), (&ids[1], &json!(-32601)));
+    assert_eq!((&told[1]["id"], &told[1]["result"]["action"]), (&ids[0], &json!("accept")));
+    pair.says(&result(&request, &json!({})));
+    assert_eq!(second.letters.answer().unwrap()["result"]["resultType"], "complete");
+    assert!(pair.is_empty_handed());
+}
