@@ -135,9 +135,9 @@ pub struct Switchboard<R> {
     sweeping: bool,
     /// The child is told soon that fewer log messages will do.
     lowering: bool,
-    /// Makes stream ids differ from those of other switchboards, earlier ones included.
     /// How much the logs of all fronts hold.
     kept: Kept,
+    /// Makes stream ids differ from those of other switchboards, earlier ones included.
     stream_base: u64,
     /// The highest number of a call so far.
     calls_seen: u64,
