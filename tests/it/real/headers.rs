@@ -200,9 +200,12 @@ fn calls_do_not_wait_for_tools_that_are_never_listed() {
 }
 
 #[test]
-fn tools_are_listed_once() {
+fn a_list_that_wakes_its_child_is_asked_for_once() {
     for era in ERAS {
-        let (daemon, record) = recorded(&format!("--era {era}"));
+        let desk = Desk::new();
+        let demo = Demo::new("demo").flags(&format!("--era {era}")).keys("start = \"lazy\"");
+        let (demo, record) = demo.recorded(&desk);
+        let daemon = Daemon::at(desk, &demo.toml());
         let client = daemon.modern();
         for _ in 0..3 {
             assert_eq!(client.tool("echo", &json!({"text": "x"})).text(), "x");
