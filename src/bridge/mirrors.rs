@@ -26,8 +26,6 @@ pub struct Mirrors {
     bytes: usize,
     /// How many of the tools have headers to be checked.
     mirrored: usize,
-    /// A tool was left out for want of room.
-    is_full: bool,
 }
 
 /// A call whose headers do not repeat its arguments.
@@ -97,19 +95,9 @@ impl Mirrors {
         }
     }
 
-    /// Forgets everything: the child's tools are others now.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Whether nothing is to be checked for any tool that is known.
     pub fn is_empty(&self) -> bool {
         self.mirrored == 0
-    }
-
-    /// Whether this tool was on a list. If there were more tools than can be kept, it may have been.
-    pub fn knows(&self, tool: &str) -> bool {
-        self.is_full || self.tools.contains_key(tool)
     }
 
     /// The tools that HTTP clients drop, and why.
@@ -141,8 +129,8 @@ impl Mirrors {
             self.mirrored -= usize::from(old.is_mirrored());
         }
         let bytes = name.len() + tool.bytes();
+        // What finds no room is not checked.
         if self.tools.len() == TOOLS_MAX || self.bytes + bytes > BYTES_MAX {
-            self.is_full = true;
             return;
         }
         self.bytes += bytes;

@@ -14,6 +14,8 @@ use crate::wire::envelope::Objection;
 use crate::wire::fault::{self, Fault};
 use crate::wire::frame::Malformed;
 use crate::wire::id::ServerName;
+use crate::wire::meta::key;
+use crate::wire::method::Method;
 use crate::wire::version::Version;
 
 /// Why the bridge says no.
@@ -53,6 +55,8 @@ pub enum Refusal {
     /// The session id opens nothing.
     SessionGone,
     UnsupportedVersion(Box<str>),
+    /// A response from a client of a revision whose clients are asked nothing that they could respond to.
+    ResponseUnknown,
     /// `Last-Event-ID` names nothing that is still kept.
     EventGone,
     /// A policy hides this tool.
@@ -86,6 +90,11 @@ pub enum Refusal {
     },
     /// The child's answer is no JSON-RPC message.
     ChildSpoilt {
+        server: ServerName,
+        why: &'static str,
+    },
+    /// The child's answer is a message, but none that may be said there.
+    ChildErred {
         server: ServerName,
         why: &'static str,
     },
@@ -155,6 +164,14 @@ impl Refusal {
                 "Invalid Request: this session is initialized already; send initialize without Mcp-Session-Id".into(),
             ),
             Self::BadParams(why) => say(INVALID_PARAMS, format!("Invalid params: {why}")),
+            Self::MethodUnknown(method) if **method == *Method::Discover.name() => say(
+                METHOD_NOT_FOUND,
+                format!(
+                    "Method not found: {method} without {} in params._meta; a request of revision {} says there who sends it",
+                    key::PROTOCOL_VERSION,
+                    Version::MODERN
+                ),
+            ),
             Self::MethodUnknown(method) => {
                 say(METHOD_NOT_FOUND, format!("Method not found: {method}"))
             }
@@ -198,6 +215,14 @@ impl Refusal {
                     Version::LEGACY.map(Version::as_str).join(", ")
                 ),
             ),
+            Self::ResponseUnknown => say(
+                INVALID_REQUEST,
+                format!(
+                    "Invalid Request: revision {} knows no responses of clients; send the request that was answered with \
+                     input_required again, with the answers in inputResponses",
+                    Version::MODERN
+                ),
+            ),
             Self::EventGone => say(
                 INVALID_REQUEST,
                 "Last-Event-ID names no event that is still kept; open a new stream without it".into(),
@@ -235,6 +260,10 @@ impl Refusal {
             Self::ChildSpoilt { server, why } => say(
                 INTERNAL_ERROR,
                 format!("server {server} answered with something that is no JSON-RPC message: {why}"),
+            ),
+            Self::ChildErred { server, why } => say(
+                INTERNAL_ERROR,
+                format!("server {server} breaks the rules of the protocol in its answer: {why}; this is for its author to mend"),
             ),
             Self::TimedOut { server, after } => say(
                 INTERNAL_ERROR,

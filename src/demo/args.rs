@@ -84,6 +84,9 @@ pub struct DemoArgs {
     /// Never answer `initialize`.
     #[arg(long, hide = true)]
     pub hang_initialize: bool,
+    /// Never answer `tools/list`.
+    #[arg(long, hide = true)]
+    pub hang_list: bool,
     /// Do not end on SIGTERM.
     #[arg(long, hide = true)]
     pub ignore_sigterm: bool,

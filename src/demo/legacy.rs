@@ -32,6 +32,9 @@ impl Reader<'_, '_> {
         let outcome = match route(server, frame.method()) {
             Route::Ping => Ok(json!({})),
             Route::Initialize if server.args.hang_initialize => return,
+            Route::Look(_) if server.args.hang_list && frame.method() == Method::ToolsList => {
+                return;
+            }
             Route::Initialize => server.greet(&params),
             Route::Unknown => {
                 let name = frame.method_name();

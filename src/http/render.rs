@@ -98,6 +98,7 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         | Refusal::AlreadyInitialized
         | Refusal::SessionMissing
         | Refusal::UnsupportedVersion(_)
+        | Refusal::ResponseUnknown
         | Refusal::EventGone
         | Refusal::Mismatch(_)
         | Refusal::CapabilityRequired(_)
@@ -139,6 +140,7 @@ fn status(why: &Refusal, era: Era) -> StatusCode {
         | Refusal::ChildGone { .. }
         | Refusal::ChildTooLong { .. }
         | Refusal::ChildSpoilt { .. }
+        | Refusal::ChildErred { .. }
         | Refusal::TimedOut { .. }
         | Refusal::Replaced { .. }
         | Refusal::Interrupted

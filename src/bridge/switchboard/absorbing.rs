@@ -42,7 +42,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(name) = task.name.and_then(raw::string) else {
             let (server, why) =
                 (self.limits.server.clone(), "it answers with a task that has no taskId");
-            return self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
+            return self.refuse(id, Refusal::ChildErred { server, why }, turn);
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.absorbed = Some(Box::new(Absorbed {
@@ -228,7 +228,7 @@ impl<R: Outlet> Switchboard<R> {
             _ => {
                 let (server, why) =
                     (self.limits.server.clone(), "its task is over, and nothing came of it");
-                return self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
+                return self.refuse(id, Refusal::ChildErred { server, why }, turn);
             }
         };
         let number = UpstreamId::own(self.own_requests).0;
@@ -237,7 +237,7 @@ impl<R: Outlet> Switchboard<R> {
             return self.end_absorbed(id, &frame, turn);
         }
         let (server, why) = (self.limits.server.clone(), "what came of its task is no response");
-        self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
+        self.refuse(id, Refusal::ChildErred { server, why }, turn);
     }
 
     /// Settles a call with a response that is not to its own request.
@@ -254,7 +254,7 @@ impl<R: Outlet> Switchboard<R> {
             | Answered::Fetch => {
                 let (server, why) =
                     (self.limits.server.clone(), "what came of its task is not complete");
-                self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
+                self.refuse(id, Refusal::ChildErred { server, why }, turn);
             }
         }
     }

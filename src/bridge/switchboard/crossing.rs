@@ -154,7 +154,7 @@ impl<R: Outlet> Switchboard<R> {
             if code == fault::UNSUPPORTED_VERSION {
                 let server = self.limits.server.clone();
                 let why = "it refuses the revision it said it speaks";
-                return Answered::Refused(Refusal::ChildSpoilt { server, why });
+                return Answered::Refused(Refusal::ChildErred { server, why });
             }
             return Answered::Final(edits.splice(frame), Outcome::Error(code));
         }
@@ -175,7 +175,7 @@ impl<R: Outlet> Switchboard<R> {
                 Some(_) => {
                     let server = self.limits.server.clone();
                     let why = "its resultType is none that its client knows";
-                    return Answered::Refused(Refusal::ChildSpoilt { server, why });
+                    return Answered::Refused(Refusal::ChildErred { server, why });
                 }
             }
         }
@@ -189,11 +189,11 @@ impl<R: Outlet> Switchboard<R> {
         let server = || self.limits.server.clone();
         if !call.method.may_ask() {
             let why = "it asks for input where none may be asked for";
-            return Answered::Refused(Refusal::ChildSpoilt { server: server(), why });
+            return Answered::Refused(Refusal::ChildErred { server: server(), why });
         }
         let asked = match rounds::read(frame.payload().unwrap_or_default()) {
             Ok(asked) => asked,
-            Err(why) => return Answered::Refused(Refusal::ChildSpoilt { server: server(), why }),
+            Err(why) => return Answered::Refused(Refusal::ChildErred { server: server(), why }),
         };
         if let Some(lacks) = undeclared(&asked.entries, call.card()) {
             return Answered::Refused(Refusal::CapabilityRequired(lacks.into()));
@@ -300,7 +300,7 @@ impl<R: Outlet> Switchboard<R> {
             ResultType::Task | ResultType::Unknown => {
                 let server = self.limits.server.clone();
                 let why = "unsupported result type";
-                Answered::Refused(Refusal::ChildSpoilt { server, why })
+                Answered::Refused(Refusal::ChildErred { server, why })
             }
         }
     }

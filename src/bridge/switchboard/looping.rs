@@ -31,7 +31,7 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn ask_by_requests(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let server = self.limits.server.clone();
-        let spoilt = |why| Refusal::ChildSpoilt { server: server.clone(), why };
+        let spoilt = |why| Refusal::ChildErred { server: server.clone(), why };
         if !call.method.may_ask() {
             return self.refuse(id, spoilt("it asks for input where none may be asked for"), turn);
         }

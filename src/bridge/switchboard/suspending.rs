@@ -249,7 +249,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         let server = self.limits.server.clone();
         let why = "what it says of itself cannot be read";
-        self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
+        self.refuse(id, Refusal::ChildErred { server, why }, turn);
     }
 
     /// Ends a call with questions that its client answers by another one.

@@ -86,14 +86,14 @@ impl<R: Outlet> Switchboard<R> {
         let task = if child_is_modern { view(frame) } else { super::bridging::created(frame) };
         let Some(name) = task.name.and_then(raw::string) else {
             let why = "it answers with a task that has no taskId";
-            return self.refuse(id, Refusal::ChildSpoilt { server, why }, turn);
+            return self.refuse(id, Refusal::ChildErred { server, why }, turn);
         };
         let card = call.card();
         let opened = if call.method != Method::ToolsCall {
-            Err(Refusal::ChildSpoilt { server, why: "it answers with a task where none may be" })
+            Err(Refusal::ChildErred { server, why: "it answers with a task where none may be" })
         } else if !knows_tasks(&card.hello.capabilities) {
             let why = "it answers with a task, and its client declared to know none";
-            Err(Refusal::ChildSpoilt { server, why })
+            Err(Refusal::ChildErred { server, why })
         } else {
             let opened = self.tasks.open(&card.principal, &name, news(&task), turn.now);
             opened.map_err(|_| self.busy("too many of its tasks are under way"))

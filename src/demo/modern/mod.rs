@@ -78,6 +78,7 @@ impl<'env> Reader<'_, 'env> {
                 }});
                 answer(Ok(asked), None);
             }
+            Route::List(_) if server.args.hang_list && frame.method() == Method::ToolsList => {}
             Route::List(list) => answer(list(server, &params), Some(LISTED)),
             Route::Look(look) => answer(look(server, &params), None),
             Route::Task(_) if !envelope.extends(TASKS) => {

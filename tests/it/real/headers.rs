@@ -1,5 +1,8 @@
 //! Headers that repeat the body, for those on the way that read nothing else.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
@@ -170,5 +173,43 @@ fn t33_annotated_arguments_are_repeated_by_headers() {
         let mut plain = daemon.plain();
         let said = plain.tool("test_x_mcp_header", &json!({"region": "a"}));
         assert!(said["result"].is_object(), "{said}");
+    }
+}
+
+#[test]
+fn calls_do_not_wait_for_tools_that_are_never_listed() {
+    for era in ERAS {
+        let (daemon, record) = recorded(&format!("--era {era} --hang-list"));
+        let client = daemon.modern();
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    assert_eq!(client.tool("echo", &json!({"text": "x"})).text(), "x", "{era}");
+                });
+            }
+        });
+        // Each in its turn would take them four times the five seconds that are given to a list.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{era}: {:?}", begun.elapsed());
+        record.wait_for("notifications/cancelled");
+        let begun = Instant::now();
+        assert_eq!(client.tool("echo", &json!({"text": "y"})).text(), "y", "{era}");
+        assert!(begun.elapsed() < Duration::from_secs(4), "{era}: it is not asked for each time");
+        assert_eq!(record.of("tools/list").len(), 1, "{era}");
+    }
+}
+
+#[test]
+fn a_list_that_wakes_its_child_is_asked_for_once() {
+    for era in ERAS {
+        let desk = Desk::new();
+        let demo = Demo::new("demo").flags(&format!("--era {era}")).keys("start = \"lazy\"");
+        let (demo, record) = demo.recorded(&desk);
+        let daemon = Daemon::at(desk, &demo.toml());
+        let client = daemon.modern();
+        for _ in 0..3 {
+            assert_eq!(client.tool("echo", &json!({"text": "x"})).text(), "x");
+        }
+        assert_eq!(record.of("tools/list").len(), 1, "{era}");
     }
 }

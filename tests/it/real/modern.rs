@@ -531,3 +531,32 @@ fn a_servers_own_address_and_a_one_liner_serve_it_at_the_root() {
         daemon.stopped();
     }
 }
+
+#[test]
+fn what_a_client_of_the_wrong_era_hears_says_what_to_do() {
+    let (daemon, record) = recorded("--era legacy", "");
+    let before = record.raw().len();
+    for answer in [json!({"result": {}}), json!({"error": {"code": 1, "message": "no"}})] {
+        let mut answer = answer;
+        answer["jsonrpc"] = "2.0".into();
+        answer["id"] = 1.into();
+        let post = Request::post("/mcp", &answer).header("MCP-Protocol-Version", REVISION);
+        let error = refused(daemon.send(&post), 400, -32600, &Value::Null);
+        let said = error["message"].as_str().unwrap();
+        assert!(said.contains("knows no responses") && said.contains("inputResponses"), "{said}");
+        assert_eq!(daemon.post("/mcp", &answer).status, 202, "of the era before it is welcome");
+    }
+    let discover = request(&json!("d"), "server/discover", &json!({}));
+    let error = refused(daemon.post("/mcp", &discover), 200, -32601, &json!("d"));
+    let said = error["message"].as_str().unwrap();
+    assert!(said.contains("_meta") && said.contains(REVISION), "{said}");
+    assert_eq!(record.raw().len(), before, "the child saw nothing of it");
+}
+
+#[test]
+fn a_server_that_breaks_the_rules_is_said_to() {
+    let (daemon, _) = recorded("--era modern --ask-on-list", "");
+    let list = daemon.modern().call("tools/list", &json!({}));
+    assert_eq!(list.error(), (200, -32603));
+    assert!(list.why().contains("demo breaks the rules of the protocol"), "{}", list.why());
+}

@@ -24,7 +24,7 @@ use crate::http::render::{Refused, json, status_of_error};
 use crate::link::guests::Guest;
 use crate::link::handle::Link;
 use crate::link::replies::{self, EVENTS_MAX, Replies};
-use crate::link::sealer::Sealer;
+use crate::link::sealer::{Sealable, Sealer};
 use crate::wire::envelope::{Envelope, Heads, Said, Sighted};
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
@@ -77,7 +77,9 @@ impl Visit {
         let frame = sighted.frame;
         let envelope = Envelope::examine(sighted, &heads).map_err(Refusal::Objection)?;
         let taken_up = self.taken_up(frame, &envelope.params)?;
-        if frame.method() == Method::ToolsCall {
+        // The seal holds who goes on with a call to the arguments it began with.
+        let goes_on = matches!(taken_up, TakenUp::Suspended(..));
+        if frame.method() == Method::ToolsCall && !goes_on {
             self.check_mirrored(frame, &envelope.params).await?;
         }
         let card = self.card(self.house.guests.meet(&envelope));
@@ -111,7 +113,7 @@ impl Visit {
                 keys: self.house.sessions.keys(),
                 server: self.entry.name.clone(),
                 principal: self.principal.clone(),
-                request: request.clone(),
+                request: Sealable::of(&request),
                 slot: link.number(),
             });
         }

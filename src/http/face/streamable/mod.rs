@@ -49,9 +49,7 @@ pub(in crate::http) async fn serve(
             visit.post(text).await
         }
         // Nothing but POST is known to who speaks without a handshake.
-        _ if visit.header(VERSION).is_some_and(|date| Era::of(date.trim()) == Era::Modern) => {
-            Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into())
-        }
+        _ if visit.says_modern() => Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into()),
         Method::GET if push => visit.get().await,
         Method::DELETE if push => visit.delete(),
         _ if push => Err(Refusal::HttpMethodNotAllowed { allow: "GET, POST, DELETE" }.into()),
@@ -89,6 +87,9 @@ impl Visit {
             return self.initialize(frame, accepts).await;
         }
         let session = if request { self.session().await? } else { self.present()? };
+        if matches!(frame.kind(), Kind::Result | Kind::Error) && self.says_modern() {
+            return Err(Refusal::ResponseUnknown);
+        }
         // A client that tries the newer era first must hear that the method is unknown, and nothing about versions.
         if frame.method() != Rpc::Discover {
             self.said_version()?;
@@ -256,6 +257,11 @@ impl Visit {
         let Some(text) = self.header(VERSION) else { return Ok(None) };
         let known = Version::parse_legacy(text.trim());
         known.map(Some).ok_or_else(|| Refusal::UnsupportedVersion(text.into()))
+    }
+
+    /// Whether its header says that there was no handshake.
+    fn says_modern(&self) -> bool {
+        self.header(VERSION).is_some_and(|date| Era::of(date.trim()) == Era::Modern)
     }
 
     pub(in crate::http::face) fn header(&self, name: HeaderName) -> Option<&str> {
