@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::Switchboard;
 use super::telling::Told;
 use crate::bridge::call::{Path, Stage};
-use crate::bridge::listens::{self, Filter, Listen};
+use crate::bridge::listens::{self, Filter, Listen, Listens};
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
@@ -35,11 +35,26 @@ const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 impl<R: Outlet> Switchboard<R> {
     /// Begins a stream of changes. The child is there.
     pub(super) fn begin_listen(&mut self, id: CallId, request: Frame, turn: &mut Turn) {
+        if request.text().len() > Listens::REQUEST_MAX {
+            let why = "a request for a stream of changes must not be longer than 64 KiB; open several streams";
+            return self.refuse(id, Refusal::BadParams(why), turn);
+        }
         let params = Params::of(request.payload());
         let filter = match Filter::read(params.notifications.map(RawValue::get)) {
             Ok(filter) => filter,
             Err(why) => return self.refuse(id, Refusal::BadParams(why), turn),
         };
+        let Some(call) = self.calls.get(&id) else { return };
+        let principal = call.card().principal.clone();
+        if let Err(what) = self.listens.may_open(&principal) {
+            return self.refuse(id, self.busy(what), turn);
+        }
+        // Half of what is there for all, at least, is left to others.
+        let share = (self.limits.subscriptions_max / 2).max(self.limits.subscriptions_per_front);
+        if self.listens.resources_of(&principal) + filter.resources.len() > share {
+            let refusal = self.busy("this client's streams subscribe to too many resources");
+            return self.refuse(id, refusal, turn);
+        }
         if filter.resources.len() + filter.tasks.len() > self.limits.subscriptions_per_front {
             let refusal = self.busy("one stream subscribes to too many resources and tasks");
             return self.refuse(id, refusal, turn);
@@ -53,6 +68,7 @@ impl<R: Outlet> Switchboard<R> {
         call.deadline = turn.now + NEVER;
         let listen = Listen {
             id: call.client_id.clone(),
+            principal,
             lists: filter.lists,
             resources: filter.resources.iter().map(|uri| uri.as_ref().into()).collect(),
             tasks,
