@@ -44,6 +44,8 @@ enum State {
     Asked,
     /// The child tells of it.
     Open,
+    /// The child told of it and does so no more. It is asked again if somebody new wants to hear of it.
+    Silent,
 }
 
 /// What a wish to subscribe leads to.
@@ -209,16 +211,17 @@ impl Topics {
         self.unasked()
     }
 
-    /// The child tells no more of what it was asked for under this number. False if it told of nothing.
-    pub(super) fn ended(&mut self, serial: u64) -> bool {
+    /// The child tells no more of what it was asked for under this number, and is to be asked `again` or not. False if it told of
+    /// nothing.
+    pub(super) fn ended(&mut self, serial: u64, again: bool) -> bool {
         let topic = self.serials.get(&serial).and_then(|uri| self.topics.get_mut(uri));
         let Some(topic) = topic.filter(|topic| topic.state == State::Open) else { return false };
-        topic.state = State::Unasked;
+        topic.state = if again { State::Unasked } else { State::Silent };
         self.serials.remove(&serial);
         true
     }
 
-    /// What somebody subscribed to and the child does not know of.
+    /// What somebody subscribed to and the child is to be asked for.
     pub(super) fn unasked(&self) -> Vec<Arc<str>> {
         let unasked = self.topics.iter().filter(|(_, topic)| topic.state == State::Unasked);
         let mut uris: Vec<Arc<str>> = unasked.map(|(uri, _)| Arc::clone(uri)).collect();

@@ -239,7 +239,7 @@ impl<R: Outlet> Switchboard<R> {
                 self.settle(call, &text, Outcome::Result, turn);
                 true
             }
-            Some(Numbered::Own(serial)) => self.own_listen_ended(serial, turn),
+            Some(Numbered::Own(serial)) => self.own_listen_ended(serial, false, turn),
             _ => false,
         }
     }

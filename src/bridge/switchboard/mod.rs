@@ -111,8 +111,8 @@ pub struct Switchboard<R> {
     topics: Topics,
     listens: Listens,
     tasks: Tasks,
-    /// The number of the stream on which the bridge hears of changed lists, from a child that tells of them no other way.
-    hears: Option<u64>,
+    /// How the bridge itself hears of changes, from a child that tells of them no other way.
+    ears: hearing::Ears,
     /// Who has used this child; log messages reach its clients only if they are one party.
     parties: Parties,
     child_level: Option<Level>,
@@ -182,7 +182,7 @@ impl<R: Outlet> Switchboard<R> {
             topics: Topics::default(),
             listens: Listens::default(),
             tasks: Tasks::new(secret),
-            hears: None,
+            ears: hearing::Ears::default(),
             parties: Parties::default(),
             child_level: None,
             own_requests: 0,
