@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::front::Principal;
 use super::greeting::Lists;
 use super::tasks::TaskId;
 use crate::wire::id::{CallId, RawId};
@@ -22,6 +23,8 @@ pub(super) struct Listens(BTreeMap<CallId, Listen>);
 pub(super) struct Listen {
     /// The id its client gave it, which every message on it carries.
     pub id: RawId,
+    /// Whose it is.
+    pub principal: Principal,
     /// What its client hears of, as far as the child tells it.
     pub lists: Lists,
     pub resources: Vec<Box<str>>,
@@ -82,6 +85,34 @@ fn texts(array: Option<&RawValue>) -> Option<Vec<Cow<'_, str>>> {
 // === impl Listens ===
 
 impl Listens {
+    /// Streams open at once on one switchboard, and those of one principal among them. Where nobody has to say who they are
+    /// everybody is one principal.
+    const MAX: usize = 1024;
+    const PER_PRINCIPAL_MAX: usize = 256;
+
+    /// The longest request: it is kept as long as its stream, to be sent to the next child.
+    pub(super) const REQUEST_MAX: usize = 64 << 10;
+
+    /// Whether a principal may open another stream; says why not.
+    pub(super) fn may_open(&self, principal: &Principal) -> Result<(), &'static str> {
+        if self.len() >= Self::MAX {
+            return Err("too many streams of changes are open");
+        }
+        if self.of_principal(principal).count() >= Self::PER_PRINCIPAL_MAX {
+            return Err("this client has too many streams of changes open");
+        }
+        Ok(())
+    }
+
+    /// How many resources the streams of a principal want to hear of.
+    pub(super) fn resources_of(&self, principal: &Principal) -> usize {
+        self.of_principal(principal).map(|listen| listen.resources.len()).sum()
+    }
+
+    fn of_principal<'a>(&'a self, principal: &'a Principal) -> impl Iterator<Item = &'a Listen> {
+        self.0.values().filter(move |listen| listen.principal == *principal)
+    }
+
     pub(super) fn open(&mut self, call: CallId, listen: Listen) {
         self.0.insert(call, listen);
     }
@@ -190,6 +221,7 @@ mod tests {
     fn what_is_honoured_is_told_under_the_clients_id() {
         let listen = Listen {
             id: RawId::new("\"L1\""),
+            principal: Principal::anonymous(),
             lists: Lists { tools: true, ..Lists::default() },
             resources: vec!["file:///a".into()],
             tasks: Vec::new(),

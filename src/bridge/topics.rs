@@ -1,30 +1,35 @@
 //! Who wants to hear of which resource. The child is told once for all of them, and once more when the last has gone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::wire::id::{CallId, FrontId};
 
 /// Who wants to hear of a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Subscriber {
     Session(FrontId),
     /// A stream of changes of a client without a session.
     Listen(CallId),
 }
 
-/// The resources somebody subscribed to.
+/// The resources somebody subscribed to. Whoever comes or goes costs as much as it holds itself, however many others there are.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    topics: HashMap<Box<str>, Topic>,
-    /// The subscriptions on their way, by the number of the bridge's own request.
-    asked: HashMap<u64, Box<str>>,
+    topics: HashMap<Arc<str>, Topic>,
+    /// What each subscriber hears of or waits for.
+    held: HashMap<Subscriber, BTreeSet<Arc<str>>>,
+    /// What the child was asked for and has not ended, by the numbers of the bridge's own requests.
+    serials: HashMap<u64, Arc<str>>,
+    /// What calls of sessions wait for.
+    calls: HashMap<CallId, Arc<str>>,
 }
 
 #[derive(Debug, Default)]
 struct Topic {
-    subscribers: Vec<Subscriber>,
+    subscribers: BTreeSet<Subscriber>,
     /// The calls that wait for the child's word. Whoever changed its mind is `None` and wants an answer only.
-    joining: Vec<(Option<Subscriber>, CallId)>,
+    joining: BTreeMap<CallId, Option<Subscriber>>,
     state: State,
     /// The bridge's own request that asked the child for it.
     serial: u64,
@@ -39,6 +44,8 @@ enum State {
     Asked,
     /// The child tells of it.
     Open,
+    /// The child told of it and does so no more. It is asked again if somebody new wants to hear of it.
+    Silent,
 }
 
 /// What a wish to subscribe leads to.
@@ -58,49 +65,62 @@ pub(super) struct Decided {
     /// The calls to answer.
     pub calls: Vec<CallId>,
     /// Everybody left meanwhile: unsubscribe from this.
-    pub unwanted: Option<Box<str>>,
+    pub unwanted: Option<Arc<str>>,
 }
 
 // === impl Topics ===
 
 impl Topics {
     pub(super) fn join(&mut self, uri: &str, who: Subscriber, call: CallId) -> Joined {
-        let topic = self.topics.entry(uri.into()).or_default();
+        let known = self.topics.get_key_value(uri).map(|(uri, _)| Arc::clone(uri));
+        let uri = known.unwrap_or_else(|| uri.into());
+        self.held.entry(who).or_default().insert(Arc::clone(&uri));
+        let topic = self.topics.entry(Arc::clone(&uri)).or_default();
         if topic.state == State::Open {
-            topic.add(who);
+            topic.subscribers.insert(who);
             return Joined::AtOnce;
         }
-        // It may wait since before the child was restarted.
-        if !topic.joining.contains(&(Some(who), call)) {
-            topic.joining.push((Some(who), call));
+        topic.joining.insert(call, Some(who));
+        let joined = if topic.state == State::Asked { Joined::Waiting } else { Joined::Ask };
+        if matches!(who, Subscriber::Session(_)) {
+            self.calls.insert(call, uri);
         }
-        if topic.state == State::Asked { Joined::Waiting } else { Joined::Ask }
+        joined
     }
 
     /// Notes the number under which the child was asked.
     pub(super) fn asked(&mut self, serial: u64, uri: &str) {
-        if let Some(topic) = self.topics.get_mut(uri) {
+        let Some((uri, _)) = self.topics.get_key_value(uri) else { return };
+        let uri = Arc::clone(uri);
+        if let Some(topic) = self.topics.get_mut(&uri) {
             topic.state = State::Asked;
             topic.serial = serial;
-            self.asked.insert(serial, uri.into());
+            self.serials.insert(serial, uri);
         }
     }
 
     /// The child's word on the request with this number; `None` if that was no subscription.
     pub(super) fn decided(&mut self, serial: u64, accepted: bool) -> Option<Decided> {
-        let uri = self.asked.remove(&serial)?;
-        let Some(topic) = self.topics.get_mut(&uri) else { return Some(Decided::default()) };
+        let uri = Arc::clone(self.serials.get(&serial)?);
+        let topic = self.topics.get_mut(&uri).filter(|topic| topic.state == State::Asked)?;
         let joining = std::mem::take(&mut topic.joining);
-        let calls = joining.iter().map(|(_, call)| *call).collect();
+        let calls: Vec<CallId> = joining.keys().copied().collect();
+        for call in &calls {
+            self.calls.remove(call);
+        }
+        let joining = joining.into_values().flatten();
         if accepted {
             topic.state = State::Open;
-            joining.iter().filter_map(|(who, _)| *who).for_each(|who| topic.add(who));
+            topic.subscribers.extend(joining);
         } else {
-            topic.subscribers.clear();
+            for who in std::mem::take(&mut topic.subscribers).into_iter().chain(joining) {
+                release(&mut self.held, who, &uri);
+            }
         }
         let mut unwanted = None;
         if topic.subscribers.is_empty() {
             self.topics.remove(&uri);
+            self.serials.remove(&serial);
             unwanted = accepted.then_some(uri);
         }
         Some(Decided { calls, unwanted })
@@ -109,27 +129,32 @@ impl Topics {
     /// Somebody no longer wants to hear of a resource. Gives the number under which the child was asked if it is to be told.
     pub(super) fn leave(&mut self, uri: &str, who: Subscriber) -> Option<u64> {
         let topic = self.topics.get_mut(uri)?;
-        topic.subscribers.retain(|other| *other != who);
-        if matches!(who, Subscriber::Listen(_)) {
+        topic.subscribers.remove(&who);
+        match who {
             // A stream is not answered, so nobody is left who is.
-            topic.joining.retain(|(other, _)| *other != Some(who));
+            Subscriber::Listen(call) => {
+                topic.joining.remove(&call);
+            }
+            Subscriber::Session(_) => {
+                for wanting in topic.joining.values_mut() {
+                    wanting.take_if(|other| *other == who);
+                }
+            }
         }
-        for (wanting, _) in &mut topic.joining {
-            wanting.take_if(|other| *other == who);
-        }
+        release(&mut self.held, who, uri);
         self.let_go(uri)
     }
 
     /// A call that waited for the child's word has been settled without it.
     pub(super) fn settled(&mut self, call: CallId) {
-        let found = self.topics.iter_mut().find_map(|(uri, topic)| {
-            let place = topic.joining.iter().position(|(_, other)| *other == call)?;
-            topic.joining.remove(place);
-            Some(uri.clone())
-        });
-        if let Some(uri) = found {
-            self.let_go(&uri);
+        let Some(uri) = self.calls.remove(&call) else { return };
+        let Some(topic) = self.topics.get_mut(&uri) else { return };
+        if let Some(Some(who)) = topic.joining.remove(&call)
+            && !topic.is_wanted_by(who)
+        {
+            release(&mut self.held, who, &uri);
         }
+        self.let_go(&uri);
     }
 
     /// Forgets a topic nobody wants, unless the child's word on it is still to come. Gives the number under which the child was
@@ -139,20 +164,16 @@ impl Topics {
             topic.subscribers.is_empty() && topic.joining.is_empty() && topic.state != State::Asked
         });
         let topic = if done { self.topics.remove(uri) } else { None };
-        topic.filter(|topic| topic.state == State::Open).map(|topic| topic.serial)
+        let serial = topic.filter(|topic| topic.state == State::Open)?.serial;
+        self.serials.remove(&serial);
+        Some(serial)
     }
 
     /// Somebody has gone, and its calls are settled. Gives the resources the child is to be told of, and the numbers under
     /// which it was asked.
-    pub(super) fn forget(&mut self, who: Subscriber) -> Vec<(Box<str>, u64)> {
-        let is_in = |topic: &Topic| {
-            topic.subscribers.contains(&who)
-                || topic.joining.iter().any(|(other, _)| *other == Some(who))
-        };
-        let wanted = self.topics.iter().filter(|(_, topic)| is_in(topic));
-        let mut uris: Vec<Box<str>> = wanted.map(|(uri, _)| uri.clone()).collect();
-        uris.sort_unstable();
-        let left = |uri: Box<str>| self.leave(&uri, who).map(|serial| (uri, serial));
+    pub(super) fn forget(&mut self, who: Subscriber) -> Vec<(Arc<str>, u64)> {
+        let uris = self.held.get(&who).cloned().unwrap_or_default();
+        let left = |uri: Arc<str>| self.leave(&uri, who).map(|serial| (uri, serial));
         uris.into_iter().filter_map(left).collect()
     }
 
@@ -171,46 +192,47 @@ impl Topics {
 
     /// The resource the child was asked for under this number.
     pub(super) fn of(&self, serial: u64) -> Option<&str> {
-        let asked = |topic: &Topic| topic.serial == serial && topic.state != State::Unasked;
-        self.topics.iter().find(|(_, topic)| asked(topic)).map(|(uri, _)| uri.as_ref())
+        self.serials.get(&serial).map(AsRef::as_ref)
     }
 
     /// Whether the child's word on the request with this number is still to come.
     pub(super) fn is_asked(&self, serial: u64) -> bool {
-        self.asked.contains_key(&serial)
+        let topic = self.serials.get(&serial).and_then(|uri| self.topics.get(uri));
+        topic.is_some_and(|topic| topic.state == State::Asked)
     }
 
     /// The child is gone. Its successor has to be told of these again.
-    pub(super) fn lost(&mut self) -> Vec<Box<str>> {
-        self.asked.clear();
+    pub(super) fn lost(&mut self) -> Vec<Arc<str>> {
+        self.serials.clear();
         self.topics.retain(|_, topic| !topic.subscribers.is_empty() || !topic.joining.is_empty());
         for topic in self.topics.values_mut() {
             topic.state = State::Unasked;
         }
-        let mut uris: Vec<Box<str>> = self.topics.keys().cloned().collect();
-        uris.sort_unstable();
-        uris
+        self.unasked()
     }
 
-    /// The child tells no more of what it was asked for under this number. False if it told of nothing.
-    pub(super) fn ended(&mut self, serial: u64) -> bool {
-        let open = |topic: &&mut Topic| topic.serial == serial && topic.state == State::Open;
-        let Some(topic) = self.topics.values_mut().find(open) else { return false };
-        topic.state = State::Unasked;
+    /// The child tells no more of what it was asked for under this number, and is to be asked `again` or not. False if it told of
+    /// nothing.
+    pub(super) fn ended(&mut self, serial: u64, again: bool) -> bool {
+        let topic = self.serials.get(&serial).and_then(|uri| self.topics.get_mut(uri));
+        let Some(topic) = topic.filter(|topic| topic.state == State::Open) else { return false };
+        topic.state = if again { State::Unasked } else { State::Silent };
+        self.serials.remove(&serial);
         true
     }
 
-    /// What somebody subscribed to and the child does not know of.
-    pub(super) fn unasked(&self) -> Vec<Box<str>> {
+    /// What somebody subscribed to and the child is to be asked for.
+    pub(super) fn unasked(&self) -> Vec<Arc<str>> {
         let unasked = self.topics.iter().filter(|(_, topic)| topic.state == State::Unasked);
-        let mut uris: Vec<Box<str>> = unasked.map(|(uri, _)| uri.clone()).collect();
+        let mut uris: Vec<Arc<str>> = unasked.map(|(uri, _)| Arc::clone(uri)).collect();
         uris.sort_unstable();
         uris
     }
 
     /// Those that want to hear of exactly this.
     pub(super) fn subscribers_of(&self, uri: &str) -> Vec<Subscriber> {
-        self.topics.get(uri).map(|topic| topic.subscribers.clone()).unwrap_or_default()
+        let topic = self.topics.get(uri);
+        topic.map(|topic| topic.subscribers.iter().copied().collect()).unwrap_or_default()
     }
 
     /// How many resources somebody subscribed to or asked to.
@@ -218,17 +240,14 @@ impl Topics {
         self.topics.len()
     }
 
-    /// Who hears of any resource, some of them more than once.
+    /// Who hears of any resource, or waits to.
     pub(super) fn subscribers(&self) -> impl Iterator<Item = Subscriber> + '_ {
-        self.topics.values().flat_map(|topic| topic.subscribers.iter().copied())
+        self.held.keys().copied()
     }
 
     /// How many resources somebody hears of.
     pub(super) fn held_by(&self, who: Subscriber) -> usize {
-        let holds = |topic: &&Topic| {
-            topic.subscribers.contains(&who) || topic.joining.iter().any(|(w, _)| *w == Some(who))
-        };
-        self.topics.values().filter(holds).count()
+        self.held.get(&who).map_or(0, BTreeSet::len)
     }
 
     pub(super) fn contains(&self, uri: &str) -> bool {
@@ -239,10 +258,17 @@ impl Topics {
 // === impl Topic ===
 
 impl Topic {
-    fn add(&mut self, who: Subscriber) {
-        if !self.subscribers.contains(&who) {
-            self.subscribers.push(who);
-        }
+    fn is_wanted_by(&self, who: Subscriber) -> bool {
+        self.subscribers.contains(&who) || self.joining.values().any(|other| *other == Some(who))
+    }
+}
+
+/// Somebody no longer holds a resource.
+fn release(held: &mut HashMap<Subscriber, BTreeSet<Arc<str>>>, who: Subscriber, uri: &str) {
+    let Some(uris) = held.get_mut(&who) else { return };
+    uris.remove(uri);
+    if uris.is_empty() {
+        held.remove(&who);
     }
 }
 
@@ -339,5 +365,45 @@ mod tests {
         open(&mut topics, "file:///a", &[A]);
         assert_eq!(topics.lost(), ["file:///a".into()]);
         assert_eq!(topics.audience("file:///a"), [A], "subscribers stay");
+    }
+
+    #[test]
+    fn who_holds_what_is_known_until_the_last_has_gone() {
+        let mut topics = Topics::default();
+        open(&mut topics, "a:/1", &[A, B]);
+        topics.join("a:/2", A, CallId(20));
+        topics.join("a:/2", B, CallId(7));
+        topics.join("a:/2", A, CallId(21));
+        topics.asked(2, "a:/2");
+        assert_eq!((topics.held_by(A), topics.held_by(B)), (2, 2));
+        topics.settled(CallId(20));
+        assert_eq!(topics.held_by(A), 2, "it waits with another call");
+        topics.settled(CallId(21));
+        assert_eq!((topics.held_by(A), topics.of(2)), (1, Some("a:/2")));
+        topics.decided(2, false);
+        assert_eq!((topics.held_by(B), topics.of(2)), (1, None));
+        assert_eq!(topics.forget(A), []);
+        assert_eq!(topics.forget(B), [("a:/1".into(), 1)]);
+        assert!(topics.held.is_empty() && topics.calls.is_empty() && topics.serials.is_empty());
+    }
+
+    #[test]
+    fn many_that_want_the_same_come_and_go_without_looking_at_each_other() {
+        let mut topics = Topics::default();
+        let uris: Vec<String> = (0..64).map(|n| format!("a:/{n}")).collect();
+        let began = std::time::Instant::now();
+        for call in 0..4000 {
+            for (serial, uri) in (1..).zip(&uris) {
+                let who = Subscriber::Listen(CallId(call));
+                if topics.join(uri, who, CallId(call)) == Joined::Ask {
+                    topics.asked(serial, uri);
+                }
+            }
+        }
+        for call in 0..4000 {
+            topics.forget(Subscriber::Listen(CallId(call)));
+        }
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+        assert_eq!(topics.subscribers().count(), 0);
     }
 }

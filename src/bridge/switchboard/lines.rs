@@ -95,7 +95,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         if self.is_child_modern() {
-            if !self.own_listen_ended(serial, turn) {
+            if !self.own_listen_ended(serial, frame.kind() == Kind::Error, turn) {
                 turn.dropped(Dropped::StrayAnswer);
             }
             return;

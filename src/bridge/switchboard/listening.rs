@@ -1,7 +1,6 @@
-//! `subscriptions/listen`: the stream of changes of a client that has no session, and how the bridge itself listens to a child that
-//! tells of changes in no other way.
+//! `subscriptions/listen`: the stream of changes of a client that has no session.
 //!
-//! On a child of the same era a client's stream is a call like any other, only that it has no end: what belongs to it is known by
+//! On a child of the same era it is a call like any other, only that it has no end: what belongs to it is known by
 //! the number it was sent under. On a child with a handshake the bridge is what the client listens to: it knows which lists the
 //! child announces, subscribes to the resources for all who want them, and passes on what it hears.
 
@@ -10,12 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::settling::cancel;
+use super::Switchboard;
 use super::telling::Told;
-use super::{Child, Switchboard};
 use crate::bridge::call::{Path, Stage};
-use crate::bridge::greeting::{Hello, Lists};
-use crate::bridge::listens::{self, Filter, Listen};
+use crate::bridge::listens::{self, Filter, Listen, Listens};
 use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
@@ -32,20 +29,32 @@ use crate::wire::version::Era;
 /// How long the child's word on resources is waited for before a client is told what it will hear of.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(500);
 
-/// How long the bridge does without a stream of its own that the child has ended.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
-
 /// A stream of changes is never too late.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 impl<R: Outlet> Switchboard<R> {
     /// Begins a stream of changes. The child is there.
     pub(super) fn begin_listen(&mut self, id: CallId, request: Frame, turn: &mut Turn) {
+        if request.text().len() > Listens::REQUEST_MAX {
+            let why = "a request for a stream of changes must not be longer than 64 KiB; open several streams";
+            return self.refuse(id, Refusal::BadParams(why), turn);
+        }
         let params = Params::of(request.payload());
         let filter = match Filter::read(params.notifications.map(RawValue::get)) {
             Ok(filter) => filter,
             Err(why) => return self.refuse(id, Refusal::BadParams(why), turn),
         };
+        let Some(call) = self.calls.get(&id) else { return };
+        let principal = call.card().principal.clone();
+        if let Err(what) = self.listens.may_open(&principal) {
+            return self.refuse(id, self.busy(what), turn);
+        }
+        // Half of what is there for all, at least, is left to others.
+        let share = (self.limits.subscriptions_max / 2).max(self.limits.subscriptions_per_front);
+        if self.listens.resources_of(&principal) + filter.resources.len() > share {
+            let refusal = self.busy("this client's streams subscribe to too many resources");
+            return self.refuse(id, refusal, turn);
+        }
         if filter.resources.len() + filter.tasks.len() > self.limits.subscriptions_per_front {
             let refusal = self.busy("one stream subscribes to too many resources and tasks");
             return self.refuse(id, refusal, turn);
@@ -59,6 +68,7 @@ impl<R: Outlet> Switchboard<R> {
         call.deadline = turn.now + NEVER;
         let listen = Listen {
             id: call.client_id.clone(),
+            principal,
             lists: filter.lists,
             resources: filter.resources.iter().map(|uri| uri.as_ref().into()).collect(),
             tasks,
@@ -219,60 +229,6 @@ impl<R: Outlet> Switchboard<R> {
         }
     }
 
-    fn heard_ourselves(
-        &mut self,
-        serial: u64,
-        frame: &Frame,
-        params: &Params<'_>,
-        turn: &mut Turn,
-    ) {
-        let method = frame.method();
-        if method == Method::ListenAcknowledged {
-            let Some(uri) = self.topics.of(serial).map(Box::<str>::from) else { return };
-            let honoured = params.notifications.map(RawValue::get);
-            let honours =
-                Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
-            self.subscription_decided(serial, honours, None, turn);
-            if !honours {
-                // It tells of nothing, and would do so for ever.
-                turn.send(cancel(UpstreamId::own(serial), "nothing is told on it"));
-            }
-        } else if method == Method::ResourcesUpdated {
-            let Some(topic) = self.topics.of(serial).map(Box::<str>::from) else {
-                return turn.dropped(Dropped::Unheard);
-            };
-            let text = unstamped(frame);
-            self.tell_subscribers(self.topics.subscribers_of(&topic), &text, turn);
-        } else if self.hears == Some(serial) {
-            self.lists_changed(method, turn);
-            self.announce(method, &super::notices::bare_notice(method), turn);
-        } else {
-            turn.dropped(Dropped::Unheard);
-        }
-    }
-
-    /// The bridge listens to all lists for the sessions of this child.
-    pub(super) fn listen_to_lists(&mut self, lists: Lists, turn: &mut Turn) {
-        let names = [
-            (lists.tools, "\"toolsListChanged\":true"),
-            (lists.prompts, "\"promptsListChanged\":true"),
-            (lists.resources, "\"resourcesListChanged\":true"),
-        ];
-        let filter: Vec<&str> =
-            names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-        self.hears = (!lists.is_none()).then(|| self.listen_for_ourselves(&filter.join(","), turn));
-    }
-
-    /// A stream of the bridge's own; gives the number it is known by.
-    pub(super) fn listen_for_ourselves(&mut self, filter: &str, turn: &mut Turn) -> u64 {
-        self.own_requests += 1;
-        let serial = self.own_requests;
-        if matches!(self.child, Child::Ready { .. }) {
-            turn.send(listens::request(UpstreamId::own(serial).0, Hello::own_envelope(), filter));
-        }
-        serial
-    }
-
     /// The child ends a stream of changes by taking its request back. False if that is none.
     pub(super) fn listen_ended(&mut self, id: &str, turn: &mut Turn) -> bool {
         let number = id.trim_matches('"').parse().ok().map(UpstreamId);
@@ -283,39 +239,8 @@ impl<R: Outlet> Switchboard<R> {
                 self.settle(call, &text, Outcome::Result, turn);
                 true
             }
-            Some(Numbered::Own(serial)) => self.own_listen_ended(serial, turn),
+            Some(Numbered::Own(serial)) => self.own_listen_ended(serial, false, turn),
             _ => false,
-        }
-    }
-
-    /// The child has ended a stream of the bridge's own, as it may at any time. Nobody would hear of anything any more, so it is
-    /// opened again, though not at once: a child may end each of them. False if it is no such stream.
-    pub(super) fn own_listen_ended(&mut self, serial: u64, turn: &mut Turn) -> bool {
-        if self.topics.is_asked(serial) {
-            self.subscription_decided(serial, false, None, turn);
-            return true;
-        }
-        let told_of_lists = self.hears.take_if(|hears| *hears == serial).is_some();
-        let is_one = told_of_lists || self.topics.ended(serial);
-        if is_one {
-            self.timers.set(turn.now + AGAIN_AFTER, Due::Listens);
-        }
-        is_one
-    }
-
-    /// Opens those streams again. What has changed meanwhile nobody has told.
-    pub(super) fn listen_again(&mut self, turn: &mut Turn) {
-        let Some(child) = self.abilities().filter(|child| child.era == Era::Modern) else { return };
-        let lists = child.lists;
-        if self.hears.is_none() && !lists.is_none() {
-            self.listen_to_lists(lists, turn);
-            for method in lists.notices() {
-                self.lists_changed(method, turn);
-            }
-            self.announce_all(lists, true, turn);
-        }
-        for uri in self.topics.unasked() {
-            self.subscribe(&uri, turn);
         }
     }
 
@@ -375,14 +300,6 @@ fn stamped(text: &Bytes, id: &RawId) -> Bytes {
     frame.splice(&[Patch { at, with: with.as_bytes() }])
 }
 
-/// A notification without the id of the stream it came in on.
-fn unstamped(frame: &Frame) -> Bytes {
-    let Some(meta) = Params::of(frame.payload()).meta else { return frame.text().clone() };
-    let kept = Members::of(meta.get()).without(|key| key == meta::key::SUBSCRIPTION_ID);
-    let at = meta::place(meta, frame.text());
-    frame.splice(&[Patch { at, with: kept.as_bytes() }])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,18 +329,5 @@ mod tests {
             let said = said.replacen('{', r#"{"jsonrpc":"2.0","#, 1);
             assert_eq!(stamped(&Bytes::from(text), &RawId::new("7")), said);
         }
-    }
-
-    #[test]
-    fn a_session_hears_nothing_of_streams() {
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","method":"x","params":{{"uri":"u","_meta":{{"{}":9,"a":1}}}}}}"#,
-            meta::key::SUBSCRIPTION_ID
-        );
-        let frame = Frame::skim(text.into()).unwrap();
-        assert_eq!(
-            unstamped(&frame),
-            r#"{"jsonrpc":"2.0","method":"x","params":{"uri":"u","_meta":{"a":1}}}"#
-        );
     }
 }

@@ -8,18 +8,17 @@
 //!
 //! - `orders`: what clients want          - `lines`: what the child says
 //! - `child`: what is known of the child    - `dispatching`: how calls go to it
-//! - `fronts`: how sessions come and go
+//! - `fronts`: how sessions come and go   - `recalling`: answering for a child that rests
 //! - `asking`: the child's own questions  - `notices`: progress, logs, changes
 //! - `suspending`: questions to clients without a session   - `returning`: their answers
 //! - `looping`: questions of a child without a handshake
 //! - `expiring`: rounds that end without their clients      - `crossing`: messages between the eras
 //! - `telling`: the ways to a client      - `settling`: how calls end
 //! - `streams`: standing and taken up again - `subscribing`: who hears of which resource
-//! - `listening`: streams of changes
+//! - `listening`: streams of changes     - `hearing`: the bridge's own
 //! - `tasking`: work that goes on after its call      - `absorbing`: the same for clients that cannot wait for it
 //! - `bridging`: the same of children that say it in other words
 //! - `behind`: readers that are slow      - `keeping`: what is kept for those that were lost
-//! - `recalling`: answering for a child that rests
 
 mod absorbing;
 mod asking;
@@ -30,6 +29,7 @@ mod crossing;
 mod dispatching;
 mod expiring;
 mod fronts;
+mod hearing;
 mod keeping;
 mod limits;
 mod lines;
@@ -111,8 +111,8 @@ pub struct Switchboard<R> {
     topics: Topics,
     listens: Listens,
     tasks: Tasks,
-    /// The number of the stream on which the bridge hears of changed lists, from a child that tells of them no other way.
-    hears: Option<u64>,
+    /// How the bridge itself hears of changes, from a child that tells of them no other way.
+    ears: hearing::Ears,
     /// Who has used this child; log messages reach its clients only if they are one party.
     parties: Parties,
     child_level: Option<Level>,
@@ -184,7 +184,7 @@ impl<R: Outlet> Switchboard<R> {
             topics: Topics::default(),
             listens: Listens::default(),
             tasks: Tasks::new(secret),
-            hears: None,
+            ears: hearing::Ears::default(),
             parties: Parties::default(),
             child_level: None,
             own_requests: 0,

@@ -169,7 +169,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         self.topics.lost();
         self.tasks.lose_all();
-        self.hears = None;
+        self.ears = super::hearing::Ears::default();
         self.lose_asks(why, turn);
 
         let mut flying: Vec<CallId> = self
@@ -305,6 +305,7 @@ impl<R: Outlet> Switchboard<R> {
                 self.refuse(call, why, turn);
             }
             Some(Numbered::Own(serial)) if self.absorbed_spoilt(serial, &why, turn) => {}
+            Some(Numbered::Own(serial)) if self.ears_shut(serial, false, turn) => {}
             Some(Numbered::Own(serial)) => {
                 let uri = self.topics.of(serial).map(Box::<str>::from).unwrap_or_default();
                 for call in self.topics.decided(serial, false).unwrap_or_default().calls {

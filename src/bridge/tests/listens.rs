@@ -294,3 +294,57 @@ fn a_number_that_the_child_made_up_ends_no_stream() {
     assert!(listen.letters.answer().is_none());
     assert_eq!(pair.dropped(Dropped::StrayAnswer), 1);
 }
+
+#[test]
+fn t26_streams_of_changes_are_bounded_for_one_client_and_for_all() {
+    for era in [Era::Legacy, Era::Modern] {
+        let mut pair = Pair::of(era);
+        let filter = json!({"toolsListChanged": true});
+        let mut open = Vec::new();
+        for principal in ["a", "b", "c", "d"].map(|name| modern(name, "{}")) {
+            open.extend((0..256).map(|n| pair.hears(&principal, n, &filter)));
+            let one_more = pair.hears(&principal, 256, &filter);
+            assert_eq!(one_more.letters.code(), Some(-32603));
+            assert!(matches!(one_more.letters.refusal(), Some(Refusal::Busy { .. })));
+        }
+        assert!(open.iter().all(|listen| listen.letters.refusal().is_none()));
+        pair.drop_reader(&open.remove(0));
+        assert!(pair.hears(&modern("e", "{}"), 1, &filter).letters.refusal().is_none());
+        assert!(pair.hears(&modern("f", "{}"), 1, &filter).letters.refusal().is_some());
+        assert_eq!(pair.board.listens(), 1024);
+    }
+}
+
+#[test]
+fn t26_a_stream_of_changes_keeps_no_long_request() {
+    let mut pair = Pair::shared();
+    let wanted = |length: usize| json!({"resourceSubscriptions": ["x".repeat(length)]});
+    let long = pair.hears(&caller(), 1, &wanted(64 << 10));
+    assert_eq!(long.letters.code(), Some(-32602));
+    assert!(pair.child.heard().is_empty() && pair.is_empty_handed());
+    assert!(pair.hears(&caller(), 1, &wanted(63 << 10)).letters.refusal().is_none());
+}
+
+#[test]
+fn t26_streams_of_one_client_do_not_use_up_the_subscriptions_of_others() {
+    let mut pair = Pair::with(Tenancy::Shared, |limits| {
+        (limits.subscriptions_max, limits.subscriptions_per_front) = (8, 2);
+    });
+    accept(&mut pair);
+    let a = modern("a", "{}");
+    let mut opens = |caller: &Caller, n: u32| {
+        let uris = [format!("a:/{n}"), format!("b:/{n}")];
+        let listen = pair.hears(caller, n, &json!({"resourceSubscriptions": uris}));
+        pair.drive();
+        listen
+    };
+    let first = [opens(&a, 1), opens(&a, 2)];
+    assert!(matches!(opens(&a, 3).letters.refusal(), Some(Refusal::Busy { .. })));
+    let other = opens(&modern("b", "{}"), 4);
+    let honoured = &other.letters.messages()[0]["params"]["notifications"];
+    assert_eq!(honoured["resourceSubscriptions"], json!(["a:/4", "b:/4"]));
+    pair.drop_reader(&first[0]);
+    assert!(
+        pair.hears(&a, 5, &json!({"resourceSubscriptions": ["a:/5"]})).letters.refusal().is_none()
+    );
+}

@@ -73,23 +73,31 @@ fn t26_a_stream_of_the_bridge_that_its_child_ends_is_opened_again_after_a_while(
     let mut asked = pair.child.one();
     let honoured = json!({"resourceSubscriptions": ["a:/x"]});
     pair.says(&acknowledged(&asked["id"], &honoured));
-    for n in 0..20 {
+    for (n, pause) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
         if n % 2 == 0 {
             pair.says(&result(&asked, &json!({"resultType": "complete"})));
         } else {
             pair.says(&notice("notifications/cancelled", &json!({"requestId": asked["id"]})));
         }
+        pair.wait(secs(pause) - Duration::from_millis(1));
         assert!(pair.child.heard().is_empty());
-        pair.wait(secs(1));
+        pair.wait(Duration::from_millis(1));
         let again = pair.child.one();
         assert_ne!(again["id"], asked["id"]);
         asked = again;
         pair.says(&acknowledged(&asked["id"], &honoured));
     }
+    pair.wait(secs(61));
     let stream = pair.listen(a, Vanish::Detach);
+    pair.says(&acknowledged(&lists["id"], &json!({})));
+    pair.says(&acknowledged(&asked["id"], &json!({})));
     pair.says(&result(&lists, &json!({"resultType": "complete"})));
     pair.wait(secs(1));
-    assert_eq!(pair.child.one()["params"]["notifications"], lists["params"]["notifications"]);
+    let again = pair.child.one();
+    assert_eq!(again["params"]["notifications"], lists["params"]["notifications"]);
+    assert!(stream.letters.messages().is_empty());
+    pair.says(&acknowledged(&again["id"], &json!({})));
+    pair.says(&acknowledged(&again["id"], &json!({})));
     assert_eq!(stream.letters.messages().len(), 2, "what has changed meanwhile nobody has told");
     pair.close(a);
     assert!(pair.is_empty_handed());
@@ -113,4 +121,46 @@ fn t28_sessions_on_a_newer_child_hear_of_changed_lists_once() {
     assert!(listen.letters.messages().is_empty(), "it hears of it on the child's own stream");
     pair.says(&tools_changed());
     assert_eq!(stream.letters.messages().len(), 1, "one that belongs to no stream is nobody's");
+}
+
+#[test]
+fn t28_a_newer_child_that_refuses_to_be_listened_to_is_not_asked_again() {
+    let ends: [fn(&Value) -> Value; 3] = [
+        |asked| error(asked, -32601),
+        |asked| result(asked, &json!({"resultType": "complete"})),
+        |asked| notice("notifications/cancelled", &json!({"requestId": asked["id"]})),
+    ];
+    for (is_open, end) in [(false, ends[0]), (false, ends[1]), (false, ends[2]), (true, ends[0])] {
+        let mut pair = Pair::starting(Tenancy::Shared, |_| {});
+        pair.ready_modern();
+        let lists = pair.child.one();
+        let a = pair.session(Version::V2025_11_25);
+        let stream = pair.listen(a, Vanish::Detach);
+        if is_open {
+            pair.says(&acknowledged(&lists["id"], &json!({"toolsListChanged": true})));
+            pair.call(a, 1, "resources/subscribe", &json!({"uri": "a:/x"}));
+            let asked = pair.child.one();
+            pair.says(&acknowledged(&asked["id"], &json!({"resourceSubscriptions": ["a:/x"]})));
+            pair.says(&end(&asked));
+        }
+        pair.says(&end(&lists));
+        pair.wait(secs(3600));
+        assert!(pair.child.heard().is_empty() && stream.letters.messages().is_empty());
+        // Its successor may know how.
+        pair.dies();
+        pair.ready_modern();
+        assert_eq!(pair.child.heard().len(), 1 + usize::from(is_open));
+    }
+}
+
+#[test]
+fn t28_a_spoilt_end_of_a_stream_of_the_bridge_is_an_end() {
+    let mut pair = Pair::starting(Tenancy::Shared, |_| {});
+    pair.ready_modern();
+    let lists = pair.child.one();
+    pair.says(&acknowledged(&lists["id"], &json!({"toolsListChanged": true})));
+    let number = lists["id"].as_u64().unwrap();
+    pair.turn(|board, turn| board.spoilt(number, Refusal::Interrupted, turn));
+    pair.wait(secs(1));
+    assert_eq!(pair.child.one()["params"]["notifications"], lists["params"]["notifications"]);
 }
