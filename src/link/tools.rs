@@ -121,8 +121,8 @@ mod tests {
 
     use super::*;
 
-    fn listed(changes: u64) -> Result<Listed, Unlisted> {
-        Ok(Listed { changes, mirrors: Mirrors::default() })
+    fn listed(changes: u64) -> Listed {
+        Listed { changes, mirrors: Mirrors::default() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ mod tests {
         assert!(tools.known().is_some());
         tools.changed();
         assert!(tools.known().is_none());
-        assert!(tools.learn(ready(listed(1))).await.is_ok());
+        assert!(tools.learn(ready(Ok(listed(1)))).await.is_ok());
         tokio::time::advance(2 * AGAIN_AFTER).await;
         assert!(tools.known().is_some(), "what was learnt holds");
         tools.changed();

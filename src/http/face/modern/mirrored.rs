@@ -74,11 +74,12 @@ impl Visit {
 
     /// One page: a response with a result.
     async fn page_of_tools(&self, cursor: &str) -> Result<Frame, Unlisted> {
-        let mut replies = self.ask_ourselves(Method::ToolsList, cursor).await.map_err(unlisted)?;
+        let mut replies =
+            self.ask_ourselves(Method::ToolsList, cursor).await.map_err(|why| unlisted(&why))?;
         let text = match replies.next().await {
             Some(Event::Answer { text, .. }) => text,
-            Some(Event::Refuse { why, .. }) => return Err(unlisted(why)),
-            _ => return Err(unlisted(Refusal::Interrupted)),
+            Some(Event::Refuse { why, .. }) => return Err(unlisted(&why)),
+            _ => return Err(unlisted(&Refusal::Interrupted)),
         };
         match Frame::skim(text) {
             Ok(page) if page.kind() == Kind::Result => Ok(page),
@@ -87,7 +88,7 @@ impl Visit {
     }
 }
 
-fn unlisted(why: Refusal) -> Unlisted {
+fn unlisted(why: &Refusal) -> Unlisted {
     if let Refusal::NoChild { .. } = why {
         return Unlisted::NoChild;
     }
