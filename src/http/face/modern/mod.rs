@@ -36,9 +36,6 @@ use self::rounds::TakenUp;
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// A longer text is not what a pool is named by.
-const POOL_NAME_MAX: usize = 1024;
-
 /// How a refusal is told.
 type Refuse = fn(Refusal, Option<RawId>) -> Refused;
 
@@ -157,13 +154,8 @@ impl Visit {
         if Lane::of_request(config, declared, child) != Lane::Pooled {
             return Ok(self.entry.shared.clone());
         }
-        let capabilities = &card.hello.capabilities;
-        let capabilities = if capabilities.len() > POOL_NAME_MAX {
-            declared.capabilities().into()
-        } else {
-            capabilities.clone()
-        };
-        self.entry.pooled(Pool { principal: self.principal.clone(), capabilities }).await
+        let pool = Pool::of(self.principal.clone(), &card.hello.capabilities);
+        self.entry.pooled(pool).await
     }
 
     /// Of which era the children of this server are. If that is not known yet, the shared one is asked what it is.
