@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::edits::Edits;
 use super::object::{Fate, Member, Object};
 use crate::wire::canon::canonical;
@@ -21,7 +23,7 @@ const FOREIGN_MAX: usize = 512;
 /// they are short; tasks are the bridge's own to drive. Nothing else tells clients apart.
 pub fn profile(client: &str) -> String {
     let whole = Members::of(client);
-    let said = |name| whole.get(name).map(|value| value.get()).filter(|value| *value != "null");
+    let said = |name| whole.get(name).map(RawValue::get).filter(|value| *value != "null");
     let questions = |name, parts: &[&str]| {
         let value = Members::of(said(name)?);
         let is_said = |part: &&&str| value.get(part).is_some_and(|part| part.get() != "null");
