@@ -236,3 +236,20 @@ fn a_pool_that_nobody_calls_gets_no_new_child() {
     assert_eq!(record.of("initialize").len(), 2, "the shared child and the pool's");
     assert_eq!(count(&client), "1", "the next call has a child again");
 }
+
+#[test]
+fn a_server_that_starts_slowly_is_waited_for_by_who_can_be_asked_something() {
+    let desk = Desk::new();
+    let demo = Demo::new("demo")
+        .flags("--era legacy --slow-start 5500")
+        .keys("start = \"lazy\"\nprobe_wait = \"100ms\"");
+    let daemon = Daemon::at(desk, &demo.toml());
+    let client = daemon.modern().able();
+    std::thread::scope(|scope| {
+        let listed = scope.spawn(|| client.call("prompts/list", &json!({})));
+        let discovered = daemon.modern().call("server/discover", &json!({}));
+        assert!(discovered.why().contains("after 5 s"), "{discovered:?}");
+        assert!(!discovered.why().contains("start_wait"), "{discovered:?}");
+        assert!(listed.join().unwrap().result()["prompts"].is_array());
+    });
+}

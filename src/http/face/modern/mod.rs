@@ -163,7 +163,9 @@ impl Visit {
         if let Some(era) = self.entry.era.era() {
             return Ok(era);
         }
-        let mut replies = self.ask_ourselves(Method::Discover, "").await?;
+        // A `server/discover` waits only a moment for a child that starts. This waits as long as the request that needs to know.
+        let text = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#;
+        let mut replies = self.ask_shared(Version::NEWEST_LEGACY, text.to_owned()).await?;
         match replies.next().await {
             Some(Event::Refuse { why, .. }) => Err(why),
             Some(_) => Ok(self.entry.era.era().unwrap_or(Era::Legacy)),
@@ -177,9 +179,13 @@ impl Visit {
         let text = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{{params}"_meta":{{{envelope}}}}}}}"#
         );
+        self.ask_shared(Version::MODERN, text).await
+    }
+
+    async fn ask_shared(&self, version: Version, text: String) -> Result<Replies, Refusal> {
         let frame = Frame::skim(text.into()).expect("it is made of sound parts");
         let card = FrontCard {
-            version: Version::MODERN,
+            version,
             principal: self.principal.clone(),
             declared: AskSet::default(),
             client: "stdiod".into(),
