@@ -1,6 +1,7 @@
 //! Who shares a child with whom.
 
 use super::front::Principal;
+use super::translate::capabilities::profile;
 use crate::config::model::{AskKind, Mode, Server};
 use crate::wire::meta::Members;
 use crate::wire::version::Era;
@@ -24,7 +25,7 @@ pub enum Lane {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     pub principal: Principal,
-    /// The raw `capabilities` that all of them declare.
+    /// What the child is told of them: their profile.
     pub capabilities: Box<str>,
 }
 
@@ -66,6 +67,15 @@ impl AskSet {
 
     pub fn contains(self, kind: AskKind) -> bool {
         self.0 & bit(kind) != 0
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// The pool of a principal's requests that declare these raw `capabilities`.
+    pub fn of(principal: Principal, capabilities: &str) -> Self {
+        Self { principal, capabilities: profile(capabilities).into() }
     }
 }
 

@@ -132,14 +132,16 @@ impl<R: Outlet> Switchboard<R> {
         }
         let waited = turn.now.duration_since(call.started);
         if matches!(self.child, Child::Absent { .. }) {
-            let limit = self.limits.start_wait.as_secs();
+            let limit = waited.as_secs();
+            // Who asks what the server is has another limit.
+            let key = if waited < self.limits.start_wait { "" } else { " (start_wait)" };
             let why = match self.absence {
-                Absence::Starting => format!("it is still starting after {limit} s (start_wait)"),
+                Absence::Starting => format!("it is still starting after {limit} s{key}"),
                 Absence::NoPlace => format!(
-                    "all its children are in use (max_children), and none became free in {limit} s (start_wait)"
+                    "all its children are in use (max_children), and none became free in {limit} s{key}"
                 ),
                 Absence::HostFull => format!(
-                    "the children of all servers together are as many as this host may have (the top-level max_children), and none became free in {limit} s (start_wait)"
+                    "the children of all servers together are as many as this host may have (the top-level max_children), and none became free in {limit} s{key}"
                 ),
             };
             let refusal = self.no_child(&why.into());

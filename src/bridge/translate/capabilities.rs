@@ -4,20 +4,49 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::edits::Edits;
 use super::object::{Fate, Member, Object};
+use crate::wire::canon::canonical;
+use crate::wire::meta::Members;
 
 /// The extension by which revisions without a handshake have tasks; the others have a capability for them.
 pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 
-/// Of a client without a handshake, for a child with one. Such a client never says that its roots have changed.
-pub fn to_legacy_child(client: &str) -> Cow<'_, str> {
-    weeded(client, |member, edits| {
-        if let ("roots", Some(roots)) = (&*member.name(), member.object()) {
-            roots.weed(edits, |member, _| Fate::goes_if(member.is("listChanged")));
-        }
-        Fate::goes_if(member.is("tasks"))
-    })
+/// Longer `extensions` or `experimental` are no part of a profile.
+const FOREIGN_MAX: usize = 512;
+
+/// Of clients without a handshake, for a child with one: the one text for all that can be asked the same. Of the questions it has
+/// what the protocol knows. Such a client never says that its roots have changed, and no `elicitation` but `{}` means forms
+/// alone to every revision. `extensions` and `experimental` are between client and child, and stay in their canonical form while
+/// they are short; tasks are the bridge's own to drive. Nothing else tells clients apart.
+pub fn profile(client: &str) -> String {
+    let whole = Members::of(client);
+    let said = |name| whole.get(name).map(RawValue::get).filter(|value| *value != "null");
+    let questions = |name, parts: &[&str]| {
+        let value = Members::of(said(name)?);
+        let is_said = |part: &&&str| value.get(part).is_some_and(|part| part.get() != "null");
+        let parts: Vec<_> =
+            parts.iter().filter(is_said).map(|part| format!("\"{part}\":{{}}")).collect();
+        Some(format!("{{{}}}", parts.join(",")))
+    };
+    let foreign = |name| {
+        let text = canonical(said(name).filter(|value| value.starts_with('{'))?, &[TASKS]);
+        (text != "{}" && text.len() <= FOREIGN_MAX).then_some(text)
+    };
+    let elicitation = questions("elicitation", &["form", "url"]);
+    let members: Vec<String> = [
+        ("elicitation", elicitation.map(|modes| modes.replace(r#"{"form":{}}"#, "{}"))),
+        ("experimental", foreign("experimental")),
+        ("extensions", foreign("extensions")),
+        ("roots", questions("roots", &[])),
+        ("sampling", questions("sampling", &["context", "tools"])),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(format!("\"{name}\":{}", value?)))
+    .collect();
+    format!("{{{}}}", members.join(","))
 }
 
 /// Of a client with a handshake, for a child without one. An `elicitation` of `{}` means forms in both.
@@ -31,20 +60,6 @@ pub fn to_modern_child(client: &str) -> Cow<'_, str> {
         ("extensions", Some(extensions)) => without_tasks(extensions, edits),
         _ => Fate::Stays,
     })
-}
-
-/// Of a child without a handshake, for a client with one.
-pub fn server_to_legacy_client(server: &str) -> Cow<'_, str> {
-    weeded(server, |member, edits| match (&*member.name(), member.object()) {
-        ("tasks", _) => Fate::Goes,
-        ("extensions", Some(extensions)) => without_tasks(extensions, edits),
-        _ => Fate::Stays,
-    })
-}
-
-/// Of a child with a handshake, for a client without one.
-pub fn server_to_modern_client(server: &str) -> Cow<'_, str> {
-    weeded(server, |member, _| Fate::goes_if(member.is("tasks")))
 }
 
 /// Whether a client without a handshake can show its user a page.
@@ -106,33 +121,43 @@ mod tests {
             r#"{"roots":{},"elicitation":{},"experimental":{"n":1e400},"extensions":{"x/y":{}},"z":1}"#
         );
         assert_eq!(
-            to_legacy_child(legacy),
-            r#"{"roots":{},"elicitation":{},"experimental":{"n":1e400},"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}},"z":1}"#
+            profile(legacy),
+            r#"{"elicitation":{},"experimental":{"n":1e400},"extensions":{"x/y":{}},"roots":{}}"#
         );
     }
 
     #[test]
-    fn servers_are_told_of_without_tasks() {
-        let server = r#"{"tools":{"listChanged":true},"t\u0061sks":{},"extensions":{"io.modelcontextprotocol\/tasks":{}},"logging":{}}"#;
-        assert_eq!(
-            server_to_legacy_client(server),
-            r#"{"tools":{"listChanged":true},"extensions":{},"logging":{}}"#
-        );
-        assert_eq!(
-            server_to_modern_client(server),
-            r#"{"tools":{"listChanged":true},"extensions":{"io.modelcontextprotocol\/tasks":{}},"logging":{}}"#
-        );
+    fn clients_that_can_be_asked_the_same_have_one_profile() {
+        for (client, told) in [
+            ("{}", "{}"),
+            ("7", "{}"),
+            (r#"{"sampling":null,"x":1,"tasks":{}}"#, "{}"),
+            (r#"{ "x": 7, "elicit\u0061tion": {"form": {}, "n": 1} }"#, r#"{"elicitation":{}}"#),
+            (r#"{"elicitation":{"url":{},"form":null}}"#, r#"{"elicitation":{"url":{}}}"#),
+            (
+                r#"{"elicitation":{"url":{"a":1},"form":{}}}"#,
+                r#"{"elicitation":{"form":{},"url":{}}}"#,
+            ),
+            (
+                r#"{"sampling":{"tools":{"x":1},"context":{}},"roots":{"listChanged":true}}"#,
+                r#"{"roots":{},"sampling":{"context":{},"tools":{}}}"#,
+            ),
+            (r#"{"extensions":{"io.modelcontextprotocol\/tasks":{}},"experimental":7}"#, "{}"),
+            (r#"{"extensions":{"b":{ },"a":[1, 2]}}"#, r#"{"extensions":{"a":[1,2],"b":{}}}"#),
+        ] {
+            assert_eq!(profile(client), told);
+            assert_eq!(profile(told), told);
+        }
+        let long =
+            format!(r#"{{"roots":{{}},"experimental":{{"x":"{}"}}}}"#, "y".repeat(FOREIGN_MAX));
+        assert_eq!(profile(&long), r#"{"roots":{}}"#);
     }
 
     #[test]
     fn what_both_eras_know_is_not_copied() {
         let text = r#"{"roots":{},"sampling":{"tools":{}},"extensions":{"x/y":1}}"#;
-        for map in
-            [to_legacy_child, to_modern_child, server_to_legacy_client, server_to_modern_client]
-        {
-            assert!(matches!(map(text), Cow::Borrowed(same) if same == text));
-            assert_eq!(map("7"), "7");
-        }
+        assert!(matches!(to_modern_child(text), Cow::Borrowed(same) if same == text));
+        assert_eq!(to_modern_child("7"), "7");
     }
 
     #[test]

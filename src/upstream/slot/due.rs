@@ -38,7 +38,8 @@ impl Slot {
         let has_failed = self.plan.spare && matches!(self.life.state(), State::BackingOff { .. });
         // What a session is stands in its id, so that a slot which holds nothing need not wait for it.
         let is_done = self.may_end() && self.board.holds_nothing();
-        if unclaimed || has_failed || is_done || self.ends_at().is_some_and(|at| at <= now) {
+        let has_outlived = self.ends_at().is_some_and(|at| at <= now);
+        if unclaimed || has_failed || is_done || has_outlived || self.is_deserted() {
             self.end(inbox);
         }
         if self.stopping.is_some_and(|until| !self.board.is_awaited() || until <= now)
@@ -62,6 +63,23 @@ impl Slot {
             && self.claimed
             && *self.life.state() == State::Stopped
             && self.occupant.is_none()
+            && self.board.is_idle()
+    }
+
+    /// Whether a pool waits for a child that nobody waits for any more. A process that is there may become ready for the next
+    /// caller; none is started for nobody.
+    fn is_deserted(&self) -> bool {
+        let lacks_child = match self.life.state() {
+            State::Placing => self.coming.is_none(),
+            State::BackingOff { .. } => true,
+            State::Stopped
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Draining { .. } => false,
+        };
+        matches!(self.plan.tenancy, Tenancy::Pooled { .. })
+            && self.claimed
+            && lacks_child
             && self.board.is_idle()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Processes are bounded by permits, `max_children` of them, which slots wait for. A newcomer that finds none free is put in
 //! a slot and waits like all others, or refused, or put on the shared child, as `overflow` says. Slots are bounded too: of
-//! those whose child is at rest and whose client holds nothing open only so many are kept.
+//! those whose child is at rest and whose client holds nothing open only so many are kept, and only so many pools wait.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +40,9 @@ pub(super) enum Role {
 /// that were unused longest end. Slots of sessions that hold nothing end with their child.
 const RESTING_MAX: usize = 64;
 
+/// Pools that have no child yet, or none any more. Clients make them up, and each waits its turn for a place.
+const POOLS_MAX: usize = 64;
+
 /// How long a child that was put to rest may take before another is.
 const LEAVING_SOON: Duration = Duration::from_millis(500);
 
@@ -72,6 +75,11 @@ impl Warden {
         }
         if self.must_share()? {
             return Ok(Place::Shared);
+        }
+        if self.slots.iter().filter(|slot| slot.is_childless_pool()).count() >= POOLS_MAX {
+            self.tell_crowded("too many kinds of clients wait for one, and another was refused");
+            let what = "too many kinds of clients wait for a child (max_children)";
+            return Err(Refusal::Busy { server: self.plan.name.clone(), what });
         }
         let (link, inbox) = Link::new(self.plan.name.clone());
         let hello = Hello { capabilities: pool.capabilities.clone(), ..Hello::shared() };
@@ -202,6 +210,13 @@ impl Held {
         }
     }
 
+    /// Whether it waits for a child, as far as it is not about to end.
+    fn is_childless_pool(&self) -> bool {
+        matches!(self.role, Role::Pooled { .. })
+            && !self.gauge.running.load(Ordering::Relaxed)
+            && !self.is_at_rest()
+    }
+
     fn is_at_rest(&self) -> bool {
         let gauge = &self.gauge;
         matches!(self.role, Role::Private | Role::Pooled { .. })
@@ -283,6 +298,27 @@ mod tests {
         assert!(full(Overflow::Share, &[true, true], &[false, false]), "and stays where it is");
         assert!(full(Overflow::Share, &[true, false], &[false, true]));
         assert!(!full(Overflow::Share, &[true, false], &[false, false]));
+    }
+
+    #[tokio::test]
+    async fn pools_without_a_child_are_bounded_and_those_that_end_do_not_count() {
+        let pool = |n: usize| {
+            let capabilities = format!(r#"{{"experimental":{{"n":{n}}}}}"#);
+            Pool::of(Principal::anonymous(), &capabilities)
+        };
+        let config = Server { max_children: 0, ..Server::default() };
+        let mut warden = warden(&config, Vec::new());
+        for n in 0..POOLS_MAX {
+            assert!(matches!(warden.pooled(pool(n)), Ok(Place::Private(_))), "{n}");
+        }
+        let refused = warden.pooled(pool(POOLS_MAX));
+        assert!(matches!(refused, Err(Refusal::Busy { .. })), "{refused:?}");
+        assert!(matches!(warden.pooled(pool(7)), Ok(Place::Private(_))), "it is there already");
+        warden.slots[3].gauge.running.store(true, Ordering::Relaxed);
+        assert!(warden.pooled(pool(POOLS_MAX)).is_ok(), "what has a child is bounded by places");
+        assert!(warden.pooled(pool(POOLS_MAX + 1)).is_err());
+        warden.slots[4].gauge.wants.store(false, Ordering::Relaxed);
+        assert!(warden.pooled(pool(POOLS_MAX + 1)).is_ok(), "one is about to end");
     }
 
     #[tokio::test]

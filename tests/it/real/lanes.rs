@@ -165,3 +165,91 @@ fn tools_that_are_hidden_are_hidden_from_these_clients_too() {
         assert_eq!(client.tool("echo", &json!({"text": "x"})).text(), "x");
     }
 }
+
+fn pools(daemon: &Daemon) -> Vec<Value> {
+    children(daemon).into_iter().filter(|child| child["lane"] == "pooled").collect()
+}
+
+#[test]
+fn what_clients_add_to_their_capabilities_earns_them_no_child() {
+    let (daemon, record) = recorded("legacy", "");
+    for n in 0..4 {
+        let client = daemon.modern().can(&json!({"roots": {"listChanged": true}, "x": n}));
+        assert_eq!(count(&client), (n + 1).to_string());
+    }
+    assert_eq!(pools(&daemon).len(), 1);
+    let greetings = record.of("initialize");
+    assert_eq!(greetings[greetings.len() - 1]["params"]["capabilities"], json!({"roots": {}}));
+}
+
+#[test]
+fn who_no_longer_waits_for_a_child_keeps_nobody_from_one() {
+    let (daemon, _) = recorded("legacy", "max_children = 1\nstart_wait = \"2s\"");
+    let kind = |n: u8| daemon.modern().can(&json!({"roots": {}, "experimental": {"n": {"n": n}}}));
+    // Its tools are known before, so that the one child is not asked for them now.
+    count(&daemon.modern());
+    let asked = kind(0).tool("ask_roots", &json!({}));
+    let (questions, state) = (&asked.result()["inputRequests"], &asked.result()["requestState"]);
+    let clients: Vec<Modern> = (1..6).map(kind).collect();
+    std::thread::scope(|scope| {
+        for client in &clients {
+            scope.spawn(|| {
+                let said = client.tool("count_state", &json!({}));
+                assert_eq!(said.error(), (503, -32603));
+                assert!(said.why().contains("max_children"), "{said:?}");
+            });
+        }
+        eventually("all wait", || (pools(&daemon).len() == 6).then_some(()));
+    });
+    let left = eventually("they are gone", || {
+        Some(pools(&daemon)).filter(|pools| pools.len() == 1).map(|mut pools| pools.remove(0))
+    });
+    assert_eq!(left["suspended"], 1, "{left}");
+
+    let key = questions.as_object().unwrap().keys().next().unwrap();
+    let said = kind(0).call(
+        "tools/call",
+        &json!({
+            "name": "ask_roots",
+            "arguments": {},
+            "inputResponses": {key: {"roots": []}},
+            "requestState": state,
+        }),
+    );
+    assert_eq!(said.result()["resultType"], "complete");
+    assert_eq!(count(&kind(9)), "1", "the one place is for who comes now");
+}
+
+#[test]
+fn a_pool_that_nobody_calls_gets_no_new_child() {
+    let (daemon, record) = {
+        let desk = Desk::new();
+        let (demo, record) = Demo::new("demo").flags("--era legacy --crash-tool").recorded(&desk);
+        (Daemon::at(desk, &demo.toml()), record)
+    };
+    daemon.ready("/readyz");
+    let client = daemon.modern().able();
+    assert_eq!(count(&client), "1");
+    let crashed = client.tool("crash", &json!({"code": 3}));
+    assert!(crashed.why().contains("exited with status 3"), "{crashed:?}");
+    eventually("its slot ends", || pools(&daemon).is_empty().then_some(()));
+    assert_eq!(record.of("initialize").len(), 2, "the shared child and the pool's");
+    assert_eq!(count(&client), "1", "the next call has a child again");
+}
+
+#[test]
+fn a_server_that_starts_slowly_is_waited_for_by_who_can_be_asked_something() {
+    let desk = Desk::new();
+    let demo = Demo::new("demo")
+        .flags("--era legacy --slow-start 5500")
+        .keys("start = \"lazy\"\nprobe_wait = \"100ms\"");
+    let daemon = Daemon::at(desk, &demo.toml());
+    let client = daemon.modern().able();
+    std::thread::scope(|scope| {
+        let listed = scope.spawn(|| client.call("prompts/list", &json!({})));
+        let discovered = daemon.modern().call("server/discover", &json!({}));
+        assert!(discovered.why().contains("after 5 s"), "{discovered:?}");
+        assert!(!discovered.why().contains("start_wait"), "{discovered:?}");
+        assert!(listed.join().unwrap().result()["prompts"].is_array());
+    });
+}

@@ -36,9 +36,6 @@ use self::rounds::TakenUp;
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// A longer text is not what a pool is named by.
-const POOL_NAME_MAX: usize = 1024;
-
 /// How a refusal is told.
 type Refuse = fn(Refusal, Option<RawId>) -> Refused;
 
@@ -159,13 +156,8 @@ impl Visit {
         if Lane::of_request(config, declared, child) != Lane::Pooled {
             return Ok(self.entry.shared.clone());
         }
-        let capabilities = &card.hello.capabilities;
-        let capabilities = if capabilities.len() > POOL_NAME_MAX {
-            declared.capabilities().into()
-        } else {
-            capabilities.clone()
-        };
-        self.entry.pooled(Pool { principal: self.principal.clone(), capabilities }).await
+        let pool = Pool::of(self.principal.clone(), &card.hello.capabilities);
+        self.entry.pooled(pool).await
     }
 
     /// Of which era the children of this server are. If that is not known yet, the shared one is asked what it is.
@@ -173,7 +165,9 @@ impl Visit {
         if let Some(era) = self.entry.era.era() {
             return Ok(era);
         }
-        let mut replies = self.ask_ourselves(Method::Discover, "").await?;
+        // A `server/discover` waits only a moment for a child that starts. This waits as long as the request that needs to know.
+        let text = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#;
+        let mut replies = self.ask_shared(Version::NEWEST_LEGACY, text.to_owned()).await?;
         match replies.next().await {
             Some(Event::Refuse { why, .. }) => Err(why),
             Some(_) => Ok(self.entry.era.era().unwrap_or(Era::Legacy)),
@@ -187,9 +181,13 @@ impl Visit {
         let text = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{{params}"_meta":{{{envelope}}}}}}}"#
         );
+        self.ask_shared(Version::MODERN, text).await
+    }
+
+    async fn ask_shared(&self, version: Version, text: String) -> Result<Replies, Refusal> {
         let frame = Frame::skim(text.into()).expect("it is made of sound parts");
         let card = FrontCard {
-            version: Version::MODERN,
+            version,
             principal: self.principal.clone(),
             declared: AskSet::default(),
             client: "stdiod".into(),
