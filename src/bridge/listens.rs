@@ -25,7 +25,9 @@ pub(super) struct Listen {
     pub id: RawId,
     /// Whose it is.
     pub principal: Principal,
-    /// What its client hears of, as far as the child tells it.
+    /// What its client asked to hear of.
+    pub asked: Lists,
+    /// What of that it hears of, as far as the child tells it; once acknowledged, as it was told.
     pub lists: Lists,
     pub resources: Vec<Box<str>>,
     /// Tasks of its client that it hears of.
@@ -34,6 +36,8 @@ pub(super) struct Listen {
     pub undecided: usize,
     /// Its client was told what it will hear of.
     pub acknowledged: bool,
+    /// The child that is there now has acknowledged it too, where it is the child's own.
+    pub confirmed: bool,
 }
 
 /// What a client wants to hear of.
@@ -222,11 +226,13 @@ mod tests {
         let listen = Listen {
             id: RawId::new("\"L1\""),
             principal: Principal::anonymous(),
+            asked: Lists::default(),
             lists: Lists { tools: true, ..Lists::default() },
             resources: vec!["file:///a".into()],
             tasks: Vec::new(),
             undecided: 0,
             acknowledged: false,
+            confirmed: false,
         };
         assert_eq!(
             listen.acknowledgement(),

@@ -16,7 +16,7 @@ pub(super) enum Subscriber {
 /// The resources somebody subscribed to. Whoever comes or goes costs as much as it holds itself, however many others there are.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    topics: HashMap<Arc<str>, Topic>,
+    by_uri: HashMap<Arc<str>, Topic>,
     /// What each subscriber hears of or waits for.
     held: HashMap<Subscriber, BTreeSet<Arc<str>>>,
     /// What the child was asked for and has not ended, by the numbers of the bridge's own requests.
@@ -72,10 +72,10 @@ pub(super) struct Decided {
 
 impl Topics {
     pub(super) fn join(&mut self, uri: &str, who: Subscriber, call: CallId) -> Joined {
-        let known = self.topics.get_key_value(uri).map(|(uri, _)| Arc::clone(uri));
+        let known = self.by_uri.get_key_value(uri).map(|(uri, _)| Arc::clone(uri));
         let uri = known.unwrap_or_else(|| uri.into());
         self.held.entry(who).or_default().insert(Arc::clone(&uri));
-        let topic = self.topics.entry(Arc::clone(&uri)).or_default();
+        let topic = self.by_uri.entry(Arc::clone(&uri)).or_default();
         if topic.state == State::Open {
             topic.subscribers.insert(who);
             return Joined::AtOnce;
@@ -90,9 +90,9 @@ impl Topics {
 
     /// Notes the number under which the child was asked.
     pub(super) fn asked(&mut self, serial: u64, uri: &str) {
-        let Some((uri, _)) = self.topics.get_key_value(uri) else { return };
+        let Some((uri, _)) = self.by_uri.get_key_value(uri) else { return };
         let uri = Arc::clone(uri);
-        if let Some(topic) = self.topics.get_mut(&uri) {
+        if let Some(topic) = self.by_uri.get_mut(&uri) {
             topic.state = State::Asked;
             topic.serial = serial;
             self.serials.insert(serial, uri);
@@ -102,7 +102,7 @@ impl Topics {
     /// The child's word on the request with this number; `None` if that was no subscription.
     pub(super) fn decided(&mut self, serial: u64, accepted: bool) -> Option<Decided> {
         let uri = Arc::clone(self.serials.get(&serial)?);
-        let topic = self.topics.get_mut(&uri).filter(|topic| topic.state == State::Asked)?;
+        let topic = self.by_uri.get_mut(&uri).filter(|topic| topic.state == State::Asked)?;
         let joining = std::mem::take(&mut topic.joining);
         let calls: Vec<CallId> = joining.keys().copied().collect();
         for call in &calls {
@@ -119,7 +119,7 @@ impl Topics {
         }
         let mut unwanted = None;
         if topic.subscribers.is_empty() {
-            self.topics.remove(&uri);
+            self.by_uri.remove(&uri);
             self.serials.remove(&serial);
             unwanted = accepted.then_some(uri);
         }
@@ -128,7 +128,7 @@ impl Topics {
 
     /// Somebody no longer wants to hear of a resource. Gives the number under which the child was asked if it is to be told.
     pub(super) fn leave(&mut self, uri: &str, who: Subscriber) -> Option<u64> {
-        let topic = self.topics.get_mut(uri)?;
+        let topic = self.by_uri.get_mut(uri)?;
         topic.subscribers.remove(&who);
         match who {
             // A stream is not answered, so nobody is left who is.
@@ -148,7 +148,7 @@ impl Topics {
     /// A call that waited for the child's word has been settled without it.
     pub(super) fn settled(&mut self, call: CallId) {
         let Some(uri) = self.calls.remove(&call) else { return };
-        let Some(topic) = self.topics.get_mut(&uri) else { return };
+        let Some(topic) = self.by_uri.get_mut(&uri) else { return };
         if let Some(Some(who)) = topic.joining.remove(&call)
             && !topic.is_wanted_by(who)
         {
@@ -160,10 +160,10 @@ impl Topics {
     /// Forgets a topic nobody wants, unless the child's word on it is still to come. Gives the number under which the child was
     /// asked if it is to be told.
     fn let_go(&mut self, uri: &str) -> Option<u64> {
-        let done = self.topics.get(uri).is_some_and(|topic| {
+        let done = self.by_uri.get(uri).is_some_and(|topic| {
             topic.subscribers.is_empty() && topic.joining.is_empty() && topic.state != State::Asked
         });
-        let topic = if done { self.topics.remove(uri) } else { None };
+        let topic = if done { self.by_uri.remove(uri) } else { None };
         let serial = topic.filter(|topic| topic.state == State::Open)?.serial;
         self.serials.remove(&serial);
         Some(serial)
@@ -180,7 +180,7 @@ impl Topics {
     /// Those that want to hear of a resource: subscribers of it, or of one it lies in.
     pub(super) fn audience(&self, uri: &str) -> Vec<Subscriber> {
         let mut audience: Vec<Subscriber> = self
-            .topics
+            .by_uri
             .iter()
             .filter(|(topic, _)| lies_in(uri, topic))
             .flat_map(|(_, topic)| topic.subscribers.iter().copied())
@@ -197,15 +197,15 @@ impl Topics {
 
     /// Whether the child's word on the request with this number is still to come.
     pub(super) fn is_asked(&self, serial: u64) -> bool {
-        let topic = self.serials.get(&serial).and_then(|uri| self.topics.get(uri));
+        let topic = self.serials.get(&serial).and_then(|uri| self.by_uri.get(uri));
         topic.is_some_and(|topic| topic.state == State::Asked)
     }
 
     /// The child is gone. Its successor has to be told of these again.
     pub(super) fn lost(&mut self) -> Vec<Arc<str>> {
         self.serials.clear();
-        self.topics.retain(|_, topic| !topic.subscribers.is_empty() || !topic.joining.is_empty());
-        for topic in self.topics.values_mut() {
+        self.by_uri.retain(|_, topic| !topic.subscribers.is_empty() || !topic.joining.is_empty());
+        for topic in self.by_uri.values_mut() {
             topic.state = State::Unasked;
         }
         self.unasked()
@@ -214,7 +214,7 @@ impl Topics {
     /// The child tells no more of what it was asked for under this number, and is to be asked `again` or not. False if it told of
     /// nothing.
     pub(super) fn ended(&mut self, serial: u64, again: bool) -> bool {
-        let topic = self.serials.get(&serial).and_then(|uri| self.topics.get_mut(uri));
+        let topic = self.serials.get(&serial).and_then(|uri| self.by_uri.get_mut(uri));
         let Some(topic) = topic.filter(|topic| topic.state == State::Open) else { return false };
         topic.state = if again { State::Unasked } else { State::Silent };
         self.serials.remove(&serial);
@@ -223,7 +223,7 @@ impl Topics {
 
     /// What somebody subscribed to and the child is to be asked for.
     pub(super) fn unasked(&self) -> Vec<Arc<str>> {
-        let unasked = self.topics.iter().filter(|(_, topic)| topic.state == State::Unasked);
+        let unasked = self.by_uri.iter().filter(|(_, topic)| topic.state == State::Unasked);
         let mut uris: Vec<Arc<str>> = unasked.map(|(uri, _)| Arc::clone(uri)).collect();
         uris.sort_unstable();
         uris
@@ -231,13 +231,13 @@ impl Topics {
 
     /// Those that want to hear of exactly this.
     pub(super) fn subscribers_of(&self, uri: &str) -> Vec<Subscriber> {
-        let topic = self.topics.get(uri);
+        let topic = self.by_uri.get(uri);
         topic.map(|topic| topic.subscribers.iter().copied().collect()).unwrap_or_default()
     }
 
     /// How many resources somebody subscribed to or asked to.
     pub(super) fn len(&self) -> usize {
-        self.topics.len()
+        self.by_uri.len()
     }
 
     /// Who hears of any resource, or waits to.
@@ -251,7 +251,7 @@ impl Topics {
     }
 
     pub(super) fn contains(&self, uri: &str) -> bool {
-        self.topics.contains_key(uri)
+        self.by_uri.contains_key(uri)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::bridge::greeting::{Hello, Lists};
 use crate::bridge::listens::{self, Filter};
 use crate::bridge::outlet::Outlet;
 use crate::bridge::timers::Due;
+use crate::bridge::topics::Subscriber;
 use crate::bridge::turn::{Dropped, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::UpstreamId;
@@ -122,6 +123,15 @@ impl<R: Outlet> Switchboard<R> {
         } else {
             turn.dropped(Dropped::Unheard);
         }
+    }
+
+    /// A child of the newer era is there. Clients hear of resources on streams that are the child's own, also those for which the
+    /// bridge subscribed to them with the last child.
+    pub(super) fn begin_hearing(&mut self, lists: Lists, turn: &mut Turn) {
+        for listen in self.listens.calls() {
+            self.topics.forget(Subscriber::Listen(listen));
+        }
+        self.listen_to_lists(lists, turn);
     }
 
     /// The bridge listens to all lists for the sessions of this child.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::Switchboard;
+use super::notices::bare_notice;
 use super::telling::Told;
 use crate::bridge::call::{Path, Stage};
 use crate::bridge::listens::{self, Filter, Listen, Listens};
@@ -69,18 +70,20 @@ impl<R: Outlet> Switchboard<R> {
         let listen = Listen {
             id: call.client_id.clone(),
             principal,
+            asked: filter.lists,
             lists: filter.lists,
             resources: filter.resources.iter().map(|uri| uri.as_ref().into()).collect(),
             tasks,
             undecided: 0,
             acknowledged: false,
+            confirmed: false,
         };
         call.request = Some(request);
         self.listens.open(id, listen);
         self.connect_listen(id, turn);
     }
 
-    /// Brings a stream of changes to the child that is there now.
+    /// Brings a stream of changes to the child that is there now, be that of the era of the last or not.
     pub(super) fn connect_listen(&mut self, id: CallId, turn: &mut Turn) {
         let Some(abilities) = self.abilities() else { return };
         if abilities.era == Era::Modern {
@@ -88,12 +91,12 @@ impl<R: Outlet> Switchboard<R> {
         }
         let (lists, subscribes) = (abilities.lists, abilities.subscribes);
         let Some(listen) = self.listens.get_mut(id) else { return };
-        if listen.acknowledged {
-            return;
-        }
-        listen.lists = listen.lists.common(lists);
         listen.undecided = 0;
-        let wanted = std::mem::take(&mut listen.resources);
+        let told = listen.acknowledged;
+        if !told {
+            listen.lists = listen.asked.common(lists);
+        }
+        let wanted = listen.resources.clone();
         let mut honoured = Vec::new();
         for uri in wanted.into_iter().filter(|_| subscribes) {
             let is_known = self.topics.contains(&uri);
@@ -112,7 +115,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             honoured.push(uri);
         }
-        let Some(listen) = self.listens.get_mut(id) else { return };
+        let Some(listen) = self.listens.get_mut(id).filter(|_| !told) else { return };
         listen.resources = honoured;
         if listen.undecided == 0 {
             self.acknowledge(id, turn);
@@ -123,6 +126,8 @@ impl<R: Outlet> Switchboard<R> {
 
     /// To a child of the same era it is a request like any other.
     fn pass_listen_on(&mut self, id: CallId, turn: &mut Turn) {
+        let Some(listen) = self.listens.get_mut(id) else { return };
+        listen.confirmed = false;
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(request) = call.request.clone() else { return };
         call.flight = call.flight.next();
@@ -158,8 +163,11 @@ impl<R: Outlet> Switchboard<R> {
         true
     }
 
-    /// Tells a client what it will hear of, once.
+    /// Tells a client what it will hear of, once. A child of its own era says that itself.
     pub(super) fn acknowledge(&mut self, id: CallId, turn: &mut Turn) {
+        if self.is_child_modern() {
+            return;
+        }
         let Some(listen) = self.listens.get_mut(id) else { return };
         if !std::mem::replace(&mut listen.acknowledged, true) {
             let text = listen.acknowledgement();
@@ -182,7 +190,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         for (call, id) in self.listens.of_list(method) {
-            let text = stamped(&super::notices::bare_notice(method), &id);
+            let text = stamped(&bare_notice(method), &id);
             self.tell_listen(call, &text, turn);
         }
     }
@@ -205,14 +213,13 @@ impl<R: Outlet> Switchboard<R> {
             (Some(Numbered::Call { call, flight }), Some(leaf))
                 if self.is_listening(call, flight) =>
             {
-                let is_first = frame.method() == Method::ListenAcknowledged;
-                let Some(listen) = self.listens.get_mut(call) else { return };
-                // After a restart of the child its client has heard this already.
-                if is_first && std::mem::replace(&mut listen.acknowledged, true) {
+                let is_word = frame.method() == Method::ListenAcknowledged;
+                if is_word && !self.confirmed(call, &params, turn) {
                     return;
                 }
+                let Some(listen) = self.listens.get_mut(call) else { return };
                 // Nothing comes before it.
-                if !listen.acknowledged {
+                if !listen.confirmed {
                     return turn.dropped(Dropped::Unheard);
                 }
                 let mut edits = Edits::new();
@@ -227,6 +234,33 @@ impl<R: Outlet> Switchboard<R> {
             (Some(Numbered::Own(serial)), _) => self.heard_ourselves(serial, frame, &params, turn),
             (Some(Numbered::Call { .. }) | None, _) => turn.dropped(Dropped::Unheard),
         }
+    }
+
+    /// The child acknowledges a stream of a client's. False if that is to hear nothing of it, having heard it of an earlier child:
+    /// it is told that its lists may be others now.
+    fn confirmed(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) -> bool {
+        let Some(listen) = self.listens.get_mut(id) else { return false };
+        if std::mem::replace(&mut listen.confirmed, true) {
+            return false;
+        }
+        let honoured = Filter::read(params.notifications.map(RawValue::get)).unwrap_or_default();
+        if !std::mem::replace(&mut listen.acknowledged, true) {
+            listen.lists = listen.asked.common(honoured.lists);
+            // Both are in order.
+            let is_honoured = |uri: &str| {
+                honoured.resources.binary_search_by(|other| other.as_ref().cmp(uri)).is_ok()
+            };
+            listen.resources.retain(|uri| is_honoured(uri));
+            return true;
+        }
+        let notices: Vec<Method> = listen.lists.common(honoured.lists).notices().collect();
+        let stamp = listen.id.clone();
+        for method in notices {
+            if self.listens.get_mut(id).is_some() {
+                self.tell_listen(id, &stamped(&bare_notice(method), &stamp), turn);
+            }
+        }
+        false
     }
 
     /// The child ends a stream of changes by taking its request back. False if that is none.

@@ -310,7 +310,7 @@ impl<R: Outlet> Switchboard<R> {
         let stamp = Box::new(Stamp::new(Some(&abilities.server_info), Hints::default()));
         self.child = Child::Ready { abilities, initialized, said: turn.now, stamp };
         if era == Era::Modern {
-            self.listen_to_lists(lists, turn);
+            self.begin_hearing(lists, turn);
         }
         if before {
             for uri in self.topics.lost() {

@@ -9,7 +9,7 @@ use super::*;
 use crate::wire::id::{Flight, UpstreamId};
 use crate::wire::version::Era;
 
-fn accept(pair: &mut Pair) {
+pub(super) fn accept(pair: &mut Pair) {
     for method in ["resources/subscribe", "resources/unsubscribe"] {
         pair.child.on(method, |request| vec![result(request, &json!({}))]);
     }
@@ -146,47 +146,6 @@ fn t25_a_newer_child_may_end_a_stream_in_either_way() {
     let request = pair.child.one();
     pair.says(&error(&request, -32601));
     assert_eq!(listen.letters.code(), Some(-32601));
-}
-
-#[test]
-fn t25_streams_outlive_their_child() {
-    for era in [Era::Legacy, Era::Modern] {
-        let mut pair = Pair::of(era);
-        accept(&mut pair);
-        let wanted = json!({"toolsListChanged": true, "resourceSubscriptions": ["a:/x"]});
-        let listen = pair.hears(&caller(), "L", &wanted);
-        let first = pair.child.heard().pop().unwrap();
-        if era == Era::Legacy {
-            pair.drive();
-        } else {
-            pair.says(&acknowledged(&first["id"], &wanted));
-        }
-        assert_eq!(listen.letters.messages().len(), 1);
-        pair.dies();
-        if era == Era::Legacy {
-            pair.ready();
-            assert!(pair.child.methods().contains(&"resources/subscribe".to_owned()));
-            pair.drive();
-            let told = listen.letters.methods();
-            assert_eq!(told[1..], ["notifications/tools/list_changed"], "it may be another now");
-            pair.says(&updated("a:/x"));
-        } else {
-            pair.ready_modern();
-            let again = pair.child.heard().pop().unwrap();
-            assert_ne!(again["id"], first["id"]);
-            pair.says(&acknowledged(&again["id"], &wanted));
-            assert_eq!(listen.letters.messages().len(), 1, "it was told that already");
-            let params = json!({"uri": "a:/x"});
-            pair.says(&on_stream(&first["id"], "notifications/resources/updated", &params));
-            pair.says(&on_stream(&again["id"], "notifications/resources/updated", &params));
-        }
-        let last = listen.letters.messages().pop().unwrap();
-        assert_eq!(
-            (&last["params"]["uri"], &last["params"]["_meta"][SUBSCRIPTION]),
-            (&json!("a:/x"), &json!("L"))
-        );
-        assert_eq!(listen.letters.messages().len(), if era == Era::Legacy { 3 } else { 2 });
-    }
 }
 
 #[test]

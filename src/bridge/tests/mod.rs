@@ -20,6 +20,7 @@ mod limits;
 mod listens;
 mod loops;
 mod notices;
+mod outliving;
 mod own_listens;
 mod quiet;
 mod recalling;

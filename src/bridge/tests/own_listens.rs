@@ -79,7 +79,7 @@ fn t26_a_stream_of_the_bridge_that_its_child_ends_is_opened_again_after_a_while(
         } else {
             pair.says(&notice("notifications/cancelled", &json!({"requestId": asked["id"]})));
         }
-        pair.wait(secs(pause) - Duration::from_millis(1));
+        pair.wait(Duration::from_millis(pause * 1000 - 1));
         assert!(pair.child.heard().is_empty());
         pair.wait(Duration::from_millis(1));
         let again = pair.child.one();
