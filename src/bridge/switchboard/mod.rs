@@ -27,6 +27,7 @@ mod bridging;
 mod child;
 mod crossing;
 mod dispatching;
+mod due;
 mod expiring;
 mod fronts;
 mod hearing;
@@ -64,7 +65,7 @@ use super::listens::Listens;
 use super::outlet::Outlet;
 use super::queue::Queue;
 use super::tasks::{Secret, Tasks};
-use super::timers::{Due, Timers};
+use super::timers::Timers;
 use super::topics::Topics;
 use super::translate::modern_to_legacy::{Hints, Stamp};
 use super::turn::{Note, Turn};
@@ -256,42 +257,6 @@ impl<R: Outlet> Switchboard<R> {
             && self.fronts.values().all(Front::is_empty_handed)
     }
 
-    /// When [`Self::tick`] has something to do.
-    pub fn deadline(&mut self) -> Option<Instant> {
-        let (calls, asks, fronts) = (&self.calls, &self.asks, &self.fronts);
-        let matters = |due| matters(calls, asks, fronts, due);
-        self.timers.tidy(calls.len() + asks.len(), matters);
-        self.timers.next(matters)
-    }
-
-    /// Does what is due.
-    pub fn tick(&mut self, turn: &mut Turn) {
-        while let Some(due) = self.timers.take(turn.now) {
-            if !matters(&self.calls, &self.asks, &self.fronts, due) {
-                continue;
-            }
-            match due {
-                Due::Commit(call) => self.commit(call),
-                Due::Deadline(call) => self.late(call, turn),
-                Due::Ask(serial) => self.ask_unheard(serial, turn),
-                Due::Round(call) => {
-                    self.round_due(call, turn);
-                    self.look_after(call, turn);
-                }
-                Due::Acknowledge(call) => self.acknowledge(call, turn),
-                Due::Progress(call) => self.tell_progress_again(call, turn),
-                Due::Changes(front) => self.tell_changes_again(front, turn),
-                Due::Listens => self.listen_again(turn),
-                Due::Level => {
-                    self.lowering = false;
-                    self.raise_level(turn);
-                }
-                Due::Sweep => self.sweep(turn),
-            }
-        }
-        self.bury(turn);
-    }
-
     /// The child answered its handshake.
     pub fn ready(&mut self, abilities: Box<Abilities>, turn: &mut Turn) {
         let before = matches!(self.child, Child::Absent { before: true, .. });
@@ -383,24 +348,5 @@ impl<R: Outlet> Switchboard<R> {
     /// The call whose answer is this stream, if it is one's.
     fn call_of(&self, stream: StreamId) -> CallId {
         stream.call(self.stream_base)
-    }
-}
-
-/// Whether something that is due still has to be looked at.
-fn matters<R>(
-    calls: &HashMap<CallId, Call<R>>,
-    asks: &BTreeMap<u64, Ask>,
-    fronts: &HashMap<FrontId, Front<R>>,
-    due: Due,
-) -> bool {
-    match due {
-        Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
-        Due::Deadline(call) | Due::Acknowledge(call) | Due::Round(call) => {
-            calls.contains_key(&call)
-        }
-        Due::Ask(serial) => asks.get(&serial).is_some_and(|ask| ask.unsent.is_some()),
-        Due::Progress(call) => calls.get(&call).is_some_and(|call| call.behind.is_some()),
-        Due::Changes(front) => fronts.get(&front).is_some_and(|front| front.is_behind),
-        Due::Listens | Due::Level | Due::Sweep => true,
     }
 }
