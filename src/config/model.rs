@@ -170,8 +170,9 @@ pub struct Server {
     pub probe_wait: Span,
     /// `eager` starts with the daemon, `lazy` with the first request that what it said last does not answer.
     pub start: Start,
-    /// How long nobody may have used a child before it is stopped; the next call starts it again. Meanwhile `initialize` and lists
-    /// are answered with what it said last, so that a gateway that polls neither starts it nor keeps it running.
+    /// How long nobody may have used a child before it is stopped; the next call starts it again. Meanwhile `initialize`,
+    /// `server/discover` and lists are answered with what it said last, so that a gateway that polls neither starts it nor keeps it
+    /// running.
     pub idle_stop: SpanOrNever,
     /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams.
     pub push: Push,
