@@ -92,8 +92,6 @@ pub struct ResultView<'a> {
     #[serde(borrow, deserialize_with = "keep")]
     pub result_type: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
-    pub input_requests: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
     pub request_state: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "keep")]
     pub supported_versions: Option<&'a RawValue>,

@@ -84,22 +84,12 @@ impl<R: Outlet> Switchboard<R> {
         let (mut flying, mut works, mut waiting) = (None, 0, 0);
         for (id, call) in asking {
             let is_open = call.rounds.as_ref().is_none_or(|rounds| rounds.said.is_none());
-            match call.state {
-                Stage::Flying => {
-                    flying = flying.max(Some(*id));
-                    works += 1;
-                }
-                Stage::Suspended | Stage::Returning if is_open => {
-                    away = away.max(Some(*id));
-                    waiting += 1;
-                }
-                Stage::Waiting
-                | Stage::Listening
-                | Stage::Suspended
-                | Stage::Returning
-                | Stage::Asking
-                | Stage::Absorbed
-                | Stage::Joining => {}
+            if call.state == Stage::Flying {
+                flying = flying.max(Some(*id));
+                works += 1;
+            } else if is_open && matches!(call.state, Stage::Suspended | Stage::Returning) {
+                away = away.max(Some(*id));
+                waiting += 1;
             }
         }
         let exclusive = matches!(self.tenancy, Tenancy::Pooled { exclusive: true });

@@ -41,7 +41,7 @@ pub(crate) struct Refused {
     pub(crate) said: String,
 }
 
-#[allow(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
+#[expect(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stdiod"));
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
@@ -49,7 +49,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// The same after a shell has done this.
-#[allow(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
+#[expect(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
 pub(crate) fn by_shell(before: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command
