@@ -102,12 +102,13 @@ async fn live(loaded: Loaded, sources: Sources, reins: Reins) -> Result<(), Fata
         }
     };
 
+    household.stop();
+    // Said once it is so: whoever reads this line finds nothing taken any more.
     tracing::info!(
         signal,
         "stopping: calls may finish within {} s; a second signal hurries",
         DRAIN.as_secs()
     );
-    household.stop();
     let hurry = household.hurry();
     let down = household.take_down();
     tokio::pin!(down);

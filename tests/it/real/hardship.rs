@@ -182,8 +182,9 @@ fn t41_what_is_kept_for_lost_readers_is_bounded_over_all_sessions() {
     let daemon = Daemon::demo("");
     daemon.ready("/readyz");
     let rss_before = daemon.resident();
-    // Each of them may keep 8 MiB; together they would keep twice what all may.
-    let sessions: Vec<Mcp> = (0..16).map(|_| daemon.plain()).collect();
+    // Each of them may keep 8 MiB; together they would keep three times what all may, which is far beyond
+    // what the allocator adds by itself.
+    let sessions: Vec<Mcp> = (0..24).map(|_| daemon.plain()).collect();
     let log = json!({"level": "error", "text": "x".repeat(1 << 20)});
     let mut first = None;
     for session in &sessions {
@@ -199,8 +200,8 @@ fn t41_what_is_kept_for_lost_readers_is_bounded_over_all_sessions() {
     let grown = daemon.resident().saturating_sub(rss_before) >> 20;
     let child = daemon.status()["servers"]["demo"]["children"][0].clone();
     println!("RSS grew by {grown} MiB, {} were forgotten", child["dropped"]);
-    assert!(grown < 64 + 40, "{grown} MiB");
-    assert!(child["dropped"].as_u64().unwrap() >= 8, "{child}");
+    assert!(grown < 2 * 64, "{grown} MiB");
+    assert!(child["dropped"].as_u64().unwrap() >= 16, "{child}");
     // The oldest are gone, and no gap is passed over in silence.
     assert_eq!(sessions[0].resume(&first.unwrap()).status, 400);
 }
