@@ -45,7 +45,7 @@ pub(super) fn host_and_origin<B>(
         .map(|value| value.to_str().unwrap_or("?"))
         .or_else(|| request.uri().authority().map(hyper::http::uri::Authority::as_str));
     if let Some(host) = host.filter(|_| scope.checks_host())
-        && !host_allowed(host, &config.allowed_hosts)
+        && !knows_host(config, host)
     {
         tracing::warn!(host, "refused: this Host is not in http.allowed_hosts");
         return Err(Refusal::HostNotAllowed(host.into()).into());
@@ -60,12 +60,14 @@ pub(super) fn host_and_origin<B>(
     Ok(())
 }
 
-fn host_allowed(host: &str, allowed: &[String]) -> bool {
+/// Whether requests to this host, with or without a port, pass.
+pub(crate) fn knows_host(config: &Http, host: &str) -> bool {
     let name = without_port(host);
     let literal = name.trim_start_matches('[').trim_end_matches(']');
     literal.parse::<std::net::IpAddr>().is_ok()
         || HOSTS.iter().any(|known| known.eq_ignore_ascii_case(name))
-        || allowed
+        || config
+            .allowed_hosts
             .iter()
             .any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host))
 }

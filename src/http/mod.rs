@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
 use self::guard::Sight;
+pub(crate) use self::guard::knows_host;
 use self::listen::Doorway;
 pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
