@@ -274,7 +274,41 @@ class SupergatewaySse(Supergateway):
     transport = ["sse"]
 
 
-def front(peer, transport):
-    if peer == "supergateway" and transport == "sse":
-        return SupergatewaySse
-    return {None: Stdiod, "mcp-proxy": McpProxy, "supergateway": Supergateway}[peer]
+class Reference(Front):
+    """No bridge at all: the one server that speaks HTTP by itself, as its authors have it. A check that fails with it too
+    fails by the client or the transport."""
+
+    transport = "streamableHttp"
+
+    def prepare(self):
+        self.servers = {"everything": self.servers["everything"]}
+        self.ports["all"] = free_port()
+
+    def run(self):
+        (program, *_), _ = self.servers["everything"]
+        self.launch("everything", [program, self.transport], env=os.environ | {"PORT": str(self.ports["all"])})
+
+    def ready(self):
+        return listens(self.ports["all"])
+
+    def children(self):
+        return []
+
+    def crash(self):
+        self.kill()
+
+    def url(self, _server):
+        return f"http://127.0.0.1:{self.ports['all']}/mcp"
+
+    def sse(self, _server):
+        return f"http://127.0.0.1:{self.ports['all']}/sse"
+
+
+class ReferenceSse(Reference):
+    transport = "sse"
+
+
+def front(peer, sse):
+    if sse and peer in ("supergateway", "reference"):
+        return {"supergateway": SupergatewaySse, "reference": ReferenceSse}[peer]
+    return {None: Stdiod, "mcp-proxy": McpProxy, "supergateway": Supergateway, "reference": Reference}[peer]
