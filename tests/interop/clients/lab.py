@@ -89,8 +89,8 @@ class Held:
 class Lab:
     """Each method is a check of this name, and gives the detail of its line."""
 
-    def __init__(self, connect, plan):
-        self.connect_to, self.plan = connect, plan
+    def __init__(self, connect, plan, lacks):
+        self.connect_to, self.plan, self.lacks = connect, plan, lacks
         self.held = None
 
     def entry(self, server):
@@ -232,7 +232,10 @@ class Lab:
     async def check(self, name):
         try:
             async with asyncio.timeout(SECONDS_PER_CHECK):
-                result, detail = "ok", await getattr(self, name)()
+                if name in self.lacks:
+                    result, detail = "none", "the client knows no such thing"
+                else:
+                    result, detail = "ok", await getattr(self, name)()
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
@@ -247,14 +250,15 @@ class Lab:
         print(json.dumps({"check": name, "result": result, "detail": detail}), flush=True)
 
 
-def main(connect):
+def main(connect, lacks=()):
+    """`lacks` has the checks of what a client does not know."""
     logging.basicConfig(level=logging.WARNING)
     _, mode, file = sys.argv
     plan = json.loads(Path(file).read_text())
     plan["over"] = "sse" if mode == "sse" else "http"
 
     async def all_checks():
-        lab = Lab(lambda url, idle=None, asked=None: connect(mode, url, idle, asked), plan)
+        lab = Lab(lambda url, idle=None, asked=None: connect(mode, url, idle, asked), plan, lacks)
         for name in plan["checks"]:
             # Each in a task of its own, so that one that is cancelled from within takes no other with it.
             await asyncio.create_task(lab.check(name))
