@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The compatibility laboratory: real clients, each through the same checks, with real servers behind stdiod.
 #
-#   tests/interop/run.sh [--bin PATH] [--only CLIENT] [--peer mcp-proxy|supergateway] [--markdown FILE]
+#   tests/interop/run.sh [--bin PATH] [--only CLIENT] [--peer mcp-proxy|supergateway|reference] [--markdown FILE]
 #
 # From nothing: installs the pinned servers and clients into the cache ($STDIOD_CACHE, else .cache in the repository),
 # and lets every client of clients/ do everything in lab/plan.json with a stdiod of its own: list and call, be asked, give up,
@@ -10,7 +10,8 @@
 # target/interop/clients.json and .md, and to FILE. Exit status 0: all is green, or has its reason in lab/reasons.json.
 #
 # --only plays one client, or one family of clients (a folder of clients/). --peer puts the same clients and servers to another
-# bridge: its red cells are the finding, not a failure.
+# bridge: its red cells are the finding, not a failure. The peer `reference` is no bridge but the server everything, which
+# speaks HTTP by itself: what fails there too is the client's own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
@@ -21,7 +22,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
     --only) only=${2:?--only needs the name of a client} && shift 2 ;;
-    --peer) peer=${2:?--peer needs mcp-proxy or supergateway} && shift 2 ;;
+    --peer) peer=${2:?--peer needs mcp-proxy, supergateway or reference} && shift 2 ;;
     --markdown) markdown=${2:?--markdown needs a path} && shift 2 ;;
     *) die "unknown argument $1" ;;
   esac
@@ -58,7 +59,7 @@ wanted="servers-npm npm $here/servers
 servers-python venv $here/servers
 $(sed 's/^/client-/; s/\t/ /g' <<<"$families")"
 case $peer in
-  '') ;;
+  '' | reference) ;;
   mcp-proxy) wanted+=$'\n'"peer-$peer venv $here/peers/$peer" ;;
   supergateway) wanted+=$'\n'"peer-$peer npm $here/peers/$peer" ;;
   *) die "there is no peer $peer" ;;
@@ -76,6 +77,8 @@ done
 for file in "$work"/installed-client-*; do
   printf '%s\t%s\n' "${file#"$work/installed-client-"}" "$(<"$file")"
 done >"$work/installs"
+peer_at=''
+[ ! -e "$work/installed-peer-$peer" ] || peer_at=$(<"$work/installed-peer-$peer")
 binary=$(stdiod_binary "$binary")
 
 # What the servers serve.
@@ -91,9 +94,11 @@ outcome=0
 PYTHONDONTWRITEBYTECODE=1 python3 "$here/lab/run.py" --bin "$binary" --work "$work" --out "$built" --installs "$work/installs" \
   --servers "$(<"$work/installed-servers-npm")" --python-servers "$(<"$work/installed-servers-python")" \
   ${only:+--only "$only"} ${markdown:+--markdown "$markdown"} \
-  ${peer:+--peer "$peer" --peer-at "$(<"$work/installed-peer-$peer")"} </dev/null || outcome=1
+  ${peer:+--peer "$peer" --peer-at "$peer_at"} </dev/null || outcome=1
 
 if [ -z "$only$peer" ]; then
+  NODE_MODULES="$(<"$work/installed-client-typescript")/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" \
+    "$binary" "$work" "$(<"$work/installed-client-python")/bin/python" </dev/null 2>"$work/replicas.log" || outcome=1
   # shellcheck disable=SC2154
   PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
 fi

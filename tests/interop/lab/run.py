@@ -34,7 +34,7 @@ def arguments():
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--only")
-    parser.add_argument("--peer", choices=["mcp-proxy", "supergateway"])
+    parser.add_argument("--peer", choices=["mcp-proxy", "supergateway", "reference"])
     parser.add_argument("--peer-at", type=Path)
     parser.add_argument("--plan", type=Path, default=HERE / "plan.json")
     return parser.parse_args()
@@ -58,7 +58,8 @@ def one(at, mode, counts):
 
 def main():
     # What was started is ended on every way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for how in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(how, lambda *_: sys.exit(1))
     at = arguments()
     installs = dict(line.split("\t") for line in at.installs.read_text().splitlines())
     modes = [installed(mode, installs) for mode in families.modes(at.only)]
@@ -70,7 +71,8 @@ def main():
     results = report.Results(plan["checks"], reasons, judged=at.peer is None)
     for mode in modes:
         results.begin(mode)
-    with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(CLIENTS_AT_ONCE)
+    try:
         playing = {pool.submit(one, at, mode, counts): mode["client"] for mode in modes}
         for future in as_completed(playing):
             client = playing[future]
@@ -80,6 +82,9 @@ def main():
                 results.add(client, *line)
             failed = sum(line[1] == "fail" for line in lines)
             print(f"{client}: {seconds} s, {failed} failed" if failed else f"{client}: {seconds} s", file=sys.stderr)
+    finally:
+        play.stopping.set()
+        pool.shutdown(cancel_futures=True)
     good = results.judge(whole=at.only is None)
     at.out.mkdir(parents=True, exist_ok=True)
     stem = f"peer-{at.peer}" if at.peer else "clients"
