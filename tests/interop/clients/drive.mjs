@@ -2,9 +2,10 @@
 //
 //   node driver.mjs MODE PLAN
 //
-// `open(url, mode, answer)` of the SDK gives a connection: `revision`, and the methods tools, prompts, resources (how
-// many there are), call and close. With an answer it can be asked, and answers that. Lines on standard output say how
-// a check went, or ask the laboratory for an act, which it confirms on standard input; the plan is described beside it.
+// `open({ url, sse }, mode, answers)` of the SDK gives a connection: `revision`, and the methods tools, prompts, resources
+// (how many there are), call and close. With answers it can be asked, and gives those; a connection whose stream does not
+// outlive the daemon waits for another one in `ready`. Lines on standard output say how a check went, or ask the laboratory
+// for an act, which it confirms on standard input.
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -19,6 +20,14 @@ export const textOf = (content) =>
 
 export function demand(holds, otherwise) {
   if (!holds) throw new Error(otherwise);
+}
+
+export async function eventually(what, look, seconds = secondsToEnd) {
+  const end = Date.now() + seconds * 1000;
+  while (!look()) {
+    demand(Date.now() < end, `not within ${seconds} s: ${what}`);
+    await sleep(20);
+  }
 }
 
 async function within(seconds, what, promise) {
@@ -59,7 +68,7 @@ function counted(what, found, wanted) {
 // What a check is done with, and the detail of its line.
 const checks = {
   async connect(lab) {
-    lab.held = await lab.open(lab.plan.url);
+    lab.held = await lab.open(lab.plan);
     return lab.held.revision;
   },
   tools: (lab) => lab.lists('tools'),
@@ -70,9 +79,10 @@ const checks = {
     return `${plan.call.tool} answered`;
   },
   async servers({ open, plan }) {
-    for (const { server, url, sse, tools, call } of plan.servers) {
+    for (const entry of plan.servers) {
+      const { server, tools, call } = entry;
       try {
-        const connection = await open({ url, sse });
+        const connection = await open(entry);
         counted('tools', await connection.tools(), tools);
         await called(connection, call);
         await connection.close();
@@ -93,10 +103,12 @@ const checks = {
     };
     await called(held, plan.long, options);
     const lasted = (Date.now() - began) / 1000;
-    demand(seen.length === plan.long.events, `${seen.length} of ${plan.long.events} events before the answer`);
+    const dropped = held.dropped ?? 0;
+    demand(seen.length + dropped === plan.long.events, `${seen.length} of ${plan.long.events} events before the answer`);
     demand(seen.every((step, at) => at === 0 || step > seen[at - 1]), `progress was ${seen}`);
     demand(lasted > plan.idle, `it lasted ${lasted} s, which is not longer than the client waits`);
-    return `${seen.length} events in ${lasted.toFixed(1)} s`;
+    const note = dropped === 0 ? '' : `, and ${dropped} that came at the same moment as the answer, which the SDK drops`;
+    return `${seen.length} events in ${lasted.toFixed(1)} s${note}`;
   },
   async cancel({ held, plan }) {
     const up = new AbortController();
@@ -118,10 +130,9 @@ const checks = {
   elicitation: (lab) => lab.asked('elicitation'),
   async parallel({ open, plan }) {
     const spread = Array.from({ length: plan.discoveries }, (_, at) => plan.servers[at % plan.servers.length]);
-    const discover = async ({ server, url, sse, tools }) => {
-      const connection = await open({ url, sse });
-      const found = await connection.tools();
-      counted(`tools of ${server}`, found, tools);
+    const discover = async (entry) => {
+      const connection = await open(entry);
+      counted(`tools of ${entry.server}`, await connection.tools(), entry.tools);
       return connection;
     };
     const connections = await Promise.all(spread.map(discover));
@@ -129,11 +140,11 @@ const checks = {
     return `${connections.length} at once`;
   },
   async churn({ open, plan }) {
-    const { url, sse, tools } = plan.servers[0];
+    const [entry] = plan.servers;
     for (let round = 1; round <= plan.rounds; round += 1) {
       try {
-        const connection = await open({ url, sse });
-        counted('tools', await connection.tools(), tools);
+        const connection = await open(entry);
+        counted('tools', await connection.tools(), entry.tools);
         await connection.close();
       } catch (error) {
         throw new Error(`round ${round}: ${error.message}`);
@@ -153,7 +164,7 @@ const checks = {
 class Laboratory {
   constructor(plan, mode, open) {
     this.plan = plan;
-    this.open = ({ url = plan.url, sse = plan.sse } = {}, answer = undefined) => open({ url, sse }, mode, answer);
+    this.open = (where, answers) => open(where, mode, answers);
   }
 
   async lists(what) {
@@ -163,15 +174,17 @@ class Laboratory {
   }
 
   async asked(what) {
-    const connection = await this.open({}, this.plan.answer);
-    await called(connection, { ...this.plan[what], contains: this.plan.answer });
+    const { answer, elicitation } = this.plan;
+    const connection = await this.open(this.plan, { said: answer, content: elicitation.content });
+    await called(connection, this.plan[what]);
     await connection.close();
     return 'asked and answered';
   }
 
   async outlives(what) {
+    const before = this.held.stream?.();
     await ask(what);
-    const note = await this.held.ready?.();
+    const note = what === 'crash' ? undefined : await this.held.ready?.(before);
     counted('tools', await this.held.tools(), this.plan.servers[0].tools);
     await called(this.held, this.plan.call);
     return ['the same session', note].filter(Boolean).join(', ');
@@ -186,7 +199,8 @@ export async function drive(open) {
       say({ check, result: 'ok', detail: await within(secondsPerCheck, check, run(lab)) });
     } catch (error) {
       console.error(check, error);
-      say({ check, result: 'fail', detail: lab.held || check === 'connect' ? `${error.name}: ${error.message}` : 'it never connected' });
+      const why = lab.held || check === 'connect' ? `${error.name}: ${error.message}` : 'it never connected';
+      say({ check, result: 'fail', detail: why.replaceAll('\n', ' ').slice(0, 300) });
     }
   }
   process.exit(0);

@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { demand, drive, textOf } from '../drive.mjs';
+import { demand, drive, eventually, textOf } from '../drive.mjs';
 
 const require = createRequire(`${process.env.NODE_MODULES}/`);
 const { Client, SSEClientTransport, StreamableHTTPClientTransport } = await import(
@@ -14,19 +14,19 @@ const { Client, SSEClientTransport, StreamableHTTPClientTransport } = await impo
 const afresh = { cacheMode: 'bypass' };
 
 class Connection {
-  async open({ url, sse }, mode, answer) {
-    const capabilities = answer === undefined ? {} : { elicitation: {}, sampling: {} };
+  async open({ url, sse }, mode, answers) {
+    const capabilities = answers === undefined ? {} : { elicitation: {}, sampling: {} };
     this.client = new Client(
       { name: 'stdiod-interop', version: '1.0.0' },
       { capabilities, ...(mode === 'auto' && { versionNegotiation: { mode } }) },
     );
     // A stream that breaks is the transport's own affair; a call that fails says so itself.
     this.client.onerror = (error) => console.error(error.message);
-    if (answer !== undefined) {
-      this.client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: answer } }));
+    if (answers !== undefined) {
+      this.client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: answers.content }));
       this.client.setRequestHandler('sampling/createMessage', () => ({
         role: 'assistant',
-        content: { type: 'text', text: answer },
+        content: { type: 'text', text: answers.said },
         model: 'none',
         stopReason: 'endTurn',
       }));
@@ -60,10 +60,22 @@ class Connection {
     return [textOf(result.content), result.isError === true];
   }
 
+  // Of HTTP+SSE: the path to post to, which comes anew with each stream.
+  stream() {
+    return this.transport._endpoint?.href;
+  }
+
+  async ready(before) {
+    if (before === undefined) return undefined;
+    const began = Date.now();
+    await eventually('the SDK opens its stream again', () => this.stream() !== before);
+    return `its stream taken up again by itself after ${Date.now() - began} ms`;
+  }
+
   async close() {
     await this.transport.terminateSession?.();
     await this.client.close();
   }
 }
 
-await drive((where, mode, answer) => new Connection().open(where, mode, answer));
+await drive((where, mode, answers) => new Connection().open(where, mode, answers));
