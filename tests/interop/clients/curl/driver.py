@@ -16,6 +16,7 @@ from drive import REVISION, SECONDS_TO_ANSWER, SECONDS_TO_END, Connection, Drive
 
 VERSIONS = {"1.0": "--http1.0", "1.1": "--http1.1", "2": "--http2-prior-knowledge"}
 BOTH_TYPES = "application/json, text/event-stream"
+BYTES_PER_SECOND_MIN = 20
 
 
 class Answer:
@@ -25,13 +26,14 @@ class Answer:
         command = ["curl", VERSIONS[version], "--silent", "--show-error", "--no-buffer", "--include", "--request", method]
         command += ["--max-time", str(SECONDS_TO_ANSWER)]
         if idle is not None:
-            command += ["--speed-limit", "1", "--speed-time", str(idle)]
+            # Slow is what keeps an idle stream alive, and not what brings events.
+            command += ["--speed-limit", str(BYTES_PER_SECOND_MIN), "--speed-time", str(idle)]
         for name, value in headers.items():
             command += ["--header", f"{name}: {value}"]
         if message is not None:
             command += ["--data", json.dumps(message)]
         self.version = version
-        self.process = subprocess.Popen([*command, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*command, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def head(self):
         """The status and the headers."""
