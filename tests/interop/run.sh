@@ -97,7 +97,9 @@ PYTHONDONTWRITEBYTECODE=1 python3 "$here/lab/run.py" --bin "$binary" --work "$wo
   ${peer:+--peer "$peer" --peer-at "$peer_at"} </dev/null || outcome=1
 
 if [ -z "$only$peer" ]; then
+  NODE_MODULES="$(<"$work/installed-client-typescript")/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" \
+    "$binary" "$work" "$(<"$work/installed-client-python")/bin/python" </dev/null 2>"$work/replicas.log" || outcome=1
   # shellcheck disable=SC2154
-  : PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
+  PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
 fi
 exit "$outcome"

@@ -20,6 +20,7 @@ import traceback
 from pathlib import Path
 
 SECONDS_PER_CHECK = 30
+SECONDS_FOR_CHURN = 60
 SECONDS_TO_CLOSE = 5
 KINDS = ("tools", "prompts", "resources")
 
@@ -32,7 +33,7 @@ def cause(error):
     """The innermost reason: task groups wrap it in groups of one."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def contains(call, text):
@@ -89,8 +90,8 @@ class Held:
 class Lab:
     """Each method is a check of this name, and gives the detail of its line."""
 
-    def __init__(self, connect, plan):
-        self.connect_to, self.plan = connect, plan
+    def __init__(self, connect, plan, lacks):
+        self.connect_to, self.plan, self.lacks = connect, plan, lacks
         self.held = None
 
     def entry(self, server):
@@ -225,21 +226,27 @@ class Lab:
         begin = time.monotonic()
         try:
             await held.close()
+        except TimeoutError:
+            raise AssertionError(f"not closed within {SECONDS_TO_CLOSE} s") from None
         finally:
             await held.drop()
         return f"{time.monotonic() - begin:.1f} s"
 
     async def check(self, name):
+        seconds = SECONDS_FOR_CHURN if name == "churn" else SECONDS_PER_CHECK
         try:
-            async with asyncio.timeout(SECONDS_PER_CHECK):
-                result, detail = "ok", await getattr(self, name)()
+            async with asyncio.timeout(seconds):
+                if name in self.lacks:
+                    result, detail = "none", "the client knows no such thing"
+                else:
+                    result, detail = "ok", await getattr(self, name)()
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
             # A client of this kind may cancel whoever entered it; the other checks go on.
             if task := asyncio.current_task():
                 task.uncancel()
-            result, detail = "fail", cause(error)
+            result, detail = "fail", f"no end within {seconds} s" if isinstance(error, TimeoutError) else cause(error)
             traceback.print_exc()
             if name in ("restart", "kill", "crash") and self.held:
                 await self.held.drop()
@@ -247,14 +254,15 @@ class Lab:
         print(json.dumps({"check": name, "result": result, "detail": detail}), flush=True)
 
 
-def main(connect):
+def main(connect, lacks=()):
+    """`lacks` has the checks of what a client does not know."""
     logging.basicConfig(level=logging.WARNING)
     _, mode, file = sys.argv
     plan = json.loads(Path(file).read_text())
     plan["over"] = "sse" if mode == "sse" else "http"
 
     async def all_checks():
-        lab = Lab(lambda url, idle=None, asked=None: connect(mode, url, idle, asked), plan)
+        lab = Lab(lambda url, idle=None, asked=None: connect(mode, url, idle, asked), plan, lacks)
         for name in plan["checks"]:
             # Each in a task of its own, so that one that is cancelled from within takes no other with it.
             await asyncio.create_task(lab.check(name))

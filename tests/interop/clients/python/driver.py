@@ -15,6 +15,8 @@ from mcp.client.streamable_http import streamablehttp_client
 
 SECONDS_PER_REQUEST = timedelta(seconds=20)
 SECONDS_IDLE = 60
+# The oldest releases know no elicitation.
+LACKS = [] if hasattr(types, "ElicitResult") else ["elicitation"]
 
 
 class Connection:
@@ -54,11 +56,7 @@ def answering(asked):
     async def elicit(_context, _params):
         return types.ElicitResult(action="accept", content=asked["elicitation"])
 
-    callbacks = {"sampling_callback": sample}
-    # The oldest releases know no elicitation.
-    if hasattr(types, "ElicitResult"):
-        callbacks["elicitation_callback"] = elicit
-    return callbacks
+    return {"sampling_callback": sample} | ({} if LACKS else {"elicitation_callback": elicit})
 
 
 @asynccontextmanager
@@ -77,4 +75,4 @@ async def connect(mode, url, idle, asked):
         yield connection
 
 
-lab.main(connect)
+lab.main(connect, LACKS)
