@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Validate the configuration without starting anything.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Print the configuration with which a gateway uses the servers of this daemon.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
     /// Turn the keys of session ids.
     #[command(after_help = KEY_EXAMPLES)]
     Key(KeyArgs),
@@ -55,6 +58,50 @@ pub(crate) enum Command {
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Whose configuration.
+    #[arg(value_enum, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Which of its two endpoints each server is used at.
+    #[arg(long, value_enum, value_name = "TRANSPORT", default_value = "http")]
+    pub(crate) transport: Transport,
+    /// How the gateway reaches the main listener, for one in a container or behind a proxy, such as
+    /// http://host.containers.internal:8750
+    #[arg(long, value_name = "BASE")]
+    pub(crate) url: Option<String>,
+    /// The variable of the gateway's environment that holds the token [default: STDIOD_TOKEN, where tokens are configured]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) token_env: Option<String>,
+}
+
+/// Gateways whose configuration can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The `mcp_servers` of a LiteLLM proxy, as YAML.
+    #[value(name = "litellm")]
+    LiteLlm,
+}
+
+/// The dialects of HTTP that gateways tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// Streamable HTTP.
+    Http,
+    /// HTTP+SSE, of revision 2024-11-05.
+    Sse,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  stdiod export litellm > stdiod.yaml
+  stdiod export litellm --config stdiod.toml --transport sse
+  stdiod export litellm --url http://host.containers.internal:8750
+  stdiod export litellm --url https://mcp.example.com --token-env MCP_TOKEN
+
+It reads the configuration as the daemon would and needs no running daemon. Tokens are not printed: the output names
+the variables that are to hold them.";
 
 /// What `key` does.
 #[derive(Debug, Args)]

@@ -1,6 +1,8 @@
-//! What a person sees when the daemon is up: where it listens, and, with the demo server, what to try.
+//! What a person sees when the daemon is up: where it listens and who gets there, and, with the demo server, what to try.
 
+use super::reach::{HOST_OF_CONTAINERS, line_for_containers, port_for_containers};
 use crate::config::diff::Door;
+use crate::config::listen::ListenAddr;
 use crate::config::{DEMO, Loaded, Origin};
 use crate::http::Listener;
 
@@ -10,8 +12,25 @@ pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
     for (_, listener) in listeners {
         listening(listener, Some(enabled().count()));
     }
-    for (name, _) in enabled() {
-        tracing::info!("server {name}: {}", url(listeners, &format!("/servers/{name}/mcp")));
+    let of = |is_wanted: fn(&Listener) -> bool| -> Vec<ListenAddr> {
+        let wanted = listeners.iter().map(|(_, listener)| listener);
+        wanted.filter(|listener| is_wanted(listener)).filter_map(bound).collect()
+    };
+    let main = of(|listener| listener.server().is_none());
+    let containers = port_for_containers(&main);
+    for (name, _) in enabled().filter(|_| !main.is_empty()) {
+        let path = format!("/servers/{name}/mcp");
+        let here = url(listeners, &path);
+        let there = containers
+            .map(|port| format!(", in containers http://{HOST_OF_CONTAINERS}:{port}{path}"));
+        tracing::info!("server {name}: {here}{}", there.unwrap_or_default());
+    }
+    if port_for_containers(&of(|_| true)).is_none() {
+        tracing::info!(
+            "containers get to none of these, unless they share the network of this host; to let them in: \
+             [http] {}, and a token under [auth]",
+            line_for_containers(&loaded.model.http.listen)
+        );
     }
     if loaded.origin == Origin::Demo {
         let card = card(&url(listeners, "/mcp"));
@@ -20,14 +39,23 @@ pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
     }
 }
 
-/// Logs where a listener listens, and for how many servers, where that is known.
+/// Logs where a listener listens, for whom, and for how many servers, where that is known.
 pub(super) fn listening(listener: &Listener, servers: Option<usize>) {
     let address = listener.address();
+    let whom = match bound(listener) {
+        Some(open) if !open.is_loopback() => "for containers and other hosts too",
+        Some(_) | None => "for this host alone",
+    };
     if let Some(server) = listener.server() {
-        tracing::info!(%server, "listening on {address}, endpoint /mcp");
+        tracing::info!(%server, "listening on {address}, {whom}, endpoint /mcp");
     } else {
-        tracing::info!(servers, "listening on {address}");
+        tracing::info!(servers, "listening on {address}, {whom}");
     }
+}
+
+/// Its address with the port that was chosen.
+fn bound(listener: &Listener) -> Option<ListenAddr> {
+    ListenAddr::parse(listener.address()).ok()
 }
 
 fn url(listeners: &[(Door, Listener)], path: &str) -> String {

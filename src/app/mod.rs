@@ -6,6 +6,7 @@ mod fatal;
 mod greeting_card;
 mod keeper;
 mod keys;
+mod reach;
 mod run;
 mod signals;
 mod state;

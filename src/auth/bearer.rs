@@ -143,10 +143,15 @@ impl Grant<'_> {
 
     /// Whether both the token and the server allow it.
     pub(crate) fn opens(self, name: &ServerName, server: &Server) -> bool {
-        let by_token = self.0.servers.iter().any(|open| open == "*" || open == name.as_str());
-        let by_server = server.tokens.is_empty() || server.tokens.contains(&self.0.name);
-        by_token && by_server
+        opens(&self.0.name, &self.0.servers, name, server)
     }
+}
+
+/// Whether a token of this name that names these servers opens one of them.
+pub(crate) fn opens(token: &str, servers: &[String], name: &ServerName, server: &Server) -> bool {
+    let by_token = servers.iter().any(|open| open == "*" || open == name.as_str());
+    let by_server = server.tokens.is_empty() || server.tokens.iter().any(|open| open == token);
+    by_token && by_server
 }
 
 #[cfg(test)]

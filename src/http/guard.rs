@@ -13,6 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::body::Body;
+use super::complaints::Complaints;
 use super::listen::Scope;
 use super::render::Refused;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("mcp-session-id, www-authe
 pub(super) fn host_and_origin<B>(
     config: &Http,
     scope: &Scope,
+    complaints: &Complaints,
     request: &Request<B>,
 ) -> Result<(), Refused> {
     let host = request
@@ -45,27 +47,41 @@ pub(super) fn host_and_origin<B>(
         .map(|value| value.to_str().unwrap_or("?"))
         .or_else(|| request.uri().authority().map(hyper::http::uri::Authority::as_str));
     if let Some(host) = host.filter(|_| scope.checks_host())
-        && !host_allowed(host, &config.allowed_hosts)
+        && !knows_host(config, host)
     {
-        tracing::warn!(host, "refused: this Host is not in http.allowed_hosts");
+        complaints.about(host, |host, more| {
+            tracing::warn!(
+                host,
+                "refused with 403: this Host is not known; if clients are to call stdiod so, write [http] \
+                 allowed_hosts = [{:?}]{more}",
+                without_port(host)
+            );
+        });
         return Err(Refusal::HostNotAllowed(host.into()).into());
     }
     if let Some(origin) = request.headers().get(header::ORIGIN)
         && !origin_allowed(origin, &config.allowed_origins)
     {
         let origin = String::from_utf8_lossy(origin.as_bytes());
-        tracing::warn!(%origin, "refused: this Origin is not in http.allowed_origins");
+        complaints.about(&origin, |origin, more| {
+            tracing::warn!(
+                origin,
+                "refused with 403: this Origin is not in http.allowed_origins{more}"
+            );
+        });
         return Err(Refusal::OriginNotAllowed(origin.into()).into());
     }
     Ok(())
 }
 
-fn host_allowed(host: &str, allowed: &[String]) -> bool {
+/// Whether requests to this host, with or without a port, pass.
+pub(crate) fn knows_host(config: &Http, host: &str) -> bool {
     let name = without_port(host);
     let literal = name.trim_start_matches('[').trim_end_matches(']');
     literal.parse::<std::net::IpAddr>().is_ok()
         || HOSTS.iter().any(|known| known.eq_ignore_ascii_case(name))
-        || allowed
+        || config
+            .allowed_hosts
             .iter()
             .any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host))
 }
@@ -223,7 +239,7 @@ mod tests {
             request = request.header("origin", origin);
         }
         let scope = Scope::All { checks_host: true };
-        host_and_origin(config, &scope, &request.body(()).unwrap())
+        host_and_origin(config, &scope, &Complaints::default(), &request.body(()).unwrap())
             .map_err(|refused| refused.into_response().status())
     }
 

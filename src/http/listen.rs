@@ -1,6 +1,7 @@
 //! Addresses and connections.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -11,13 +12,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Houses;
+use super::complaints::Complaints;
 use super::places::{Place, Places};
 use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
@@ -41,6 +44,7 @@ pub(crate) enum Scope {
 pub(super) struct Doorway {
     pub(super) houses: Houses,
     pub(super) scope: Scope,
+    pub(super) complaints: Complaints,
     /// The listener is closing: connections end with the request in hand, and streams that only listen at once.
     pub(super) leaving: CancellationToken,
     /// Calls have had their time to end; streams that may still bring answers end too.
@@ -84,6 +88,9 @@ const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// How long calls keep a stream open that carries more than their answers, once its listener closes.
 const LAST_CALL: Duration = Duration::from_secs(10);
+
+/// Connections that wait to be accepted, as many as a listener gets that is bound in the usual way.
+const BACKLOG: u32 = 1024;
 
 /// A pause after a failed accept, most likely for want of descriptors.
 const BREATH: Duration = Duration::from_millis(100);
@@ -143,9 +150,8 @@ impl Listener {
     ) -> Result<Self, BindError> {
         let (socket, shown, checks_host) = match address {
             ListenAddr::Tcp(ip) => {
-                let socket = TcpListener::bind(ip)
-                    .await
-                    .map_err(|error| BindError::new(ip.to_string(), error))?;
+                let socket =
+                    bind_tcp(*ip).await.map_err(|error| BindError::new(ip.to_string(), error))?;
                 let shown = socket.local_addr().unwrap_or(*ip).to_string();
                 (Socket::Tcp(socket), shown, true)
             }
@@ -186,6 +192,7 @@ impl Listener {
         let doorway = Arc::new(Doorway {
             houses,
             scope: self.scope,
+            complaints: Complaints::default(),
             leaving: closing.asked.clone(),
             last_call: last_call.clone(),
         });
@@ -257,6 +264,32 @@ async fn admit(socket: &Socket, places: &Places) -> std::io::Result<(Box<dyn Con
     };
     // After the accept, so that listeners nobody comes to keep no place of those where somebody does.
     Ok((io, places.take().await))
+}
+
+/// Binds an address, also one that this host does not have yet: a network of containers, and the host's address in it, comes into
+/// being with its first container, often after the daemon.
+async fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
+        bound => return bound,
+    }
+    let socket = if address.is_ipv4() {
+        let socket = TcpSocket::new_v4()?;
+        sockopt::set_ip_freebind(&socket, true)?;
+        socket
+    } else {
+        let socket = TcpSocket::new_v6()?;
+        sockopt::set_ipv6_freebind(&socket, true)?;
+        socket
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    tracing::warn!(
+        "no network of this host has the address {} now; it will be served there once one has",
+        address.ip()
+    );
+    Ok(listener)
 }
 
 /// Binds a socket file. One that is left over from a process that died is replaced, one that answers is not.

@@ -8,6 +8,7 @@
 
 mod admin;
 mod body;
+mod complaints;
 mod face;
 mod guard;
 mod listen;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
 use self::guard::Sight;
+pub(crate) use self::guard::knows_host;
 use self::listen::Doorway;
 pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
@@ -103,7 +105,7 @@ async fn answer(
     doorway: &Doorway,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
-    guard::host_and_origin(&house.config, &doorway.scope, &request)?;
+    guard::host_and_origin(&house.config, &doorway.scope, &doorway.complaints, &request)?;
     if request.method() == Method::OPTIONS {
         return Ok(guard::preflight(request.headers()));
     }

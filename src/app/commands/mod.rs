@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod demo;
+mod export;
 mod key;
 mod man;
 mod run;
@@ -29,6 +30,7 @@ pub(super) fn run(cli: Cli) -> Result<(), Fatal> {
             serve::serve(run::sources(&args)?)
         }
         Command::Check(args) => check::check(config, &args),
+        Command::Export(args) => export::export(config, &args),
         Command::Key(args) => key::key(config, &args),
         Command::Schema(args) => schema::schema(&args),
         Command::DemoServer(args) => demo::demo(args),

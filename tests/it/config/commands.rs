@@ -15,7 +15,7 @@ fn stdiod(desk: &Desk, args: &[&str]) -> Output {
         .unwrap()
 }
 
-fn check(desk: &Desk, args: &[&str], status: i32) -> (String, String) {
+pub(super) fn check(desk: &Desk, args: &[&str], status: i32) -> (String, String) {
     let output = stdiod(desk, args);
     let out = desk.plain(&String::from_utf8(output.stdout).unwrap());
     let err = desk.plain(&String::from_utf8(output.stderr).unwrap());
@@ -191,7 +191,9 @@ fn generated_texts_are_printed() {
     assert!(check(&desk, &["man"], 0).0.starts_with(".ie"));
     check(&desk, &["man", "--dir", "man1"], 0);
     assert!(desk.directory.join("man1/stdiod-check.1").exists());
-    for command in ["serve", "run", "check", "schema", "demo-server", "completions", "man"] {
+    for command in
+        ["serve", "run", "check", "export", "schema", "demo-server", "completions", "man"]
+    {
         let (help, _) = check(&desk, &[command, "--help"], 0);
         assert!(help.contains("Examples:"), "{command}");
     }
