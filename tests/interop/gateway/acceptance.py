@@ -17,14 +17,13 @@ def brief(error):
 
 
 class Acceptance:
-    def __init__(self, front, gateways, counts, report, broken):
+    def __init__(self, front, gateways, counts, report):
         """`counts`: how many tools each server has by itself, by the name that LiteLLM knows."""
-        self.front, self.gateways, self.report, self.broken = front, gateways, report, broken
-        self.all = counts
+        self.front, self.gateways, self.report, self.all = front, gateways, report, counts
         self.servers = [server for server in front.servers if server.name != front.broken]
         self.expected = {server.known: counts[server.known] for server in self.servers}
-        # What LiteLLM's log says from here on counts.
-        self.marks = {gateway.name: 0 for gateway in gateways}
+        # Where in LiteLLM's log begins what counts.
+        self.marks = {}
 
     def each(self, check, act):
         """A check of all gateways at once; `act` gives what the table shows or raises."""
@@ -54,7 +53,7 @@ class Acceptance:
     def healthy(self, statuses):
         sound = [name for name in self.expected if statuses.get(name) == "healthy"]
         odd = sorted(f"{name} {statuses.get(name)}" for name in set(statuses) | set(self.all) if name not in sound)
-        if self.broken:
+        if self.front.broken:
             name = next(server.known for server in self.front.servers if server.name == self.front.broken)
             assert statuses.get(name) not in ("healthy", None), f"the broken one is shown as {statuses.get(name)}"
             odd.remove(f"{name} {statuses[name]}")
@@ -73,6 +72,14 @@ class Acceptance:
         ]
 
     # === checks
+
+    def up(self):
+        def act(gateway):
+            gateway.up()
+            self.marks[gateway.name] = gateway.mark()
+            return "yes"
+
+        self.each("comes up", act)
 
     def surfaces(self):
         self.each("/v1/mcp/tools", lambda gateway: self.complete(gateway.tools()))
@@ -107,19 +114,23 @@ class Acceptance:
 
     def polling(self, seconds):
         """Both paces, on all gateways at once: while one is asked without a pause, the other is asked once a second."""
-        before, pids = self.front.children(), self.front.pids()
+        before, pids, after = self.front.started(), self.front.pids(), set()
         names = {0: "polls at its own pace", 1: "polls once a second"}
         for turn in (0, 1):
             pollers = []
             for number, gateway in enumerate(self.gateways):
                 pollers.append(Poller(gateway, self.looks(gateway), (number + turn) % 2))
                 pollers[-1].start()
-            time.sleep(seconds)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                # Also those that come and go.
+                after |= self.front.started()
+                time.sleep(0.2)
             for poller in pollers:
                 poller.stop()
             for poller in pollers:
                 self.report_polls(poller.gateway, names[poller.pause], poller.polls)
-        started = self.front.children() - before
+        started = after - before
         same = self.front.pids() == pids
         for gateway in self.gateways:
             trouble = gateway.trouble(self.marks[gateway.name])

@@ -71,6 +71,19 @@ class Front:
                     continue
         return found
 
+    def started(self):
+        """Those of them that the front started, not the programs that a server itself runs meanwhile."""
+        children, found = self.children(), set()
+        for pid in children:
+            try:
+                # The name in the brackets may hold anything; the parent is the second field after it.
+                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent not in children:
+                found.add(pid)
+        return found
+
     def kill(self):
         """kill -9 of every child; how many there were."""
         children = self.children()
@@ -170,14 +183,6 @@ class Stdiod(Front):
         path = "sse" if transport == "sse" else "mcp"
         command = [self.binary, "--config", self.file, "export", "litellm", "--transport", transport, "--url", self.base]
         done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
-        if done.returncode == 2:
-            lines = ["mcp_servers:"]
-            for server in self.servers:
-                url = f"{self.base}/servers/{server.name}/{path}"
-                if server.own_listen:
-                    url = f"http://127.0.0.1:{self.own_port}/{path}"
-                lines += [f"  {server.known}:", f"    url: {url}", f"    transport: {transport}"]
-            return "\n".join(lines) + "\n"
         if done.returncode:
             raise RuntimeError(f"stdiod export litellm failed: {done.stderr}")
         text = done.stdout

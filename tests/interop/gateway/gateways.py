@@ -11,7 +11,7 @@ import urllib.request
 
 from fronts import OPENER, end, eventually, get
 
-# What its log must not say. The second and the third are sought in everything, the first where it speaks of MCP too.
+# What its log must not say.
 TROUBLE = {
     "cancelled": re.compile(r"CancelledError|was cancelled"),
     "cancel scope": re.compile(r"cancel scope"),
@@ -29,20 +29,21 @@ class LiteLLM:
         self.known = sorted((server.known for server in servers), key=len, reverse=True)
         self.key = "sk-" + secrets.token_hex(32)
         self.log = work / f"litellm-{self.name}-{port}.log"
-        file = work / f"litellm-{self.name}-{port}.yaml"
-        file.write_text(
-            f"model_list: []\ngeneral_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n{entries}"
-        )
+        # As the page of stdiod advises: its servers in a file of their own.
+        folder = work / f"litellm-{self.name}-{port}"
+        folder.mkdir()
+        (folder / "stdiod.yaml").write_text(entries)
+        file = folder / "config.yaml"
+        file.write_text("include: [stdiod.yaml]\nmodel_list: []\ngeneral_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n")
         variables = {"LITELLM_MASTER_KEY": self.key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
-        self.began = time.monotonic()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [f"{venv}/bin/litellm", "--config", file, "--host", "127.0.0.1", "--port", str(port)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment | variables, cwd=work,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment | variables, cwd=folder,
             )
 
     def up(self):
-        """Waits until it answers; how many seconds that took."""
+        """Waits until it answers."""
 
         def alive():
             if self.process.poll() is not None:
@@ -51,7 +52,6 @@ class LiteLLM:
 
         eventually(f"LiteLLM ({self.name}) answers", alive, 120)
         self.ids = {entry["server_id"]: entry["server_name"] for entry in self.get("/v1/mcp/server")}
-        return time.monotonic() - self.began
 
     def stop(self):
         end(self.process)
@@ -118,12 +118,11 @@ class LiteLLM:
     def mark(self):
         return self.log.stat().st_size
 
-    def trouble(self, since, until=None):
-        """How often the log says each kind of trouble between two marks."""
+    def trouble(self, since):
+        """How often the log says each kind of trouble after a mark."""
         with open(self.log, "rb") as log:
             log.seek(since)
-            text = log.read() if until is None else log.read(until - since)
-        lines = text.decode(errors="replace").splitlines()
+            lines = log.read().decode(errors="replace").splitlines()
         return {kind: sum(bool(pattern.search(line)) for line in lines) for kind, pattern in TROUBLE.items()}
 
 

@@ -113,28 +113,33 @@ class Run:
     def world(self, world):
         self.report.world = world
         front = self.front(world)
-        gateways = []
+        gateways, following = [], []
         try:
             front.start()
             front.ready()
-            for setup in self.venvs:
-                gateways = self.gateways(setup, front)
-                acceptance = Acceptance(front, gateways, self.counts, self.report, world == "broken")
-                acceptance.each("up", lambda gateway: f"after {gateway.up():.0f} s")
+            waiting = list(self.venvs)
+            following = self.gateways(waiting[0], front)
+            while waiting:
+                waiting.pop(0)
+                gateways, following = following, []
+                acceptance = Acceptance(front, gateways, self.counts, self.report)
+                acceptance.up()
                 acceptance.surfaces()
-                acceptance.each("listing", lambda gateway: self.listing(world, acceptance, gateway))
-                if world == "broken":
-                    if not self.told.peer:
-                        acceptance.each("shown by stdiod", lambda gateway: front.shows_broken())
-                else:
+                acceptance.each("time of a listing", lambda gateway: self.listing(world, acceptance, gateway))
+                if waiting:
+                    # They need long to come up.
+                    following = self.gateways(waiting[0], front)
+                if world == "healthy":
                     acceptance.calls()
                     acceptance.polling(self.told.seconds)
                     acceptance.restart()
                     acceptance.kill()
+                elif not self.told.peer:
+                    acceptance.each("shown by stdiod", lambda gateway: front.shows_broken())
                 for gateway in gateways:
                     gateway.stop()
         finally:
-            for gateway in gateways:
+            for gateway in gateways + following:
                 gateway.stop()
             left_in_time = front.stop()
             left = front.children()
