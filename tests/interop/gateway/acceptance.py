@@ -153,7 +153,10 @@ class Acceptance:
         try:
             # Each is in the middle of something.
             time.sleep(1)
-            done = disturb()
+            try:
+                done = disturb()
+            except RuntimeError as error:
+                done = f"{brief(error)}, "
             back = time.monotonic()
             end = back + PATIENCE_S
             while time.monotonic() < end and any(len({poll[2] for poll in poller.since(back)}) < 5 for poller in pollers):

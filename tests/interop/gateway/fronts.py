@@ -237,7 +237,10 @@ class Bridges(Front):
         self.start()
 
     def stop(self):
-        left = [end(process, 5) for process in self.processes]
+        # All at once: with streams open some never leave by themselves.
+        for process in self.processes:
+            process.terminate()
+        left = [end(process, 2) for process in self.processes]
         self.processes = []
         self.kill()
         return all(left)

@@ -179,11 +179,13 @@ def main():
     began = time.monotonic()
     run.counts = run.ask_directly()
     print(f"asked directly, {len(run.counts)} servers have {sum(run.counts.values())} tools: {run.counts}", flush=True)
-    for world in run.told.world:
-        run.world(world)
-    run.report.told.append(f"took {time.monotonic() - began:.0f} s")
-    file = run.report.write(run.told.output, f"gateway-{run.told.peer or 'stdiod'}")
-    print(f"\n{file.read_text()}\nwritten to {file}", flush=True)
+    try:
+        for world in run.told.world:
+            run.world(world)
+    finally:
+        run.report.told.append(f"took {time.monotonic() - began:.0f} s")
+        file = run.report.write(run.told.output, f"gateway-{run.told.peer or 'stdiod'}")
+        print(f"\n{file.read_text()}\nwritten to {file}", flush=True)
     if run.report.red() and not run.told.peer:
         sys.exit(1)
 
