@@ -70,16 +70,18 @@ npm_cached() {
   printf '%s\n' "$dir"
 }
 
-# venv_cached NAME REQUIREMENTS: a virtual environment with these requirements, once per content; prints where.
+# venv_cached NAME REQUIREMENTS [PIP_OPTION]...: a virtual environment with these requirements, once per content; prints
+# where.
 venv_cached() {
   local name=$1 requirements=$2 sum dir
+  shift 2
   sum=$( (python3 --version && cat "$requirements") | sha256sum | cut -c1-12)
   dir="$cache/$name-$sum"
   if [ ! -e "$dir/.done" ]; then
     say "installing $name"
     rm -rf "$dir" \
       && python3 -m venv "$dir" >&2 \
-      && "$dir/bin/pip" install --quiet --no-input --requirement "$requirements" >&2 \
+      && "$dir/bin/pip" install --quiet --no-input "$@" --requirement "$requirements" >&2 \
       && touch "$dir/.done" \
       || { say "error: $name was not installed"; return 1; }
   fi

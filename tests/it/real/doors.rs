@@ -287,3 +287,95 @@ fn h2c_is_spoken_with_prior_knowledge_and_by_curl() {
         assert!(answer["result"]["tools"].is_array());
     }
 }
+
+#[test]
+fn the_log_says_who_gets_to_which_address() {
+    let desk = Desk::new();
+    let socket = desk.path().join("http.sock");
+    let config = format!(
+        "[http]\nlisten = [\"127.0.0.1:0\", \"unix:{}\"]\n{}{}",
+        socket.display(),
+        Demo::new("a").toml(),
+        Demo::new("b").keys("listen = \"[::1]:0\"").toml()
+    );
+    let daemon = Daemon::as_configured(desk, &config);
+    let hint = daemon.logged("containers get to none of these");
+    let line = format!(
+        r#"[http] listen = [\"127.0.0.1:0\", \"unix:{}\", \"10.88.0.1:8750\"]"#,
+        socket.display()
+    );
+    assert!(hint.contains(&line) && hint.contains("[auth]"), "{hint}");
+    assert_eq!(said(&daemon, "listening on "), 3);
+    assert_eq!(said(&daemon, ", for this host alone"), 3);
+    let here = format!("server a: http://{}/servers/a/mcp\"", daemon.address());
+    assert_eq!(said(&daemon, &here), 1);
+    assert_eq!(said(&daemon, "in containers"), 0);
+}
+
+/// An address for documentation, which no network has.
+const ELSEWHERE: &str = "192.0.2.1:0";
+
+#[test]
+fn an_address_of_a_network_that_is_not_there_yet_is_listened_on_and_told_to_containers() {
+    let desk = Desk::new();
+    let token = desk.write("token", "0123456789abcdef0123456789abcdef\n");
+    let config = format!(
+        "[http]\nlisten = [\"127.0.0.1:0\", {ELSEWHERE:?}, \"[2001:db8::1]:0\"]\n\
+         [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}",
+        Demo::new("a").toml()
+    );
+    let daemon = Daemon::as_configured(desk, &config);
+    let far = daemon.logged("listening on 192.0.2.1:");
+    assert!(far.contains(", for containers and other hosts too"), "{far}");
+    let port = far.split_once("192.0.2.1:").unwrap().1.split(',').next().unwrap();
+    daemon.logged(&format!(
+        "server a: http://{}/servers/a/mcp, in containers http://host.containers.internal:{port}/servers/a/mcp",
+        daemon.address()
+    ));
+    assert_eq!(said(&daemon, "no network of this host has the address 192.0.2.1 now"), 1);
+    assert_eq!(said(&daemon, "no network of this host has the address 2001:db8::1 now"), 1);
+    assert_eq!(said(&daemon, "listening on [2001:db8::1]:"), 1);
+    assert_eq!(said(&daemon, "containers get to none"), 0);
+    // A token is asked for on every address then, that of this host alone too.
+    assert_eq!(daemon.post("/mcp", &list()).status, 401);
+    let good = Request::post("/mcp", &list())
+        .header("Authorization", "Bearer 0123456789abcdef0123456789abcdef");
+    assert_eq!(daemon.send(&good).status, 200);
+    daemon.stopped();
+}
+
+#[test]
+fn c18_a_refused_host_is_named_with_the_key_to_set_and_warned_of_once() {
+    let daemon = Daemon::demo("");
+    for _ in 0..3 {
+        let asked = Request::post("/mcp", &list()).header("Host", "litellm-host:8750");
+        let answer = daemon.send(&asked);
+        assert_eq!((answer.status, answer.header("content-type")), (403, Some("application/json")));
+        let body = answer.json();
+        assert_eq!((&body["jsonrpc"], &body["id"]), (&json!("2.0"), &Value::Null));
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("\"litellm-host:8750\"") && message.contains("http.allowed_hosts"),
+            "{message}"
+        );
+    }
+    assert_eq!(daemon.send(&Request::get("/mcp").header("Host", "another.example")).status, 403);
+    let other = daemon.logged("another.example");
+    assert!(other.contains(r#"[http] allowed_hosts = [\"another.example\"]"#), "{other}");
+    let line = daemon.logged("litellm-host");
+    assert!(line.contains("\"host\":\"litellm-host:8750\""), "{line}");
+    assert!(line.contains(r#"[http] allowed_hosts = [\"litellm-host\"]"#), "{line}");
+    assert_eq!(said(&daemon, "litellm-host"), 1);
+    // Doing what it says helps.
+    daemon.reload(&format!(
+        "[http]\nallowed_hosts = [\"litellm-host\"]\n{}",
+        Demo::new("demo").toml()
+    ));
+    let asked = Request::post("/mcp", &list()).header("Host", "litellm-host:8750");
+    assert_eq!(daemon.send(&asked).status, 200);
+}
+
+/// How many lines of its log hold this.
+fn said(daemon: &Daemon, needle: &str) -> usize {
+    daemon.log().iter().filter(|line| line.contains(needle)).count()
+}
