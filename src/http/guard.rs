@@ -29,6 +29,10 @@ const HOSTS: [&str; 3] = ["localhost", "host.containers.internal", "host.docker.
 /// How long a body may stand still.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
+/// Of a body that nobody wants so much is taken in, and waited for so long.
+const UNWANTED_MAX: u64 = 256 * 1024;
+const UNWANTED_WAIT: Duration = Duration::from_secs(1);
+
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
 const ASKED: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id";
 const EXPOSED: HeaderValue = HeaderValue::from_static("mcp-session-id, www-authenticate");
@@ -132,7 +136,7 @@ impl<'a> Sight<'a> {
 }
 
 /// Reads a body that is not too long.
-pub(super) async fn body(config: &Http, mut incoming: Incoming) -> Result<Bytes, Refused> {
+pub(super) async fn body(config: &Http, incoming: &mut Incoming) -> Result<Bytes, Refused> {
     let limit = config.max_body.bytes();
     let too_large = || Refused::from(Refusal::BodyTooLarge { limit: config.max_body.0 });
     let hint = incoming.size_hint();
@@ -164,6 +168,26 @@ pub(super) async fn body(config: &Http, mut incoming: Incoming) -> Result<Bytes,
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Takes in what is left of a body that nobody wants, so that its sender is there to read the answer. False if that would be
+/// too much, or does not come soon.
+pub(super) async fn drained(incoming: &mut Incoming) -> bool {
+    if incoming.is_end_stream() {
+        return true;
+    }
+    if incoming.size_hint().lower() > UNWANTED_MAX {
+        return false;
+    }
+    let mut left = UNWANTED_MAX;
+    let all = async {
+        while let Some(frame) = incoming.frame().await {
+            let data = frame.ok()?.into_data().unwrap_or_default();
+            left = left.checked_sub(data.len() as u64)?;
+        }
+        Some(())
+    };
+    timeout(UNWANTED_WAIT, all).await.ok().flatten().is_some()
 }
 
 /// Whether a POST says that it holds JSON. Saying nothing is forgiven.

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
-use hyper::{Method, Request, Response};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, Version};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,8 @@ use crate::link::directory::{Directory, Entry};
 use crate::link::guests::Guests;
 use crate::link::sessions::Sessions;
 use crate::link::stream_sessions::StreamSessions;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// What every request may need, as it is at one moment. A reload publishes a new one whole; a request goes on with the one it
 /// came in with.
@@ -85,13 +87,17 @@ struct Visit {
 }
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(doorway: &Doorway, request: Request<Incoming>) -> Response<Body> {
+async fn serve(doorway: &Doorway, mut request: Request<Incoming>) -> Response<Body> {
     let house = Arc::clone(&doorway.houses.borrow());
-    let origin = request.headers().get(hyper::header::ORIGIN).cloned();
-    let mut response = match answer(&house, doorway, request).await {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = match answer(&house, doorway, &mut request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
+    // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
+    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut()).await {
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
+    }
     if let Some(origin) = origin {
         guard::share_with(&house.config, &origin, response.headers_mut());
     }
@@ -101,9 +107,9 @@ async fn serve(doorway: &Doorway, request: Request<Incoming>) -> Response<Body> 
 async fn answer(
     house: &Arc<House>,
     doorway: &Doorway,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
-    guard::host_and_origin(&house.config, &doorway.scope, &request)?;
+    guard::host_and_origin(&house.config, &doorway.scope, request)?;
     if request.method() == Method::OPTIONS {
         return Ok(guard::preflight(request.headers()));
     }
@@ -123,15 +129,15 @@ async fn answer(
         Route::Nothing => Err(Refusal::UnknownPath.into()),
         Route::NoServer(name) => Err(Refusal::UnknownServer(name).into()),
         Route::Streamable(entry) => {
-            let (visit, request) = enter(house, doorway, entry, request)?;
+            let visit = enter(house, doorway, entry, request)?;
             face::streamable::serve(visit, request).await
         }
         Route::Sse(entry, prefix) => {
-            let (visit, request) = enter(house, doorway, entry, request)?;
-            face::sse::stream(&visit, &request, &prefix)
+            let visit = enter(house, doorway, entry, request)?;
+            face::sse::stream(&visit, request, &prefix)
         }
         Route::Messages(entry) => {
-            let (visit, request) = enter(house, doorway, entry, request)?;
+            let visit = enter(house, doorway, entry, request)?;
             face::sse::message(visit, request).await
         }
     }
@@ -141,8 +147,8 @@ fn enter(
     house: &Arc<House>,
     doorway: &Doorway,
     entry: Arc<Entry>,
-    mut request: Request<Incoming>,
-) -> Result<(Visit, Request<Incoming>), Refused> {
+    request: &mut Request<Incoming>,
+) -> Result<Visit, Refused> {
     let bearers = house.bearers.as_deref();
     let (principal, revoked) = guard::principal(bearers, request.headers(), Some(&entry))?;
     // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
@@ -153,5 +159,5 @@ fn enter(
     let headers = std::mem::take(request.headers_mut());
     let (leaving, last_call) = (doorway.leaving.clone(), doorway.last_call.clone());
     let house = Arc::clone(house);
-    Ok((Visit { house, entry, principal, revoked, headers, leaving, last_call }, request))
+    Ok(Visit { house, entry, principal, revoked, headers, leaving, last_call })
 }

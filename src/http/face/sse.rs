@@ -64,13 +64,13 @@ pub(in crate::http) fn stream<B>(
 /// POST: takes messages, whose answers go to the stream.
 pub(in crate::http) async fn message(
     visit: Visit,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     if request.method() != Method::POST {
         return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
     }
     let id = session_id(request.uri().query().unwrap_or_default());
-    let text = guard::body(&visit.house.config, request.into_body()).await?;
+    let text = guard::body(&visit.house.config, request.body_mut()).await?;
     let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
     if visit.house.stopping.is_cancelled() {
         return Err(Refusal::Interrupted.into());

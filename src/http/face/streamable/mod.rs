@@ -40,12 +40,12 @@ const REPLAY_MAX: usize = EVENTS_MAX + 1024;
 
 pub(in crate::http) async fn serve(
     visit: Visit,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     let push = visit.entry.config.push == Push::On;
     match *request.method() {
         Method::POST => {
-            let text = guard::body(&visit.house.config, request.into_body()).await?;
+            let text = guard::body(&visit.house.config, request.body_mut()).await?;
             visit.post(text).await
         }
         // Nothing but POST is known to who speaks without a handshake.
@@ -106,10 +106,11 @@ impl Visit {
     }
 
     async fn get(&self) -> Result<Response<Body>, Refused> {
+        // Without a session there is nothing to listen to. Of all refusals clients take none but a 405 calmly.
         if !Accepts::of(&self.headers).events {
-            return Err(Refusal::NotAcceptable.into());
+            let allow = if self.session_id().is_some() { "POST, DELETE" } else { "POST" };
+            return Err(Refusal::HttpMethodNotAllowed { allow }.into());
         }
-        // Without a session there is nothing to listen to. Clients that try this first take a 405 calmly.
         let Some(session) = self.session().await? else {
             return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
         };
