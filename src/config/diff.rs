@@ -360,7 +360,8 @@ mod tests {
         new.http.lenient_sessions = false;
         new.log.level = "debug".to_owned();
         new.log.format = LogFormat::Json;
-        let token = Token { name: "t".into(), file: "/t".into(), servers: vec!["*".into()] };
+        let token =
+            Token { name: "t".into(), file: "/t".into(), servers: vec!["*".into()], push: None };
         new.auth = Some(Auth { tokens: vec![token] });
         let diff = Diff::between(&old, &new);
         assert_eq!(diff.settings, ["http.lenient_sessions", "auth.tokens", "log.level"]);

@@ -15,10 +15,8 @@ use tokio::time::timeout;
 use super::body::Body;
 use super::listen::Scope;
 use super::render::Refused;
-use tokio_util::sync::CancellationToken;
 
 use crate::auth::bearer::{Bearers, Grant};
-use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Http;
 use crate::link::directory::Entry;
@@ -93,20 +91,20 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Who sends this, and whether they may use this server.
-pub(super) fn principal(
-    bearers: Option<&Bearers>,
+/// The grant of who sends this, if one is needed, and whether they may use this server.
+pub(super) fn grant<'a>(
+    bearers: Option<&'a Bearers>,
     headers: &HeaderMap,
     entry: Option<&Entry>,
-) -> Result<(Principal, Option<CancellationToken>), Refused> {
-    let Some(bearers) = bearers else { return Ok((Principal::anonymous(), None)) };
+) -> Result<Option<Grant<'a>>, Refused> {
+    let Some(bearers) = bearers else { return Ok(None) };
     let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let grant = bearers.check(authorization).ok_or(Refusal::Unauthorized)?;
     match entry {
         Some(entry) if !grant.opens(&entry.name, &entry.config) => {
             Err(Refusal::Forbidden { server: entry.name.clone() }.into())
         }
-        _ => Ok((grant.principal(), Some(grant.revoked()))),
+        _ => Ok(Some(grant)),
     }
 }
 

@@ -32,10 +32,10 @@ pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
 use self::render::Refused;
 use self::route::Route;
-use crate::auth::bearer::Bearers;
+use crate::auth::bearer::{Bearers, Grant};
 use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
-use crate::config::model::Http;
+use crate::config::model::{Http, Push};
 use crate::link::directory::{Directory, Entry};
 use crate::link::guests::Guests;
 use crate::link::sessions::Sessions;
@@ -77,8 +77,12 @@ struct Visit {
     house: Arc<House>,
     entry: Arc<Entry>,
     principal: Principal,
+    /// Whether it may have a session and a stream that only listens.
+    push: Push,
     /// What it opens now ends when its token is taken back.
     revoked: Option<CancellationToken>,
+    /// Streams that only listen end then too, and when its token says otherwise of push.
+    silenced: Option<CancellationToken>,
     headers: HeaderMap,
     /// The connection is to end: what only listens ends with it.
     leaving: CancellationToken,
@@ -121,7 +125,7 @@ async fn answer(
             admin::readyz(house, only, &sight, request.method()).await
         }
         Route::Status => {
-            guard::principal(bearers, request.headers(), None)?;
+            guard::grant(bearers, request.headers(), None)?;
             let sight = Sight::of(bearers, request.headers());
             admin::status(house, &sight, request.method()).await
         }
@@ -150,7 +154,10 @@ fn enter(
     request: &mut Request<Incoming>,
 ) -> Result<Visit, Refused> {
     let bearers = house.bearers.as_deref();
-    let (principal, revoked) = guard::principal(bearers, request.headers(), Some(&entry))?;
+    let grant = guard::grant(bearers, request.headers(), Some(&entry))?;
+    let principal = grant.map_or_else(Principal::anonymous, Grant::principal);
+    let (revoked, silenced) = (grant.map(Grant::revoked), grant.map(Grant::silenced));
+    let push = grant.and_then(Grant::push).unwrap_or(entry.config.push);
     // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
     // waits for an answer has to be told under its id.
     if house.stopping.is_cancelled() && request.method() != Method::POST {
@@ -159,5 +166,5 @@ fn enter(
     let headers = std::mem::take(request.headers_mut());
     let (leaving, last_call) = (doorway.leaving.clone(), doorway.last_call.clone());
     let house = Arc::clone(house);
-    Ok(Visit { house, entry, principal, revoked, headers, leaving, last_call })
+    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, leaving, last_call })
 }

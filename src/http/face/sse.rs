@@ -16,6 +16,7 @@ use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
+use crate::config::model::Push;
 use crate::link::directory::Place as Seat;
 use crate::link::replies::{self, EVENTS_MAX};
 use crate::link::sessions::new_session_id;
@@ -115,7 +116,11 @@ impl Visit {
         first: &Frame,
     ) -> Result<Place, Refusal> {
         let params = Params::of(first.payload().filter(|_| first.method() == Rpc::Initialize));
-        let hello = Hello::of_client(&params);
+        let mut hello = Hello::of_client(&params);
+        // The stream is there and carries answers; questions are not to come on it.
+        if self.push == Push::Off {
+            hello.capabilities = "{}".into();
+        }
         let declared = AskSet::declared(&hello.capabilities);
         let said = params.protocol_version.is_some();
         let mut card = FrontCard {

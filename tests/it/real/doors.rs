@@ -1,18 +1,14 @@
-//! Where the daemon listens, and what a client may rely on before it has asked for anything.
+//! Where the daemon listens, and what it speaks there.
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
 use crate::support::daemon::command;
-use crate::support::mcp::{Mcp, initialize, request, text, tool};
-use crate::support::stream::connect_tcp;
-use crate::support::{Daemon, Demo, Request, eventually};
+use crate::support::mcp::{Mcp, request, text, tool};
+use crate::support::{Daemon, Demo, Request};
 
 fn list() -> Value {
     request(&json!(1), "tools/list", &json!({}))

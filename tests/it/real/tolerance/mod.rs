@@ -22,6 +22,7 @@ mod eras;
 mod http;
 mod life;
 mod methods;
+mod push;
 
 use std::time::{Duration, Instant};
 
