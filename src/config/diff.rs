@@ -366,6 +366,11 @@ mod tests {
         let diff = Diff::between(&old, &new);
         assert_eq!(diff.settings, ["http.lenient_sessions", "auth.tokens", "log.level"]);
         assert_eq!(diff.next_start, ["log.format"]);
+        let mut quiet = new.clone();
+        quiet.auth.iter_mut().flat_map(|auth| &mut auth.tokens).for_each(|token| {
+            token.push = Some(Push::Off);
+        });
+        assert_eq!(Diff::between(&new, &quiet).settings, ["auth.tokens"]);
     }
 
     #[test]

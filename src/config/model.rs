@@ -345,3 +345,20 @@ impl Default for ToolFilter {
         Self { allow: everything(), deny: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For every client behind nginx, which cuts off an upstream that is silent for a minute.
+    #[test]
+    fn c16_by_default_a_silent_stream_gets_a_comment_at_least_twice_a_minute() {
+        assert!(Http::default().keep_alive <= Span::seconds(30));
+    }
+
+    /// For LiteLLM 1.81, which gives the slowest of its servers 30 s, and shows none of them before.
+    #[test]
+    fn c23_by_default_nobody_waits_longer_for_a_starting_server_than_a_gateway_does() {
+        assert!(Server::default().start_wait <= Span::seconds(20));
+    }
+}

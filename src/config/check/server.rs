@@ -261,6 +261,10 @@ mod tests {
             "spare = 1\nmode = \"shared\"",
             "spare: nobody gets a child of its own in mode \"shared\", so none is kept ready",
         );
+        let sessionless =
+            "push: without session ids there are no sessions to have children of their own";
+        check("push = \"off\"\nstateful = true", sessionless);
+        check("push = \"off\"\nmode = \"per-session\"", sessionless);
         check("idle_stop = \"0s\"", "idle_stop: it would be stopped as soon as it is ready");
         check(
             "idle_stop = \"often\"",

@@ -175,29 +175,29 @@ fn c23_a_server_that_hangs_delays_nobody_and_is_answered_for_in_time() {
 fn c24_progress_comes_on_the_post_before_the_answer_with_a_session_or_without() {
     let daemon = Daemon::start(&Demo::new("demo").toml());
     let off = Daemon::start(&Demo::new("demo").keys("push = \"off\"").toml());
-    let mut call = tool(&json!("long"), "sleep", &json!({"ms": 1000}));
+    let mut call = tool(&json!("long"), "sleep", &json!({"ms": 2000}));
     call["params"]["_meta"] = json!({"progressToken": 7});
-    let client = daemon.plain();
+    let session = daemon.plain().request(&call);
     let post = Request::post("/mcp", &call);
-    for (answer, who) in [
-        (client.post(&call), "a session"),
-        (daemon.send(&post), "nobody"),
-        (off.send(&post), "push is off"),
-        (
-            daemon.send(&post.clone().header("Accept", "text/event-stream, application/json")),
-            "rmcp",
-        ),
-    ] {
-        let begun = Instant::now();
-        let mut events = answer.events();
-        let first = events.message().unwrap();
-        assert_eq!(first["params"]["progressToken"], 7, "{who}");
-        let early = begun.elapsed();
-        let rest = events.messages();
-        assert!(early < begun.elapsed(), "{who}");
-        assert!(rest.len() > 3, "{who}: {rest:?}");
-        assert_eq!(text(rest.last().unwrap()), "Slept for 1000 ms.", "{who}");
-    }
+    let reversed = post.clone().header("Accept", "text/event-stream, application/json");
+    thread::scope(|scope| {
+        for (daemon, request, who) in [
+            (&daemon, &session, "a session"),
+            (&daemon, &post, "nobody"),
+            (&off, &post, "push is off"),
+            (&daemon, &reversed, "rmcp"),
+        ] {
+            scope.spawn(move || {
+                let mut events = daemon.send(request).events();
+                assert_eq!(events.message().unwrap()["params"]["progressToken"], 7, "{who}");
+                let child = daemon.status()["servers"]["demo"]["children"][0].clone();
+                assert_ne!(child["in_flight"], 0, "{who} hears of it while it runs");
+                let rest = events.messages();
+                assert!(rest.len() > 3, "{who}: {rest:?}");
+                assert_eq!(text(rest.last().unwrap()), "Slept for 2000 ms.", "{who}");
+            });
+        }
+    });
 }
 
 /// For LiteLLM, which lists once when it starts: a refused connection then is a server without tools for ever.

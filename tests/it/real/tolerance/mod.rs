@@ -23,6 +23,7 @@ mod http;
 mod life;
 mod methods;
 mod push;
+mod symptoms;
 
 use std::time::{Duration, Instant};
 
