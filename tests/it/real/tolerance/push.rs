@@ -30,13 +30,10 @@ fn said(answer: &Answer) -> (u16, Option<&str>) {
 /// Tokens by name, with what else each says, above servers.
 fn guarded(desk: &Desk, tokens: &[(&str, &str)], servers: &str) -> String {
     let entry = |(name, more): &(&str, &str)| {
-        let file = desk.path().join(name);
-        format!("{{ name = {name:?}, file = {file:?}{more} }}")
+        let file = desk.write(name, &secret(name));
+        format!("{{ name = {name:?}, file = {:?}{more} }}", file.to_str().unwrap())
     };
     let entries: Vec<String> = tokens.iter().map(entry).collect();
-    for (name, _) in tokens {
-        desk.write(name, &secret(name));
-    }
     format!("[auth]\ntokens = [{}]\n{servers}", entries.join(", "))
 }
 
