@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::front::Principal;
-use crate::config::model::{Auth, Server};
+use crate::config::model::{Auth, Push, Server};
 use crate::wire::id::ServerName;
 
 /// All tokens that open anything here.
@@ -23,8 +23,11 @@ struct Bearer {
     name: String,
     hash: [u8; 32],
     servers: Vec<String>,
+    push: Option<Push>,
     /// Set when it opens less than before: what was opened with it ends.
     revoked: CancellationToken,
+    /// Set then too, and when it says otherwise of push: streams that only listen end.
+    silenced: CancellationToken,
 }
 
 /// What a good token grants.
@@ -55,13 +58,7 @@ impl Bearers {
             if secret.is_empty() {
                 return Err(BadToken::Empty(file, name));
             }
-            Ok(Bearer {
-                principal: Principal::new(&name),
-                name,
-                hash: Sha256::digest(secret).into(),
-                servers: token.servers.clone(),
-                revoked: CancellationToken::new(),
-            })
+            Ok(Bearer::new(name, secret, token.servers.clone(), token.push))
         };
         Ok(Self { tokens: auth.tokens.iter().map(read).collect::<Result<_, _>>()? })
     }
@@ -82,9 +79,9 @@ impl Bearers {
             let narrowed = |name: &ServerName| {
                 servers.contains_key(name) && opens(before, name) && !opens(servers, name)
             };
-            let same = self.tokens.iter_mut().find(|new| *new == old);
+            let same = self.tokens.iter_mut().find(|new| new.opens_as(old));
             match same.filter(|_| !before.keys().any(narrowed)) {
-                Some(new) => new.revoked = old.revoked.clone(),
+                Some(new) => new.succeed(old),
                 None => old.revoked.cancel(),
             }
         }
@@ -117,13 +114,44 @@ impl Bearers {
 
 // === impl Bearer ===
 
-impl PartialEq for Bearer {
-    fn eq(&self, other: &Self) -> bool {
-        let Self { principal, name, hash, servers, revoked: _ } = self;
+impl Bearer {
+    fn new(name: String, secret: &str, servers: Vec<String>, push: Option<Push>) -> Self {
+        let revoked = CancellationToken::new();
+        Self {
+            principal: Principal::new(&name),
+            name,
+            hash: Sha256::digest(secret).into(),
+            servers,
+            push,
+            silenced: revoked.child_token(),
+            revoked,
+        }
+    }
+
+    /// Whether it is the same secret of the same holder, for the same servers.
+    fn opens_as(&self, other: &Self) -> bool {
+        let Self { principal, name, hash, servers, push: _, revoked: _, silenced: _ } = self;
         *principal == other.principal
             && *name == other.name
             && *hash == other.hash
             && *servers == other.servers
+    }
+
+    /// Takes over what was opened with it before.
+    fn succeed(&mut self, old: &Self) {
+        self.revoked = old.revoked.clone();
+        self.silenced = if self.push == old.push {
+            old.silenced.clone()
+        } else {
+            old.silenced.cancel();
+            self.revoked.child_token()
+        };
+    }
+}
+
+impl PartialEq for Bearer {
+    fn eq(&self, other: &Self) -> bool {
+        self.opens_as(other) && self.push == other.push
     }
 }
 
@@ -139,6 +167,16 @@ impl Grant<'_> {
     /// Set when it is taken back.
     pub(crate) fn revoked(self) -> CancellationToken {
         self.0.revoked.clone()
+    }
+
+    /// Set when it is taken back, or its holder is to have streams no longer, or again.
+    pub(crate) fn silenced(self) -> CancellationToken {
+        self.0.silenced.clone()
+    }
+
+    /// What it says of push, whatever the server does.
+    pub(crate) fn push(self) -> Option<Push> {
+        self.0.push
     }
 
     /// Whether both the token and the server allow it.
@@ -160,12 +198,9 @@ mod tests {
     use crate::config::model::Token;
 
     fn bearers(tokens: &[(&str, &str, &[&str])]) -> Bearers {
-        let tokens = tokens.iter().map(|(name, secret, servers)| Bearer {
-            principal: Principal::new(name),
-            name: (*name).to_owned(),
-            hash: Sha256::digest(secret).into(),
-            servers: servers.iter().map(|server| (*server).to_owned()).collect(),
-            revoked: CancellationToken::new(),
+        let tokens = tokens.iter().map(|(name, secret, servers)| {
+            let servers = servers.iter().map(|server| (*server).to_owned()).collect();
+            Bearer::new((*name).to_owned(), secret, servers, None)
         });
         Bearers { tokens: tokens.collect() }
     }
@@ -208,7 +243,7 @@ mod tests {
             if let Some(content) = content {
                 std::fs::write(&file, content).unwrap();
             }
-            let token = Token { name: "t".into(), file, servers: vec!["*".into()] };
+            let token = Token { name: "t".into(), file, servers: vec!["*".into()], push: None };
             Bearers::read(&Auth { tokens: vec![token] })
         };
         assert!(read(Some(" s3cret \nrest")).unwrap().check(Some(b"Bearer s3cret")).is_some());
@@ -238,5 +273,32 @@ mod tests {
         let old = bearers(&three);
         bearers(&[("a", "9", &["*"]), three[1]]).follow(&old, &all, &all);
         assert_eq!(ended(&old), [true, false, true]);
+    }
+
+    #[test]
+    fn what_a_token_says_of_push_ends_streams_that_listen_and_nothing_else() {
+        let servers = BTreeMap::from([(ServerName::new("git").unwrap(), Server::default())]);
+        let with = |push| {
+            let mut bearers = bearers(&[("a", "1", &["*"]), ("b", "2", &["*"])]);
+            bearers.tokens[0].push = push;
+            bearers
+        };
+        let ended = |bearers: &Bearers| -> Vec<(bool, bool)> {
+            let ended = |one: &Bearer| (one.revoked.is_cancelled(), one.silenced.is_cancelled());
+            bearers.tokens.iter().map(ended).collect()
+        };
+        let (old, mut off, mut on) = (with(None), with(Some(Push::Off)), with(Some(Push::On)));
+        assert_ne!(old, off);
+        off.follow(&old, &servers, &servers);
+        assert_eq!(ended(&old), [(false, true), (false, false)]);
+        assert_eq!(ended(&off), [(false, false), (false, false)], "which begins anew");
+        let grant = off.check(Some(b"Bearer 1")).unwrap();
+        assert_eq!(grant.push(), Some(Push::Off));
+        assert_eq!(off.check(Some(b"Bearer 2")).unwrap().push(), None);
+        on.follow(&off, &servers, &servers);
+        assert_eq!(ended(&off)[0], (false, true));
+        on.revoke_all();
+        assert_eq!(ended(&on), [(true, true), (true, true)]);
+        assert!(ended(&old)[0].0, "all that was ever opened with it");
     }
 }

@@ -198,7 +198,7 @@ impl Refusal {
             ),
             Self::NeedsSession(method) => say(
                 INVALID_REQUEST,
-                format!("{method} needs a session: send initialize first, then repeat it with the Mcp-Session-Id you are given"),
+                format!("{method} needs a session: send initialize first, then repeat it with the Mcp-Session-Id you are given; where stdiod's push is off none is given"),
             ),
             Self::SessionMissing => say(
                 INVALID_REQUEST,
@@ -230,7 +230,7 @@ impl Refusal {
             Self::ToolNotAllowed(tool) => say(INVALID_PARAMS, format!("Unknown tool: {tool}")),
             Self::CapabilityMissing(what) => say(
                 METHOD_NOT_FOUND,
-                format!("client does not support {what}: it was not declared at initialize"),
+                format!("client does not support {what}: it was not declared at initialize, or stdiod may not ask this client (push = \"off\", mode = \"shared\")"),
             ),
             Self::NoChannel => say(
                 INTERNAL_ERROR,

@@ -360,11 +360,17 @@ mod tests {
         new.http.lenient_sessions = false;
         new.log.level = "debug".to_owned();
         new.log.format = LogFormat::Json;
-        let token = Token { name: "t".into(), file: "/t".into(), servers: vec!["*".into()] };
+        let token =
+            Token { name: "t".into(), file: "/t".into(), servers: vec!["*".into()], push: None };
         new.auth = Some(Auth { tokens: vec![token] });
         let diff = Diff::between(&old, &new);
         assert_eq!(diff.settings, ["http.lenient_sessions", "auth.tokens", "log.level"]);
         assert_eq!(diff.next_start, ["log.format"]);
+        let mut quiet = new.clone();
+        quiet.auth.iter_mut().flat_map(|auth| &mut auth.tokens).for_each(|token| {
+            token.push = Some(Push::Off);
+        });
+        assert_eq!(Diff::between(&new, &quiet).settings, ["auth.tokens"]);
     }
 
     #[test]

@@ -89,6 +89,9 @@ pub struct Token {
     /// The servers it opens; `"*"` is all of them.
     #[serde(default = "everything")]
     pub servers: Vec<String>,
+    /// `push` for who holds this token: it overrides what the server says, either way. Absent: as each server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<Push>,
 }
 
 /// What session ids are sealed with.
@@ -174,7 +177,10 @@ pub struct Server {
     /// `server/discover` and lists are answered with what it said last, so that a gateway that polls neither starts it nor keeps it
     /// running.
     pub idle_stop: SpanOrNever,
-    /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams.
+    /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams. They share the one
+    /// child, hear progress on the answer of their call, and are asked nothing: a question of the server is refused at once.
+    /// Clients without a handshake (2026-07-28) need none of it and have all they had, and the transport of 2024-11-05 keeps the
+    /// stream it consists of. A token of `[auth]` may say otherwise for its holder.
     pub push: Push,
     /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
     /// with that child instead of being revived on a fresh one.
@@ -337,5 +343,22 @@ impl Default for Server {
 impl Default for ToolFilter {
     fn default() -> Self {
         Self { allow: everything(), deny: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For every client behind nginx, which cuts off an upstream that is silent for a minute.
+    #[test]
+    fn c16_by_default_a_silent_stream_gets_a_comment_at_least_twice_a_minute() {
+        assert!(Http::default().keep_alive <= Span::seconds(30));
+    }
+
+    /// For LiteLLM 1.81, which gives the slowest of its servers 30 s, and shows none of them before.
+    #[test]
+    fn c23_by_default_nobody_waits_longer_for_a_starting_server_than_a_gateway_does() {
+        assert!(Server::default().start_wait <= Span::seconds(20));
     }
 }

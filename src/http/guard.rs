@@ -16,10 +16,8 @@ use super::body::Body;
 use super::complaints::Complaints;
 use super::listen::Scope;
 use super::render::Refused;
-use tokio_util::sync::CancellationToken;
 
 use crate::auth::bearer::{Bearers, Grant};
-use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
 use crate::config::model::Http;
 use crate::link::directory::Entry;
@@ -29,6 +27,10 @@ const HOSTS: [&str; 3] = ["localhost", "host.containers.internal", "host.docker.
 
 /// How long a body may stand still.
 const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// Of a body that nobody wants so much is taken in, and waited for so long.
+const UNWANTED_MAX: u64 = 256 * 1024;
+const UNWANTED_WAIT: Duration = Duration::from_secs(1);
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
 const ASKED: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id";
@@ -105,20 +107,20 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Who sends this, and whether they may use this server.
-pub(super) fn principal(
-    bearers: Option<&Bearers>,
+/// The grant of who sends this, if one is needed, and whether they may use this server.
+pub(super) fn grant<'a>(
+    bearers: Option<&'a Bearers>,
     headers: &HeaderMap,
     entry: Option<&Entry>,
-) -> Result<(Principal, Option<CancellationToken>), Refused> {
-    let Some(bearers) = bearers else { return Ok((Principal::anonymous(), None)) };
+) -> Result<Option<Grant<'a>>, Refused> {
+    let Some(bearers) = bearers else { return Ok(None) };
     let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let grant = bearers.check(authorization).ok_or(Refusal::Unauthorized)?;
     match entry {
         Some(entry) if !grant.opens(&entry.name, &entry.config) => {
             Err(Refusal::Forbidden { server: entry.name.clone() }.into())
         }
-        _ => Ok((grant.principal(), Some(grant.revoked()))),
+        _ => Ok(Some(grant)),
     }
 }
 
@@ -148,7 +150,7 @@ impl<'a> Sight<'a> {
 }
 
 /// Reads a body that is not too long.
-pub(super) async fn body(config: &Http, mut incoming: Incoming) -> Result<Bytes, Refused> {
+pub(super) async fn body(config: &Http, incoming: &mut Incoming) -> Result<Bytes, Refused> {
     let limit = config.max_body.bytes();
     let too_large = || Refused::from(Refusal::BodyTooLarge { limit: config.max_body.0 });
     let hint = incoming.size_hint();
@@ -180,6 +182,26 @@ pub(super) async fn body(config: &Http, mut incoming: Incoming) -> Result<Bytes,
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Takes in what is left of a body that nobody wants, so that its sender is there to read the answer. False if that would be
+/// too much, or does not come soon.
+pub(super) async fn drained(incoming: &mut Incoming) -> bool {
+    if incoming.is_end_stream() {
+        return true;
+    }
+    if incoming.size_hint().lower() > UNWANTED_MAX {
+        return false;
+    }
+    let mut left = UNWANTED_MAX;
+    let all = async {
+        while let Some(frame) = incoming.frame().await {
+            let data = frame.ok()?.into_data().unwrap_or_default();
+            left = left.checked_sub(data.len() as u64)?;
+        }
+        Some(())
+    };
+    timeout(UNWANTED_WAIT, all).await.ok().flatten().is_some()
 }
 
 /// Whether a POST says that it holds JSON. Saying nothing is forgiven.

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
-use hyper::{Method, Request, Response};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, Version};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -34,14 +34,16 @@ pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
 use self::render::Refused;
 use self::route::Route;
-use crate::auth::bearer::Bearers;
+use crate::auth::bearer::{Bearers, Grant};
 use crate::bridge::front::Principal;
 use crate::bridge::refusal::Refusal;
-use crate::config::model::Http;
+use crate::config::model::{Http, Push};
 use crate::link::directory::{Directory, Entry};
 use crate::link::guests::Guests;
 use crate::link::sessions::Sessions;
 use crate::link::stream_sessions::StreamSessions;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// What every request may need, as it is at one moment. A reload publishes a new one whole; a request goes on with the one it
 /// came in with.
@@ -77,8 +79,12 @@ struct Visit {
     house: Arc<House>,
     entry: Arc<Entry>,
     principal: Principal,
+    /// Whether it may have a session and a stream that only listens.
+    push: Push,
     /// What it opens now ends when its token is taken back.
     revoked: Option<CancellationToken>,
+    /// Streams that only listen end then too, and when its token says otherwise of push.
+    silenced: Option<CancellationToken>,
     headers: HeaderMap,
     /// The connection is to end: what only listens ends with it.
     leaving: CancellationToken,
@@ -87,13 +93,17 @@ struct Visit {
 }
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(doorway: &Doorway, request: Request<Incoming>) -> Response<Body> {
+async fn serve(doorway: &Doorway, mut request: Request<Incoming>) -> Response<Body> {
     let house = Arc::clone(&doorway.houses.borrow());
-    let origin = request.headers().get(hyper::header::ORIGIN).cloned();
-    let mut response = match answer(&house, doorway, request).await {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = match answer(&house, doorway, &mut request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
+    // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
+    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut()).await {
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
+    }
     if let Some(origin) = origin {
         guard::share_with(&house.config, &origin, response.headers_mut());
     }
@@ -103,9 +113,9 @@ async fn serve(doorway: &Doorway, request: Request<Incoming>) -> Response<Body> 
 async fn answer(
     house: &Arc<House>,
     doorway: &Doorway,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
-    guard::host_and_origin(&house.config, &doorway.scope, &doorway.complaints, &request)?;
+    guard::host_and_origin(&house.config, &doorway.scope, &doorway.complaints, request)?;
     if request.method() == Method::OPTIONS {
         return Ok(guard::preflight(request.headers()));
     }
@@ -117,7 +127,7 @@ async fn answer(
             admin::readyz(house, only, &sight, request.method()).await
         }
         Route::Status => {
-            guard::principal(bearers, request.headers(), None)?;
+            guard::grant(bearers, request.headers(), None)?;
             let sight = Sight::of(bearers, request.headers());
             admin::status(house, &sight, request.method()).await
         }
@@ -125,15 +135,15 @@ async fn answer(
         Route::Nothing => Err(Refusal::UnknownPath.into()),
         Route::NoServer(name) => Err(Refusal::UnknownServer(name).into()),
         Route::Streamable(entry) => {
-            let (visit, request) = enter(house, doorway, entry, request)?;
+            let visit = enter(house, doorway, entry, request)?;
             face::streamable::serve(visit, request).await
         }
         Route::Sse(entry, prefix) => {
-            let (visit, request) = enter(house, doorway, entry, request)?;
-            face::sse::stream(&visit, &request, &prefix)
+            let visit = enter(house, doorway, entry, request)?;
+            face::sse::stream(&visit, request, &prefix)
         }
         Route::Messages(entry) => {
-            let (visit, request) = enter(house, doorway, entry, request)?;
+            let visit = enter(house, doorway, entry, request)?;
             face::sse::message(visit, request).await
         }
     }
@@ -143,10 +153,13 @@ fn enter(
     house: &Arc<House>,
     doorway: &Doorway,
     entry: Arc<Entry>,
-    mut request: Request<Incoming>,
-) -> Result<(Visit, Request<Incoming>), Refused> {
+    request: &mut Request<Incoming>,
+) -> Result<Visit, Refused> {
     let bearers = house.bearers.as_deref();
-    let (principal, revoked) = guard::principal(bearers, request.headers(), Some(&entry))?;
+    let grant = guard::grant(bearers, request.headers(), Some(&entry))?;
+    let principal = grant.map_or_else(Principal::anonymous, Grant::principal);
+    let (revoked, silenced) = (grant.map(Grant::revoked), grant.map(Grant::silenced));
+    let push = grant.and_then(Grant::push).unwrap_or(entry.config.push);
     // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
     // waits for an answer has to be told under its id.
     if house.stopping.is_cancelled() && request.method() != Method::POST {
@@ -155,5 +168,5 @@ fn enter(
     let headers = std::mem::take(request.headers_mut());
     let (leaving, last_call) = (doorway.leaving.clone(), doorway.last_call.clone());
     let house = Arc::clone(house);
-    Ok((Visit { house, entry, principal, revoked, headers, leaving, last_call }, request))
+    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, leaving, last_call })
 }

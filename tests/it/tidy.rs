@@ -47,6 +47,9 @@ const IMPURE: &[&str] = &[
     "std::thread",
 ];
 
+/// The rules of `tests/it/real/tolerance`.
+const TOLERANCE: std::ops::RangeInclusive<u32> = 1..=25;
+
 const UNSAFE_HOME: &str = "src/upstream/process.rs";
 const LINES_MAX: usize = 400;
 
@@ -91,6 +94,11 @@ fn no_test_file_is_forgotten() {
     }
     assert!(names.contains(&"tidy".to_owned()), "this very file was not seen");
     pass(forgotten(&main, &names));
+}
+
+#[test]
+fn every_rule_of_tolerance_has_a_test() {
+    pass(untested_rules(&rust_files()));
 }
 
 #[test]
@@ -206,6 +214,23 @@ fn bare_tasks(files: &[File]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Numbers of rules that no test has in front of its name, as in `c7_c23_what_is_shown`.
+fn untested_rules(files: &[File]) -> Vec<String> {
+    let tests = files.iter().flat_map(|file| file.text.split("#[test]\n").skip(1));
+    let names = tests.filter_map(|test| test.split_once("fn ")?.1.split('(').next());
+    let number = |part: &str| part.strip_prefix('c')?.parse::<u32>().ok();
+    let shown: BTreeSet<u32> = names
+        .flat_map(|name| {
+            let is_rule = |part: &&str| {
+                part.starts_with(['c', 't']) && part[1..].bytes().all(|byte| byte.is_ascii_digit())
+            };
+            name.split('_').take_while(is_rule).filter_map(number).collect::<Vec<_>>()
+        })
+        .collect();
+    let missing = TOLERANCE.filter(|rule| !shown.contains(rule));
+    missing.map(|rule| format!("rule {rule} of tolerance: no test is named c{rule}_…")).collect()
 }
 
 fn double_versions(lock: &str, deny: &DocumentMut) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Rules;
 use crate::config::key::KeyPath;
 use crate::config::layers::Host;
-use crate::config::model::{Mode, Overflow, Server};
+use crate::config::model::{Mode, Overflow, Push, Server};
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Severity};
 use crate::config::programs::{self, NoProgram};
@@ -117,6 +117,13 @@ impl Rules<'_> {
                 &path.key("overflow"),
                 "a session whose state the child keeps (stateful) cannot share one",
                 &["write \"wait\" or \"refuse\""],
+            );
+        }
+        if server.push == Push::Off && (server.stateful || server.mode == Mode::PerSession) {
+            self.warning(
+                &path.key("push"),
+                "without session ids there are no sessions to have children of their own",
+                &["leave out `stateful` and `mode`, or switch push off for single tokens of [auth]"],
             );
         }
         self.process_limits(path, server);
@@ -254,6 +261,10 @@ mod tests {
             "spare = 1\nmode = \"shared\"",
             "spare: nobody gets a child of its own in mode \"shared\", so none is kept ready",
         );
+        let sessionless =
+            "push: without session ids there are no sessions to have children of their own";
+        check("push = \"off\"\nstateful = true", sessionless);
+        check("push = \"off\"\nmode = \"per-session\"", sessionless);
         check("idle_stop = \"0s\"", "idle_stop: it would be stopped as soon as it is ready");
         check(
             "idle_stop = \"often\"",

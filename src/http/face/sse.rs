@@ -16,6 +16,7 @@ use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
+use crate::config::model::Push;
 use crate::link::directory::Place as Seat;
 use crate::link::replies::{self, EVENTS_MAX};
 use crate::link::sessions::new_session_id;
@@ -64,13 +65,13 @@ pub(in crate::http) fn stream<B>(
 /// POST: takes messages, whose answers go to the stream.
 pub(in crate::http) async fn message(
     visit: Visit,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     if request.method() != Method::POST {
         return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
     }
     let id = session_id(request.uri().query().unwrap_or_default());
-    let text = guard::body(&visit.house.config, request.into_body()).await?;
+    let text = guard::body(&visit.house.config, request.body_mut()).await?;
     let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
     if visit.house.stopping.is_cancelled() {
         return Err(Refusal::Interrupted.into());
@@ -115,7 +116,11 @@ impl Visit {
         first: &Frame,
     ) -> Result<Place, Refusal> {
         let params = Params::of(first.payload().filter(|_| first.method() == Rpc::Initialize));
-        let hello = Hello::of_client(&params);
+        let mut hello = Hello::of_client(&params);
+        // The stream is there and carries answers; questions are not to come on it.
+        if self.push == Push::Off {
+            hello.capabilities = "{}".into();
+        }
         let declared = AskSet::declared(&hello.capabilities);
         let said = params.protocol_version.is_some();
         let mut card = FrontCard {

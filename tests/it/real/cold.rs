@@ -168,7 +168,8 @@ fn script(desk: &Desk, more: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn scripted(desk: &Desk, name: &str, more: &str) -> (String, Record) {
+/// A server whose script does this first, whenever it is started.
+pub(super) fn scripted(desk: &Desk, name: &str, more: &str) -> (String, Record) {
     let (demo, record) = Demo::new(name).recorded(desk);
     let program = format!("command = {:?}", env!("CARGO_BIN_EXE_stdiod"));
     let script = script(desk, more);
@@ -253,8 +254,9 @@ fn a_program_that_is_upgraded_while_its_child_rests_is_asked_afresh() {
     daemon.logged("it has changed since it last ran");
 }
 
+/// For LiteLLM behind whose mcp-proxy a dead child still counts as healthy.
 #[test]
-fn a_server_that_fails_is_not_answered_for() {
+fn c19_a_server_that_fails_is_not_answered_for() {
     let desk = Desk::new();
     let broken = desk.path().join("broken");
     let fails = format!("test -e {} && echo out of order >&2 && exit 3", broken.display());

@@ -108,8 +108,9 @@ fn a_child_that_prints_in_pieces_or_with_string_ids_is_understood() {
     }
 }
 
+/// For curl, the first thing anybody tries, and for programs that send one type alone.
 #[test]
-fn t32_a_request_without_a_session_is_answered_whatever_it_accepts() {
+fn c15_t32_a_request_without_a_session_is_answered_whatever_it_accepts() {
     let daemon = Daemon::demo("");
     for (accept, status) in [
         ("*/*", 200),
@@ -146,8 +147,9 @@ fn t32_who_takes_only_json_never_gets_a_stream() {
     assert_eq!(silent.events().messages().len(), 1);
 }
 
+/// For every client behind nginx, whose defaults speak HTTP/1.0 to us.
 #[test]
-fn t32_http_1_0_gets_whole_answers_without_chunks() {
+fn c16_t32_http_1_0_gets_whole_answers_without_chunks() {
     let daemon = Daemon::demo("");
     let answer = daemon.send(&Request::post("/mcp", &list()).http10());
     assert_eq!((answer.status, answer.is_chunked()), (200, false));
@@ -189,8 +191,9 @@ fn t32_what_needs_a_session_says_so() {
     assert_eq!(daemon.post("/mcp", &note()).status, 202);
 }
 
+/// For LiteLLM in a container, to which a refused Host looks like a cancelled call.
 #[test]
-fn t34_only_hosts_and_origins_that_mean_this_machine_pass() {
+fn c18_t34_only_hosts_and_origins_that_mean_this_machine_pass() {
     let rest =
         "[http]\nallowed_hosts = [\"mcp.internal\"]\nallowed_origins = [\"https://app.example\"]\n";
     let daemon = Daemon::start(&format!("{rest}{}", Demo::new("demo").toml()));

@@ -206,8 +206,9 @@ fn t41_what_is_kept_for_lost_readers_is_bounded_over_all_sessions() {
     assert_eq!(sessions[0].resume(&first.unwrap()).status, 400);
 }
 
+/// For the Python and TypeScript SDKs and FastMCP, which never initialize again.
 #[test]
-fn t42_a_child_killed_in_a_call_is_told_of_at_once_and_the_session_goes_on() {
+fn c20_t42_a_child_killed_in_a_call_is_told_of_at_once_and_the_session_goes_on() {
     let (daemon, record) = recorded("", "");
     let mut client = daemon.plain();
     client.call("resources/subscribe", &json!({"uri": "demo://welcome"}));
@@ -244,8 +245,9 @@ fn t42_a_child_killed_in_a_call_is_told_of_at_once_and_the_session_goes_on() {
     listening.until("notifications/resources/updated");
 }
 
+/// For the same clients, where they can be asked something and so share with nobody.
 #[test]
-fn t42_a_session_with_a_child_of_its_own_goes_on_with_a_new_one() {
+fn c20_t42_a_session_with_a_child_of_its_own_goes_on_with_a_new_one() {
     let (daemon, record) = recorded("--crash-tool", "start = \"lazy\"");
     let mut client = daemon.client("/mcp", "2025-06-18", &json!({"roots": {}}));
     assert_eq!(text(&client.tool("count_state", &json!({}))), "1");

@@ -1,4 +1,5 @@
-//! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number.
+//! The outermost ring: the built daemon, real children, real HTTP. A test that shows a numbered rule begins with its number:
+//! those with a `t` are about the translation between the eras, those with a `c` about what clients rely on (`tolerance`).
 
 mod across;
 mod calls;
@@ -25,3 +26,4 @@ mod stopping;
 mod streams;
 mod tasks;
 mod telling;
+mod tolerance;

@@ -490,19 +490,6 @@ fn capabilities_of_any_length_are_told_to_the_child_as_they_are() {
 }
 
 #[test]
-fn a_server_without_push_serves_this_era_whole() {
-    let desk = Desk::new();
-    let (demo, _) = Demo::new("demo").keys("push = \"off\"").recorded(&desk);
-    let daemon = Daemon::at(desk, &demo.toml());
-    let client = daemon.modern().able();
-    assert_eq!(client.call("server/discover", &json!({})).result()["resultType"], "complete");
-    assert_eq!(client.tool("ask_roots", &json!({})).result()["resultType"], "input_required");
-    let mut events = client.listen(&json!(1), &json!({"toolsListChanged": true}));
-    assert_eq!(events.message().unwrap()["method"], "notifications/subscriptions/acknowledged");
-    client.tool("announce_change", &json!({"list": "tools"}));
-}
-
-#[test]
 fn a_servers_own_address_and_a_one_liner_serve_it_at_the_root() {
     let desk = Desk::new();
     let config = Demo::new("a").keys("listen = \"127.0.0.1:0\"").toml()

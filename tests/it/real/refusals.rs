@@ -173,18 +173,3 @@ fn what_is_not_http_disturbs_nobody() {
     assert_eq!(daemon.get("/healthz").status, 200);
     daemon.stopped();
 }
-
-#[test]
-fn push_off_means_no_sessions_and_no_streams_to_hold() {
-    let daemon = Daemon::start(&Demo::new("demo").keys("push = \"off\"").toml());
-    let greeting = daemon.post("/mcp", &crate::support::mcp::initialize("2025-06-18", &json!({})));
-    assert_eq!((greeting.status, greeting.header("mcp-session-id")), (200, None));
-    assert_eq!(greeting.json()["result"]["protocolVersion"], "2025-06-18");
-    for method in ["GET", "DELETE"] {
-        let answer =
-            daemon.send(&Request::new(method, "/mcp").header("Accept", "text/event-stream"));
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method}");
-    }
-    let list = Request::post("/mcp", &request(&json!(1), "tools/list", &json!({})));
-    assert_eq!(daemon.send(&list.header("Mcp-Session-Id", "of-another-life")).status, 200);
-}

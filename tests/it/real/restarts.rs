@@ -19,8 +19,9 @@ fn echo(client: &mut Mcp) {
     assert_eq!(text(&client.tool("echo", &json!({"text": "still here"}))), "still here");
 }
 
+/// For the Python and TypeScript SDKs and FastMCP, which give up when they read 404.
 #[test]
-fn t46_a_session_goes_on_after_the_daemon_was_restarted_or_killed() {
+fn c21_t46_a_session_goes_on_after_the_daemon_was_restarted_or_killed() {
     for how in HOW {
         let daemon = Daemon::demo("");
         let mut client = daemon.plain();
@@ -101,8 +102,9 @@ fn t46_a_standing_stream_stands_again_and_is_told_that_lists_may_have_changed() 
     again.until("notifications/resources/list_changed");
 }
 
+/// For rmcp and mcp-remote, which begin anew when they read 404.
 #[test]
-fn t46_what_was_forged_or_cut_or_is_anothers_is_404() {
+fn c21_t46_what_was_forged_or_cut_or_is_anothers_is_404() {
     let config = ["a", "b"].map(|name| Demo::new(name).toml()).concat();
     let daemon = Daemon::start(&config);
     let client = daemon.client("/servers/a/mcp", "2025-11-25", &json!({}));

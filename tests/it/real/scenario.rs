@@ -27,8 +27,9 @@ fn path(server: &str) -> String {
     format!("/servers/{server}/mcp")
 }
 
+/// For LiteLLM, which waits for the slowest of all its servers.
 #[test]
-fn thirteen_of_sixteen_servers_answer_within_two_seconds_of_the_start() {
+fn c23_thirteen_of_sixteen_servers_answer_within_two_seconds_of_the_start() {
     let begun = Instant::now();
     let daemon = Daemon::start(&sixteen());
     std::thread::scope(|scope| {
@@ -75,8 +76,9 @@ fn readyz_names_those_that_are_not_ready_and_why() {
     assert_eq!((one.status, one.json()["servers"].clone()), (200, json!(["well-3"])));
 }
 
+/// For LiteLLM 1.81, which cancels everything over a status that is no success.
 #[test]
-fn calls_to_a_broken_server_say_at_once_what_is_wrong() {
+fn c7_c23_calls_to_a_broken_server_say_at_once_what_is_wrong() {
     let daemon = Daemon::start(&sixteen());
     eventually("all three are given up", || {
         let waiting = daemon.get("/readyz").json()["not_ready"].clone();
@@ -183,8 +185,9 @@ fn programs_that_are_no_servers_are_found_out() {
     daemon.stopped();
 }
 
+/// For LiteLLM, which lists once when it starts, and for all clients that never try again.
 #[test]
-fn who_comes_while_a_server_starts_waits_for_it() {
+fn c25_who_comes_while_a_server_starts_waits_for_it() {
     let daemon = Daemon::demo("--slow-start 700");
     assert_eq!(daemon.get("/readyz").status, 503);
     let mut client = daemon.plain();
@@ -192,8 +195,9 @@ fn who_comes_while_a_server_starts_waits_for_it() {
     assert_eq!(daemon.get("/readyz").status, 200);
 }
 
+/// For LiteLLM, which shows no server before the slowest has answered.
 #[test]
-fn who_waits_too_long_for_a_starting_server_is_told_so() {
+fn c23_who_waits_too_long_for_a_starting_server_is_told_so() {
     let daemon =
         Daemon::start(&Demo::new("demo").flags("--hang").keys("start_wait = \"300ms\"").toml());
     let answer = daemon.post("/mcp", &list());

@@ -26,8 +26,9 @@ fn refused(answer: crate::support::Answer, status: u16, id: &Value) {
     assert_eq!((&body["error"]["code"], &body["id"]), (&json!(-32600), id), "{body}");
 }
 
+/// For rmcp and mcp-remote, which begin anew after a 404 and after nothing else.
 #[test]
-fn t15_a_deleted_session_is_gone_for_every_method() {
+fn c9_t15_a_deleted_session_is_gone_for_every_method() {
     let daemon = Daemon::demo("");
     let client = daemon.plain();
     let deleted = client.delete();
@@ -38,8 +39,9 @@ fn t15_a_deleted_session_is_gone_for_every_method() {
     refused(client.send(&client.dressed(Request::listen("/mcp"))), 404, &Value::Null);
 }
 
+/// For rmcp and mcp-remote, which begin anew after a 404 and after nothing else.
 #[test]
-fn t15_an_unknown_session_is_404_in_lenient_and_in_strict_mode() {
+fn c9_t15_an_unknown_session_is_404_in_lenient_and_in_strict_mode() {
     for strict in ["", "[http]\nlenient_sessions = false\n"] {
         let daemon = Daemon::start(&format!("{strict}{}", Demo::new("demo").toml()));
         for forged in ["0123456789abcdef0123456789abcdef", "x", "not a session"] {
@@ -72,8 +74,9 @@ fn t15_a_session_of_another_principal_or_server_is_404() {
     assert_eq!(ann.post(&list).status, 200, "it lives on for its owner");
 }
 
+/// For mcp-remote, which takes a 401 for the beginning of OAuth and nothing else for it.
 #[test]
-fn without_its_token_nothing_is_said_about_a_session() {
+fn c8_without_its_token_nothing_is_said_about_a_session() {
     let desk = Desk::new();
     let config = guarded(&desk);
     let daemon = Daemon::at(desk, &config);
@@ -257,8 +260,9 @@ fn a_session_is_initialised_once() {
     assert_eq!(client.call("ping", &json!({}))["result"], json!({}));
 }
 
+/// For LiteLLM, which keeps no session: 1.109 opens more than four on every server for each call.
 #[test]
-fn sessions_that_come_and_go_start_no_process_and_leave_nothing() {
+fn c22_sessions_that_come_and_go_start_no_process_and_leave_nothing() {
     let daemon = Daemon::demo("");
     daemon.ready("/readyz");
     let pid = daemon.child_pid("demo");

@@ -143,8 +143,9 @@ fn log_messages_of_a_private_child_reach_its_client() {
     assert_eq!(heard(&client, listening).len(), 3, "those of the call that had no stream");
 }
 
+/// For every client with an idle timeout; mcp-proxy 0.13 drops all of it.
 #[test]
-fn progress_comes_while_the_call_runs() {
+fn c24_progress_comes_while_the_call_runs() {
     let (daemon, _record) = recorded("");
     let client = daemon.plain();
     let mut call = tool(&json!("long"), "sleep", &json!({"ms": 5000}));

@@ -40,12 +40,12 @@ const REPLAY_MAX: usize = EVENTS_MAX + 1024;
 
 pub(in crate::http) async fn serve(
     visit: Visit,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
-    let push = visit.entry.config.push == Push::On;
+    let push = visit.push == Push::On;
     match *request.method() {
         Method::POST => {
-            let text = guard::body(&visit.house.config, request.into_body()).await?;
+            let text = guard::body(&visit.house.config, request.body_mut()).await?;
             visit.post(text).await
         }
         // Nothing but POST is known to who speaks without a handshake.
@@ -106,10 +106,11 @@ impl Visit {
     }
 
     async fn get(&self) -> Result<Response<Body>, Refused> {
+        // Without a session there is nothing to listen to. Of all refusals clients take none but a 405 calmly.
         if !Accepts::of(&self.headers).events {
-            return Err(Refusal::NotAcceptable.into());
+            let allow = if self.session_id().is_some() { "POST, DELETE" } else { "POST" };
+            return Err(Refusal::HttpMethodNotAllowed { allow }.into());
         }
-        // Without a session there is nothing to listen to. Clients that try this first take a 405 calmly.
         let Some(session) = self.session().await? else {
             return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
         };
@@ -134,6 +135,7 @@ impl Visit {
             Some(Event::Refuse { why, .. }) => Err(why.into()),
             Some(event) => {
                 let events = self.events(replies).begin(&event);
+                let events = self.silenced.iter().fold(events, Events::until);
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
                 let end = if resumed { &self.last_call } else { &self.leaving };
                 let events = events.until(end);
@@ -187,7 +189,7 @@ impl Visit {
 
     /// The id of the session this request names.
     fn session_id(&self) -> Option<&str> {
-        self.header(SESSION).filter(|_| self.entry.config.push == Push::On)
+        self.header(SESSION).filter(|_| self.push == Push::On)
     }
 
     /// The session this request names.
@@ -216,7 +218,7 @@ impl Visit {
             let caller = Caller::Front(session.who.clone());
             return Ok((&session.link, caller));
         }
-        if !self.house.config.lenient_sessions && self.entry.config.push == Push::On {
+        if !self.house.config.lenient_sessions && self.push == Push::On {
             return Err(Refusal::SessionMissing);
         }
         let card = FrontCard {

@@ -29,11 +29,11 @@ impl Visit {
         }
         let id = frame.id();
         let hello = Hello::of_client(&Params::of(frame.payload()));
-        if self.entry.config.push == Push::Off {
+        if self.push == Push::Off {
             let card = FrontCard {
                 version: hello.version,
                 principal: self.principal.clone(),
-                declared: AskSet::declared(&hello.capabilities),
+                declared: AskSet::default(),
                 client: hello.client_name().into(),
                 hello: Hello::nobody(),
                 since: None,
