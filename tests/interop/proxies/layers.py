@@ -103,7 +103,7 @@ class Proxy:
         if self.impatient:
             changes["timeout server 11m"] = f"timeout server {IMPATIENCE}s"
             changes["timeout client 1m"] = f"timeout client {IMPATIENCE}s"
-        return ["-db", "-f", self.wrote("haproxy.cfg", replaced("haproxy-one.cfg", changes))]
+        return ["-db", "-f", self.wrote("haproxy.cfg", replaced("haproxy-single.cfg", changes))]
 
     def caddy(self):
         snippet = self.wrote("snippet", replaced("Caddyfile", {UPSTREAM: self.upstream}))

@@ -7,7 +7,9 @@ server is `stdiod demo-server`, because its tools do what is to be seen here.
 """
 
 import json
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,8 +20,6 @@ from pathlib import Path
 
 import layers
 from wire import Wire
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 NAME, TOKEN, OTHER = "mcp.example", "a-token-for-the-test", "not-allowed.example"
 AT_ONCE = 16
@@ -90,9 +90,6 @@ class Daemon:
 
 def free_ports(count):
     """Below the range from which outgoing connections take theirs."""
-    import random
-    import socket
-
     ports = []
     for port in random.sample(range(20000, 32000), 200):
         with socket.socket() as one:
@@ -225,7 +222,7 @@ def begun(answer):
 @check
 def cancelled_by_word(through):
     client = through.client().open()
-    with client.call("sleep", {"ms": 60_000}, token="p") as answer:
+    with client.call("sleep", {"ms": 20_000}, token="p") as answer:
         begun(answer)
         client.notify("notifications/cancelled", {"requestId": client.ids})
         eventually("the call has ended", lambda: through.daemon.in_flight() == 0)
@@ -235,7 +232,7 @@ def cancelled_by_word(through):
 
 @check
 def cancelled_by_leaving(through):
-    call = {"name": "sleep", "arguments": {"ms": 60_000}}
+    call = {"name": "sleep", "arguments": {"ms": 20_000}}
     with through.client().modern("tools/call", call, name="sleep", token="p") as answer:
         begun(answer)
     began = time.monotonic()
