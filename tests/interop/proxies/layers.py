@@ -3,6 +3,7 @@
 Each file is used as it stands in `config/`, but for the addresses in it, and for waits that a test would not live to see.
 """
 
+import os
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ IMPATIENCE = 4
 
 # nginx by itself: a folder for everything it writes, and nothing of the machine's own configuration.
 NGINX = """
+{user}
 daemon off;
 pid {work}/nginx.pid;
 error_log stderr warn;
@@ -96,7 +98,10 @@ class Proxy:
         return self.nginx_with(wait + PASS.format(upstream=self.upstream))
 
     def nginx_with(self, inside):
-        return ["-c", self.wrote("nginx.conf", NGINX.format(work=self.work, bind=self.bind, inside=inside)), "-p", self.work]
+        # Started by root its workers would be nobody, to whom the folder of the test is closed.
+        user = "user root;" if os.geteuid() == 0 else ""
+        text = NGINX.format(user=user, work=self.work, bind=self.bind, inside=inside)
+        return ["-c", self.wrote("nginx.conf", text), "-p", self.work]
 
     def haproxy(self):
         changes = {BIND: self.bind, UPSTREAM: self.upstream}
