@@ -1,39 +1,85 @@
 #!/usr/bin/env bash
-# Real servers behind stdiod, listed and called by real clients.
+# The compatibility laboratory: real clients, each through the same checks, with real servers behind stdiod.
 #
-#   tests/interop/run.sh [--bin PATH]
+#   tests/interop/run.sh [--bin PATH] [--only CLIENT] [--peer mcp-proxy|supergateway|reference] [--markdown FILE]
 #
-# From nothing: installs the pinned servers and the official Python and TypeScript SDKs into the cache
-# ($STDIOD_CACHE, else .cache in the repository), starts stdiod with all servers in one configuration, and lets
-# each client list and call each server over Streamable HTTP, the Python SDK over HTTP+SSE too, and curl without
-# any handshake over three versions of HTTP. Then the same SDKs keep their sessions while a daemon is restarted and
-# killed, and over two replicas behind HAProxy. In the end stdiod must leave in time and leave no process behind.
-# Last, table.sh puts clients and servers of both eras to each other. Prints tables; exit status 0: all green.
+# From nothing: installs the pinned servers and clients into the cache ($STDIOD_CACHE, else .cache in the repository),
+# and lets every client of clients/ do everything in lab/plan.json with a stdiod of its own: list and call, be asked, give up,
+# go on with the same session over a restart, a kill and a crash of the servers, and leave. Then two replicas behind HAProxy, and
+# table.sh, which puts clients and servers of both eras to each other. Prints tables, and writes the laboratory's to
+# target/interop/clients.json and .md, and to FILE. Exit status 0: all is green, or has its reason in lab/reasons.json.
+#
+# --only plays one client, or one family of clients (a folder of clients/). --peer puts the same clients and servers to another
+# bridge: its red cells are the finding, not a failure. The peer `reference` is no bridge but the server everything, which
+# speaks HTTP by itself: what fails there too is the client's own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
 source "$here/../support/tools.sh"
 
-binary=''
+binary='' only='' peer='' markdown=''
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
+    --only) only=${2:?--only needs the name of a client} && shift 2 ;;
+    --peer) peer=${2:?--peer needs mcp-proxy, supergateway or reference} && shift 2 ;;
+    --markdown) markdown=${2:?--markdown needs a path} && shift 2 ;;
     *) die "unknown argument $1" ;;
   esac
 done
 
 # Debian keeps HAProxy where only root looks.
 PATH="$PATH:/usr/sbin"
-need cargo curl git haproxy python3 sha256sum
+need cargo curl git python3 sha256sum
+[ -n "$only$peer" ] || need haproxy
 ensure_node
-npm_servers=$(npm_cached servers-npm "$here/servers")
-python_servers=$(venv_cached servers-python "$here/servers/requirements.txt")
-typescript=$(npm_cached client-typescript "$here/clients/typescript")
-python=$(venv_cached client-python "$here/clients/python/requirements.txt")
-binary=$(stdiod_binary "$binary")
-
 begin_work
-results="$work/results"
+built=${CARGO_TARGET_DIR:-$root/target}/interop
+
+# install NAME KIND FOLDER: puts the dependencies in that folder to where they are used, and that place into a file.
+install() {
+  local name=$1 kind=$2 folder=$3 place=''
+  case $kind in
+    npm) place=$(npm_cached "$name" "$folder") || return 1 ;;
+    venv) place=$(venv_cached "$name" "$folder/requirements.txt") || return 1 ;;
+    cargo)
+      cargo build --quiet --locked --manifest-path "$folder/Cargo.toml" --target-dir "$built" >&2 || return 1
+      place="$built/debug"
+      ;;
+    none) ;;
+    *) say "error: $name is to be installed by '$kind', which nobody knows"; return 1 ;;
+  esac
+  printf '%s\n' "$place" >"$work/installed-$name"
+}
+
+# All at once: the compiler and the installers wait for different things. Two folders of one name and content share a place.
+families=$(python3 "$here/lab/families.py" ${only:+"$only"})
+[ -n "$families" ] || die "there is no client or family $only"
+wanted="servers-npm npm $here/servers
+servers-python venv $here/servers
+$(sed 's/^/client-/; s/\t/ /g' <<<"$families")"
+case $peer in
+  '' | reference) ;;
+  mcp-proxy) wanted+=$'\n'"peer-$peer venv $here/peers/$peer" ;;
+  supergateway) wanted+=$'\n'"peer-$peer npm $here/peers/$peer" ;;
+  *) die "there is no peer $peer" ;;
+esac
+declare -A installing=()
+while read -r name kind folder; do
+  install "$name" "$kind" "$folder" </dev/null &
+  installing[$name]=$!
+done <<<"$wanted"
+missing=''
+for name in "${!installing[@]}"; do
+  wait "${installing[$name]}" || missing="$missing $name"
+done
+[ -z "$missing" ] || die "could not be installed:$missing"
+for file in "$work"/installed-client-*; do
+  printf '%s\t%s\n' "${file#"$work/installed-client-"}" "$(<"$file")"
+done >"$work/installs"
+peer_at=''
+[ ! -e "$work/installed-peer-$peer" ] || peer_at=$(<"$work/installed-peer-$peer")
+binary=$(stdiod_binary "$binary")
 
 # What the servers serve.
 mkdir -p "$work/files" "$work/repository"
@@ -43,100 +89,17 @@ printf 'text in a file\n' >"$work/files/hello.txt"
   git init --quiet
   git -c user.name=interop -c user.email=interop@localhost commit --quiet --allow-empty --message 'the only commit'
 )
-sed "s#{work}#$work#g" "$here/plan.json" >"$work/plan.json"
-
-# Every child carries this mark in its environment, so that none can hide after the end.
-mark="interop-$$-$RANDOM"
-port=$(free_port)
-cat >"$work/stdiod.toml" <<TOML
-[http]
-listen = ["127.0.0.1:$port"]
-
-[defaults]
-env = { INTEROP_MARK = "$mark" }
-
-[servers.everything]
-command = "$npm_servers/node_modules/.bin/mcp-server-everything"
-args = ["stdio"]
-
-[servers.filesystem]
-command = "$npm_servers/node_modules/.bin/mcp-server-filesystem"
-args = ["$work/files"]
-
-[servers.memory]
-command = "$npm_servers/node_modules/.bin/mcp-server-memory"
-env = { INTEROP_MARK = "$mark", MEMORY_FILE_PATH = "$work/memory.jsonl" }
-
-[servers.time]
-command = "$python_servers/bin/mcp-server-time"
-
-[servers.git]
-command = "$python_servers/bin/mcp-server-git"
-args = ["--repository", "$work/repository"]
-TOML
-
-"$binary" --config "$work/stdiod.toml" check >"$work/check.log" 2>&1 || { cat "$work/check.log" >&2; die "stdiod check refuses the configuration"; }
-say "starting $binary on port $port"
-"$binary" --config "$work/stdiod.toml" serve </dev/null >"$work/stdiod.log" 2>&1 &
-daemon=$!
-base="http://127.0.0.1:$port"
-wait_http "$base/readyz" 60 "$daemon"
-
-# The clients. Their exit status is not asked: the report reads what they printed and misses what they did not.
-"$python/bin/python" "$here/clients/python/client.py" \
-  python http "$base/servers/{server}/mcp" "$work/plan.json" </dev/null >>"$results" 2>>"$work/clients.log" || true
-"$python/bin/python" "$here/clients/python/client.py" \
-  python-sse sse "$base/servers/{server}/sse" "$work/plan.json" </dev/null >>"$results" 2>>"$work/clients.log" || true
-NODE_MODULES="$typescript/node_modules" node "$here/clients/typescript/client.mjs" \
-  typescript "$base/servers/{server}/mcp" "$work/plan.json" </dev/null >>"$results" 2>>"$work/clients.log" || true
-
-# Sessions that outlive the daemon, on daemons of their own.
-NODE_MODULES="$typescript/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/lasting.py" \
-  "$binary" "$work" "$results" "$mark" "$python/bin/python" </dev/null 2>>"$work/lasting.log" || true
-
-# line CLIENT SERVER CHECK RESULT DETAIL
-line() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$results"; }
-
-# plain SERVER CHECK CURL_OPTION...: tools/list with no handshake before it.
-plain() {
-  local server=$1 check=$2 said
-  shift 2
-  said=$(curl --silent --show-error --max-time 20 "$@" \
-    --dump-header "$work/headers" --output "$work/body" --write-out '%{http_code} over HTTP/%{http_version}' \
-    --header 'Content-Type: application/json' \
-    --data '{"jsonrpc":"2.0","id":"interop-7","method":"tools/list"}' \
-    "$base/servers/$server/mcp" 2>&1) || said="$said (curl failed)"
-  if [[ $said == 200\ * ]] && grep -q '"id": *"interop-7"' "$work/body" && grep -q '"tools": *\[ *{' "$work/body" \
-    && ! { [ "$check" = HTTP/1.0 ] && grep -qi '^transfer-encoding:' "$work/headers"; }; then
-    line curl "$server" "$check" ok "$said"
-  else
-    line curl "$server" "$check" FAIL "$said: $(head -c 200 "$work/body" 2>/dev/null | tr '\t\r\n' '   ')"
-  fi
-}
-for server in $(python3 -c 'import json,sys; print(*(e["server"] for e in json.load(open(sys.argv[1]))))' "$work/plan.json"); do
-  plain "$server" HTTP/1.1 --http1.1 --header 'Accept: application/json, text/event-stream'
-  plain "$server" HTTP/1.0 --http1.0 --header 'Accept: application/json'
-  plain "$server" HTTP/2 --http2-prior-knowledge --header 'Accept: application/json, text/event-stream'
-  plain "$server" 'any type' --http1.1
-done
-
-# The end.
-SECONDS=0
-if kill -0 "$daemon" 2>/dev/null && stop "$daemon"; then
-  line host all 'leaves in time' ok "$SECONDS s after SIGTERM"
-else
-  line host all 'leaves in time' FAIL 'ended before it was told to, or needed SIGKILL'
-fi
-daemon=''
-left=$(grep --files-with-matches --text --no-messages "INTEROP_MARK=$mark" /proc/[0-9]*/environ | wc -l || true)
-if [ "$left" -eq 0 ]; then
-  line host all 'no process left' ok 'none'
-else
-  line host all 'no process left' FAIL "$left processes of the servers still run"
-fi
 
 outcome=0
-python3 "$here/report.py" "$results" "$work/plan.json" || outcome=1
-# shellcheck disable=SC2154
-PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
+PYTHONDONTWRITEBYTECODE=1 python3 "$here/lab/run.py" --bin "$binary" --work "$work" --out "$built" --installs "$work/installs" \
+  --servers "$(<"$work/installed-servers-npm")" --python-servers "$(<"$work/installed-servers-python")" \
+  ${only:+--only "$only"} ${markdown:+--markdown "$markdown"} \
+  ${peer:+--peer "$peer" --peer-at "$peer_at"} </dev/null || outcome=1
+
+if [ -z "$only$peer" ]; then
+  NODE_MODULES="$(<"$work/installed-client-typescript")/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" \
+    "$binary" "$work" "$(<"$work/installed-client-python")/bin/python" </dev/null 2>"$work/replicas.log" || outcome=1
+  # shellcheck disable=SC2154
+  PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
+fi
 exit "$outcome"

@@ -1,4 +1,4 @@
-"""What lasting.py is made of: lines for the report, curl, and the processes that take part."""
+"""What replicas.py is made of: the lines it prints, curl, and the processes that take part."""
 
 import json
 import random
@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+failures = []
 HELLO = {
     "jsonrpc": "2.0",
     "id": 0,
@@ -19,25 +20,24 @@ HELLO = {
     "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "curl", "version": "7"}},
 }
 
-binary, work, results, mark, python = sys.argv[1:]
+binary, work, python = sys.argv[1:]
 work = Path(work)
 
 
-def line(client, server, check, result, detail):
-    with open(results, "a") as file:
-        detail = str(detail).replace("\n", " ").replace("\t", " ")
-        print(client, server, check, result, detail, sep="\t", file=file)
+def line(client, lane, check, result, detail):
+    print(f"{client:<12}{lane:<10}{check:<12}{result:<6}{' '.join(detail.split())[:300]}".rstrip(), flush=True)
 
 
 @contextmanager
-def checking(client, server, check):
+def checking(client, lane, check):
     """A line for what is done inside; its detail is what was put into the list."""
     detail = []
     try:
         yield detail
-        line(client, server, check, "ok", ", ".join(detail))
+        line(client, lane, check, "ok", ", ".join(detail))
     except Exception as error:
-        line(client, server, check, "FAIL", f"{type(error).__name__}: {error}"[:300])
+        failures.append(check)
+        line(client, lane, check, "FAIL", f"{type(error).__name__}: {error}")
 
 
 def eventually(what, look, seconds=15):
@@ -100,7 +100,7 @@ class Process:
 
     def __init__(self, name, command, **options):
         self.name = name
-        with open(work / f"lasting-{name}.log", "a") as log:
+        with open(work / f"replicas-{name}.log", "a") as log:
             options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log} | options
             self.process = subprocess.Popen([str(part) for part in command], **options)
 
@@ -122,39 +122,19 @@ class Process:
 
 
 class Daemon(Process):
-    """A stdiod with a state directory of its own, on its port."""
+    """A stdiod with a state directory of its own, on its port, with keys that it shares."""
 
-    def __init__(self, name, port, keys=None):
-        self.file, self.port = work / f"lasting-{name}.toml", port
-        sessions = f'[sessions]\nkey_file = "{keys}"\n' if keys else ""
-        servers = "".join(f'[servers.{n}]\ncommand = "{binary}"\nargs = ["demo-server", "--era", "legacy"]\n' for n in ("demo", "other"))
-        self.file.write_text(
-            f'state_dir = "{work}/state-{name}"\n{sessions}[http]\nlisten = ["127.0.0.1:{port}"]\n'
-            f'[defaults]\nenv = {{ INTEROP_MARK = "{mark}" }}\n{servers}'
+    def __init__(self, name, port, keys):
+        file = work / f"replicas-{name}.toml"
+        file.write_text(
+            f'state_dir = "{work}/state-{name}"\n[sessions]\nkey_file = "{keys}"\n[http]\nlisten = ["127.0.0.1:{port}"]\n'
+            f'[servers.demo]\ncommand = "{binary}"\nargs = ["demo-server", "--era", "legacy"]\n'
         )
         self.base = f"http://127.0.0.1:{port}"
-        self.url = f"{self.base}/servers/demo/mcp"
-        self.start(name)
-
-    def start(self, name):
-        super().__init__(name, [binary, "--config", self.file, "serve"])
+        super().__init__(name, [binary, "--config", file, "serve"])
 
     def ready(self):
-        answers = lambda: curl(f"{self.base}/readyz", method="GET")[0] == 200
-        eventually(f"{self.name} is ready", answers)
-        return self
-
-    def restart(self, how):
-        """How many seconds nobody answered."""
-        begin = time.monotonic()
-        self.end(how)
-        self.start(self.name)
-        self.ready()
-        return time.monotonic() - begin
-
-    def in_flight(self):
-        status = json.loads(curl(f"{self.base}/status", method="GET")[1])
-        return sum(child["in_flight"] for child in status["servers"]["demo"]["children"])
+        eventually(f"{self.name} is ready", lambda: curl(f"{self.base}/readyz", method="GET")[0] == 200)
 
 
 class Client(Process):
@@ -162,9 +142,9 @@ class Client(Process):
 
     def __init__(self, name):
         if name == "python":
-            command = [python, HERE / "clients/python/lasting.py"]
+            command = [python, HERE / "client.py"]
         else:
-            command = ["node", HERE / "clients/typescript/lasting.mjs"]
+            command = ["node", HERE / "client.mjs"]
         super().__init__(name, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __exit__(self, *_):

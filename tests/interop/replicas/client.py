@@ -1,9 +1,7 @@
-"""The official Python SDK as a client that keeps its sessions while others restart what it talks to.
-
-    lasting.py
+"""The official Python SDK as a client that holds sessions.
 
 Obeys commands from standard input, one JSON object a line, and answers each with one line: `{"is": …}` or `{"error": …}`.
-The TypeScript one beside it obeys the same commands; `../../lasting.py` gives them.
+The TypeScript one beside it obeys the same commands; replicas.py gives them.
 """
 
 import asyncio
@@ -11,10 +9,14 @@ import json
 import sys
 from datetime import timedelta
 
-from client import answer_sampling, cause, text_of
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
+
+
+async def answer_sampling(_context, _params):
+    content = types.TextContent(type="text", text="an answer made by the client")
+    return types.CreateMessageResult(role="assistant", content=content, model="none", stopReason="endTurn")
 
 
 class Held:
@@ -24,8 +26,6 @@ class Held:
         self.greetings = 0
         self.streams = []
         self.told = []
-        self.begun = []
-        self.done = asyncio.Event()
 
     async def open(self, url, asked):
         opened = asyncio.get_running_loop().create_future()
@@ -39,15 +39,11 @@ class Held:
         callbacks["message_handler"] = self.heard
         http = create_mcp_http_client()
         http.event_hooks = {"request": [self.sent], "response": [self.answered]}
-        async with http, streamable_http_client(url, http_client=http) as (reader, writer, self.id):
+        async with http, streamable_http_client(url, http_client=http) as (reader, writer, *_):
             limit = timedelta(seconds=20)
             async with ClientSession(reader, writer, read_timeout_seconds=limit, **callbacks) as self.session:
                 opened.set_result((await self.session.initialize()).protocolVersion)
-                await self.done.wait()
-
-    async def close(self):
-        self.done.set()
-        await self.life
+                await asyncio.Event().wait()
 
     async def sent(self, request):
         if request.method == "POST":
@@ -62,7 +58,11 @@ class Held:
             self.told.append(message.root.method)
 
     async def call(self, tool, arguments):
-        return text_of(await self.session.call_tool(tool, arguments))
+        result = await self.session.call_tool(tool, arguments)
+        text = "\n".join(item.text for item in result.content if item.type == "text")
+        if result.isError:
+            raise RuntimeError(f"the tool failed: {text}")
+        return text
 
 
 held = {}
@@ -77,15 +77,8 @@ async def obey(do, session, **told):
         return len((await one.session.list_tools()).tools)
     if do == "call":
         return await one.call(**told)
-    if do == "begin":
-        one.begun.append(asyncio.create_task(one.call(**told)))
-        return len(one.begun) - 1
-    if do == "end":
-        return await one.begun[told["begun"]]
     if do == "wire":
-        return {"id": one.id(), "greetings": one.greetings, "streams": one.streams, "told": one.told}
-    if do == "close":
-        return await one.close()
+        return {"greetings": one.greetings, "streams": one.streams, "told": one.told}
     raise ValueError(f"no command {do}")
 
 
@@ -94,7 +87,7 @@ async def main():
         try:
             said = {"is": await obey(**json.loads(line))}
         except Exception as error:
-            said = {"error": cause(error)}
+            said = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(said), flush=True)
 
 

@@ -1,9 +1,7 @@
-// The official TypeScript SDK as a client that keeps its sessions while others restart what it talks to.
-//
-//   node lasting.mjs
+// The official TypeScript SDK as a client that holds sessions.
 //
 // Obeys commands from standard input, one JSON object a line, and answers each with one line: `{"is": …}` or
-// `{"error": …}`. The Python one beside it obeys the same commands; `../../lasting.py` gives them. NODE_MODULES names
+// `{"error": …}`. The Python one beside it obeys the same commands; replicas.py gives them. NODE_MODULES names
 // the folder where the SDK is installed.
 
 import { createRequire } from 'node:module';
@@ -21,7 +19,6 @@ class Held {
   greetings = 0;
   streams = [];
   told = [];
-  begun = [];
 
   async open({ url, asked }) {
     const capabilities = asked ? { sampling: {} } : {};
@@ -70,20 +67,8 @@ async function obey({ do: what, session, ...told }) {
       return (await one.client.listTools()).tools.length;
     case 'call':
       return one.call(told);
-    case 'begin':
-      // It may fail before anybody asks how it ended.
-      one.begun.push(one.call(told).then((is) => ({ is }), (error) => ({ error })));
-      return one.begun.length - 1;
-    case 'end': {
-      const { is, error } = await one.begun[told.begun];
-      if (error) throw error;
-      return is;
-    }
     case 'wire':
-      return { id: one.transport.sessionId, greetings: one.greetings, streams: one.streams, told: one.told };
-    case 'close':
-      await one.transport.terminateSession();
-      return one.client.close();
+      return { greetings: one.greetings, streams: one.streams, told: one.told };
     default:
       throw new Error(`no command ${what}`);
   }

@@ -1,0 +1,148 @@
+"""One client's play: a front of its own, its driver with the plan, what the driver asks for, and what is left in the end."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+
+from fronts import front
+
+# For all checks of one client with stdiod; what a peer lets hang is cut sooner.
+SECONDS_PER_CLIENT = 240
+SECONDS_PER_CLIENT_WITH_PEER = 150
+ACTS = ("restart", "kill", "crash", "settled")
+
+
+# Set when the laboratory is told to stop: no driver is waited for any more.
+stopping = threading.Event()
+
+
+class Cut(Exception):
+    """The driver has used up its time."""
+
+
+class Driver:
+    """The program that plays the client, as its lines come out."""
+
+    def __init__(self, command, folder):
+        with open(folder / "driver.log", "a") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
+        self.said = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.said.put(line)
+        self.said.put(None)
+
+    def lines(self, seconds):
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.said.get(timeout=1)
+            except queue.Empty:
+                if stopping.is_set() or time.monotonic() > end:
+                    raise Cut(f"cut after {seconds} s") from None
+                continue
+            if line is None:
+                return
+            yield line
+
+    def tell(self, word):
+        try:
+            self.process.stdin.write(json.dumps(word) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def over(self):
+        """The exit status. Its own children go with it, however it ended."""
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            return "none: it did not end"
+        finally:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+
+
+def write_plan(at, mode, stage, counts, folder):
+    """The plan as this client gets it: with the addresses of its front, and what each server has."""
+    text = at.plan.read_text().replace("{work}", str(at.work)).replace("{client}", mode["client"])
+    plan = json.loads(text)
+    plan["servers"] = [entry for entry in plan["servers"] if entry["server"] in stage.servers]
+    for entry in plan["servers"]:
+        server = entry["server"]
+        entry |= {"url": stage.url(server), "sse": stage.sse(server), **counts[server]}
+    plan |= {"client": mode["client"], "url": stage.url("everything"), "sse": stage.sse("everything")}
+    file = folder / "plan.json"
+    file.write_text(json.dumps(plan, indent=2))
+    return file
+
+
+def play(at, mode, servers, counts):
+    """Yields the check, the result and its detail, of each check that was made."""
+    name = mode["client"]
+    folder = at.work / name
+    folder.mkdir()
+    # Some fronts serve one transport at a time; a client of the older one has it in its name.
+    kind = front(at.peer, sse="sse" in name)
+    stage = kind(at, folder, servers(folder), f"interop-{os.getpid()}-{name}")
+    try:
+        try:
+            stage.start()
+        except AssertionError as error:
+            yield "connect", "fail", f"before it began: {error}"
+            return
+        yield from driven(at, mode, stage, write_plan(at, mode, stage, counts, folder), folder)
+        for check, do in (("left", stage.left), ("leave", stage.leave)):
+            try:
+                yield check, "ok", do()
+            except AssertionError as error:
+                yield check, "fail", str(error)
+    finally:
+        stage.clean()
+
+
+def driven(at, mode, stage, plan, folder):
+    driver = Driver([*mode["run"], str(plan)], folder)
+    last = "nothing"
+    try:
+        for line in driver.lines(SECONDS_PER_CLIENT_WITH_PEER if at.peer else SECONDS_PER_CLIENT):
+            try:
+                said = json.loads(line)
+            except ValueError:
+                yield "driver", "fail", f"its output has {line[:100]!r}"
+                continue
+            if "ask" in said:
+                driver.tell(act(stage, said["ask"]))
+            else:
+                last = said["check"]
+                yield last, said["result"], said.get("detail") or ""
+    except Cut as cut:
+        yield "driver", "fail", f"{cut}, after {last}"
+    finally:
+        status = driver.over()
+    if status != 0:
+        yield "driver", "fail", f"exit status {status}, after {last}"
+
+
+def act(stage, ask):
+    try:
+        assert ask in ACTS, f"there is no act {ask}"
+        getattr(stage, ask)()
+        return {"done": ask}
+    except AssertionError as error:
+        return {"failed": str(error)}
