@@ -52,7 +52,7 @@ install() {
   printf '%s\n' "$place" >"$work/installed-$name"
 }
 
-# All at once: the compiler and the installers wait for different things. Two folders of one name and content share a place.
+# All at once: the compiler and the installers wait for different things.
 families=$(python3 "$here/lab/families.py" ${only:+"$only"})
 [ -n "$families" ] || die "there is no client or family $only"
 wanted="servers-npm npm $here/servers
@@ -64,11 +64,15 @@ case $peer in
   supergateway) wanted+=$'\n'"peer-$peer npm $here/peers/$peer" ;;
   *) die "there is no peer $peer" ;;
 esac
+# The replicas have the two SDKs as clients, whichever families there are.
+[ -n "$only$peer" ] || wanted+="
+client-python venv $here/clients/python
+client-typescript npm $here/clients/typescript"
 declare -A installing=()
 while read -r name kind folder; do
   install "$name" "$kind" "$folder" </dev/null &
   installing[$name]=$!
-done <<<"$wanted"
+done <<<"$(sort -u <<<"$wanted")"
 missing=''
 for name in "${!installing[@]}"; do
   wait "${installing[$name]}" || missing="$missing $name"
@@ -97,8 +101,9 @@ PYTHONDONTWRITEBYTECODE=1 python3 "$here/lab/run.py" --bin "$binary" --work "$wo
   ${peer:+--peer "$peer" --peer-at "$peer_at"} </dev/null || outcome=1
 
 if [ -z "$only$peer" ]; then
-  NODE_MODULES="$(<"$work/installed-client-typescript")/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" \
-    "$binary" "$work" "$(<"$work/installed-client-python")/bin/python" </dev/null 2>"$work/replicas.log" || outcome=1
+  python="$(<"$work/installed-client-python")/bin/python" modules="$(<"$work/installed-client-typescript")/node_modules"
+  NODE_MODULES=$modules PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" "$binary" "$work" "$python" \
+    </dev/null 2>"$work/replicas.log" || outcome=1
   # shellcheck disable=SC2154
   PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
 fi

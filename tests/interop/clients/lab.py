@@ -20,6 +20,7 @@ import traceback
 from pathlib import Path
 
 SECONDS_PER_CHECK = 30
+SECONDS_FOR_CHURN = 60
 SECONDS_TO_CLOSE = 5
 KINDS = ("tools", "prompts", "resources")
 
@@ -32,7 +33,7 @@ def cause(error):
     """The innermost reason: task groups wrap it in groups of one."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def contains(call, text):
@@ -225,13 +226,16 @@ class Lab:
         begin = time.monotonic()
         try:
             await held.close()
+        except TimeoutError:
+            raise AssertionError(f"not closed within {SECONDS_TO_CLOSE} s") from None
         finally:
             await held.drop()
         return f"{time.monotonic() - begin:.1f} s"
 
     async def check(self, name):
+        seconds = SECONDS_FOR_CHURN if name == "churn" else SECONDS_PER_CHECK
         try:
-            async with asyncio.timeout(SECONDS_PER_CHECK):
+            async with asyncio.timeout(seconds):
                 if name in self.lacks:
                     result, detail = "none", "the client knows no such thing"
                 else:
@@ -242,7 +246,7 @@ class Lab:
             # A client of this kind may cancel whoever entered it; the other checks go on.
             if task := asyncio.current_task():
                 task.uncancel()
-            result, detail = "fail", cause(error)
+            result, detail = "fail", f"no end within {seconds} s" if isinstance(error, TimeoutError) else cause(error)
             traceback.print_exc()
             if name in ("restart", "kill", "crash") and self.held:
                 await self.held.drop()
