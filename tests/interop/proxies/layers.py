@@ -115,22 +115,29 @@ class Proxy:
         site = f"{{\n\tadmin off\n\tauto_https off\n}}\nhttp://:{self.port} {{\n\tbind 127.0.0.1\n\timport {snippet}\n}}\n"
         return ["run", "--adapter", "caddyfile", "--config", self.wrote("Caddyfile", site)]
 
-    def __enter__(self):
+    def begun(self):
         end = time.monotonic() + 15
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return self
+                return
             except OSError:
                 log = (self.work / "proxy.log").read_text()
                 if self.process.poll() is not None:
                     raise AssertionError(f"{self.kind} ended: {log[-500:]}") from None
                 if time.monotonic() > end:
-                    self.__exit__()
+                    self.end()
                     raise AssertionError(f"{self.kind} does not listen: {log[-500:]}") from None
                 time.sleep(0.05)
 
+    def __enter__(self):
+        self.begun()
+        return self
+
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
         # nginx leaves at once with SIGTERM, and so do the others: calls under way are of no interest any more.
         self.process.send_signal(signal.SIGTERM)
         try:

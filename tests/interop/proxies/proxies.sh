@@ -5,7 +5,8 @@
 #
 # Needs nginx and HAProxy of this machine; Caddy is installed into the cache ($STDIOD_CACHE, else .cache in the repository).
 # Each is started with the file of config/ that the README shows, nginx a second time with nothing but `proxy_pass`, and
-# the same checks are made through each. Prints a table; exit status 0: all green.
+# the same checks are made through each; then the laboratory lets real clients play through it. Prints tables; exit status 0:
+# all green.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../support/tools.sh
@@ -31,6 +32,19 @@ need curl haproxy nginx python3 sha256sum
 PATH="$(venv_cached caddy "$here/requirements.txt")/bin:$PATH"
 binary=$(stdiod_binary "$binary")
 
+# Who plays through each of them: families of ../clients/.
+families=(python typescript)
+
 begin_work
+outcome=0
 PYTHONDONTWRITEBYTECODE=1 python3 "$here/proxies.py" "$binary" "$work" ${kinds[@]+"${kinds[@]}"} \
-  </dev/null 2>"$work/checks.log"
+  </dev/null 2>"$work/checks.log" || outcome=1
+[ ${#kinds[@]} -gt 0 ] || kinds=(nginx nginx-defaults haproxy caddy)
+for kind in "${kinds[@]}"; do
+  for family in "${families[@]}"; do
+    say "$family through $kind"
+    # shellcheck disable=SC2154
+    PATH=$machine_path STDIOD_CACHE=$cache "$here/../run.sh" --bin "$binary" --through "$kind" --only "$family" || outcome=1
+  done
+done
+exit "$outcome"
