@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The compatibility laboratory: real clients, each through the same checks, with real servers behind stdiod.
 #
-#   tests/interop/run.sh [--bin PATH] [--only CLIENT] [--peer mcp-proxy|supergateway|reference] [--markdown FILE]
+#   tests/interop/run.sh [--bin PATH] [--only CLIENT] [--peer mcp-proxy|supergateway|reference | --through PROXY]
+#                        [--markdown FILE]
 #
 # From nothing: installs the pinned servers and clients into the cache ($STDIOD_CACHE, else .cache in the repository),
 # and lets every client of clients/ do everything in lab/plan.json with a stdiod of its own: list and call, be asked, give up,
@@ -11,18 +12,20 @@
 #
 # --only plays one client, or one family of clients (a folder of clients/). --peer puts the same clients and servers to another
 # bridge: its red cells are the finding, not a failure. The peer `reference` is no bridge but the server everything, which
-# speaks HTTP by itself: what fails there too is the client's own.
+# speaks HTTP by itself: what fails there too is the client's own. --through puts a reverse proxy before stdiod, one that
+# proxies/proxies.sh knows.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
 source "$here/../support/tools.sh"
 
-binary='' only='' peer='' markdown=''
+binary='' only='' peer='' through='' markdown=''
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
     --only) only=${2:?--only needs the name of a client} && shift 2 ;;
     --peer) peer=${2:?--peer needs mcp-proxy, supergateway or reference} && shift 2 ;;
+    --through) through=${2:?--through needs the name of a proxy} && shift 2 ;;
     --markdown) markdown=${2:?--markdown needs a path} && shift 2 ;;
     *) die "unknown argument $1" ;;
   esac
@@ -31,7 +34,8 @@ done
 # Debian keeps HAProxy where only root looks.
 PATH="$PATH:/usr/sbin"
 need cargo curl git python3 sha256sum
-[ -n "$only$peer" ] || need haproxy
+[ -n "$only$peer$through" ] || need haproxy
+[ "$through" != caddy ] || PATH="$(venv_cached caddy "$here/proxies/requirements.txt")/bin:$PATH"
 ensure_node
 begin_work
 built=${CARGO_TARGET_DIR:-$root/target}/interop
@@ -52,7 +56,7 @@ install() {
   printf '%s\n' "$place" >"$work/installed-$name"
 }
 
-# All at once: the compiler and the installers wait for different things. Two folders of one name and content share a place.
+# All at once: the compiler and the installers wait for different things.
 families=$(python3 "$here/lab/families.py" ${only:+"$only"})
 [ -n "$families" ] || die "there is no client or family $only"
 wanted="servers-npm npm $here/servers
@@ -64,11 +68,15 @@ case $peer in
   supergateway) wanted+=$'\n'"peer-$peer npm $here/peers/$peer" ;;
   *) die "there is no peer $peer" ;;
 esac
+# The replicas have the two SDKs as clients, whichever families there are.
+[ -n "$only$peer" ] || wanted+="
+client-python venv $here/clients/python
+client-typescript npm $here/clients/typescript"
 declare -A installing=()
 while read -r name kind folder; do
   install "$name" "$kind" "$folder" </dev/null &
   installing[$name]=$!
-done <<<"$wanted"
+done <<<"$(sort -u <<<"$wanted")"
 missing=''
 for name in "${!installing[@]}"; do
   wait "${installing[$name]}" || missing="$missing $name"
@@ -94,11 +102,12 @@ outcome=0
 PYTHONDONTWRITEBYTECODE=1 python3 "$here/lab/run.py" --bin "$binary" --work "$work" --out "$built" --installs "$work/installs" \
   --servers "$(<"$work/installed-servers-npm")" --python-servers "$(<"$work/installed-servers-python")" \
   ${only:+--only "$only"} ${markdown:+--markdown "$markdown"} \
-  ${peer:+--peer "$peer" --peer-at "$peer_at"} </dev/null || outcome=1
+  ${through:+--through "$through"} ${peer:+--peer "$peer" --peer-at "$peer_at"} </dev/null || outcome=1
 
-if [ -z "$only$peer" ]; then
-  NODE_MODULES="$(<"$work/installed-client-typescript")/node_modules" PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" \
-    "$binary" "$work" "$(<"$work/installed-client-python")/bin/python" </dev/null 2>"$work/replicas.log" || outcome=1
+if [ -z "$only$peer$through" ]; then
+  python="$(<"$work/installed-client-python")/bin/python" modules="$(<"$work/installed-client-typescript")/node_modules"
+  NODE_MODULES=$modules PYTHONDONTWRITEBYTECODE=1 python3 "$here/replicas/replicas.py" "$binary" "$work" "$python" \
+    </dev/null 2>"$work/replicas.log" || outcome=1
   # shellcheck disable=SC2154
   PATH=$machine_path STDIOD_CACHE=$cache "$here/table.sh" --bin "$binary" || outcome=1
 fi

@@ -11,11 +11,15 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "proxies"))
+import layers  # noqa: E402
 
 SECONDS_TO_BEGIN = 60
 
@@ -216,6 +220,27 @@ class Stdiod(Front):
         eventually("no call is in flight", lambda: not self.in_flight(), 10)
 
 
+class Behind(Stdiod):
+    """Stdiod behind a reverse proxy, which stays when the daemon goes. What the proxy keeps open to the daemon is its own."""
+
+    def prepare(self):
+        super().prepare()
+        upstream, port = self.ports.pop("all"), free_port()
+        self.ports["proxy"], self.shown = port, f"http://127.0.0.1:{port}"
+        self.proxy = layers.Proxy(self.at.through, upstream, port, self.folder)
+        self.proxy.begun()
+
+    def url(self, server):
+        return f"{self.shown}/servers/{server}/mcp"
+
+    def sse(self, server):
+        return f"{self.shown}/servers/{server}/sse"
+
+    def clean(self):
+        super().clean()
+        self.proxy.end()
+
+
 def quoted(text):
     """JSON's strings are TOML's too."""
     return json.dumps(str(text))
@@ -329,7 +354,9 @@ class ReferenceSse(Reference):
     transport = "sse"
 
 
-def front(peer, sse):
+def front(peer, sse, through=None):
+    if through:
+        return Behind
     if sse and peer in ("supergateway", "reference"):
         return {"supergateway": SupergatewaySse, "reference": ReferenceSse}[peer]
     return {None: Stdiod, "mcp-proxy": McpProxy, "supergateway": Supergateway, "reference": Reference}[peer]

@@ -98,7 +98,7 @@ def play(at, mode, servers, counts):
     folder = at.work / name
     folder.mkdir()
     # Some fronts serve one transport at a time; a client of the older one has it in its name.
-    kind = front(at.peer, sse="sse" in name)
+    kind = front(at.peer, sse="sse" in name, through=at.through)
     stage = kind(at, folder, servers(folder), f"interop-{os.getpid()}-{name}")
     try:
         try:

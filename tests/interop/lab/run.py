@@ -1,11 +1,11 @@
 """The laboratory: every client through the same checks, each before a front with the same real servers.
 
     run.py --bin FILE --work DIR --servers DIR --python-servers DIR --installs FILE --out DIR [--markdown FILE]
-           [--only CLIENT] [--peer NAME --peer-at DIR]
+           [--only CLIENT] [--through PROXY | --peer NAME --peer-at DIR]
 
 INSTALLS has a line for each family: its name and where its dependencies are, separated by a tab. What a driver is handed
 and what it says is told in play.py; what the checks are, in ../clients/README.md. Prints the table, and writes it to OUT as
-clients.json and clients.md (peer-NAME.* with --peer). Exit status 0: every cell is green or has its reason in
+clients.json and clients.md (through-PROXY.* with --through, peer-NAME.* with --peer). Exit status 0: every cell is green or has its reason in
 reasons.json. With a peer the red cells are the finding, and the exit status is 0.
 """
 
@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import families
+import fronts
 import play
 import report
 import servers
@@ -36,6 +37,7 @@ def arguments():
     parser.add_argument("--only")
     parser.add_argument("--peer", choices=["mcp-proxy", "supergateway", "reference"])
     parser.add_argument("--peer-at", type=Path)
+    parser.add_argument("--through", choices=fronts.layers.KINDS)
     parser.add_argument("--plan", type=Path, default=HERE / "plan.json")
     return parser.parse_args()
 
@@ -87,7 +89,7 @@ def main():
         pool.shutdown(cancel_futures=True)
     good = results.judge(whole=at.only is None)
     at.out.mkdir(parents=True, exist_ok=True)
-    stem = f"peer-{at.peer}" if at.peer else "clients"
+    stem = f"peer-{at.peer}" if at.peer else f"through-{at.through}" if at.through else "clients"
     (at.out / f"{stem}.json").write_text(results.json(at.peer or "stdiod"))
     for file in (at.out / f"{stem}.md", at.markdown):
         if file:

@@ -9,8 +9,10 @@ use super::{Desk, repository};
 
 fn samples() -> Vec<PathBuf> {
     let listed = std::fs::read_dir(repository().join("config")).unwrap();
-    // Beside ours there is that of a balancer.
-    let is_ours = |path: &PathBuf| path.extension().is_none_or(|extension| extension != "cfg");
+    // Beside ours there are those of reverse proxies.
+    let is_ours = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "toml" || extension == "json")
+    };
     let mut samples: Vec<PathBuf> =
         listed.map(|entry| entry.unwrap().path()).filter(is_ours).collect();
     samples.sort();
@@ -27,6 +29,19 @@ fn every_sample_is_sound() {
         let loaded = desk.loaded();
         assert_eq!(desk.shown(&loaded.warnings), "");
         assert!(!loaded.model.servers.is_empty());
+    }
+}
+
+#[test]
+fn the_readme_shows_the_files_for_reverse_proxies() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for (language, file) in
+        [("nginx", "nginx.conf"), ("haproxy", "haproxy-single.cfg"), ("caddy", "Caddyfile")]
+    {
+        let text = std::fs::read_to_string(repository().join("config").join(file)).unwrap();
+        let (_, block) = readme.split_once(&format!("```{language}\n")).expect(language);
+        let (shown, _) = block.split_once("```\n").expect("the end of a block");
+        assert_eq!(shown, text, "README.md does not show config/{file} as it is");
     }
 }
 

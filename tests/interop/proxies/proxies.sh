@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# stdiod behind the reverse proxies that people put before it.
+#
+#   tests/interop/proxies/proxies.sh [--bin PATH] [--only nginx|nginx-defaults|haproxy|caddy]
+#
+# Needs nginx and HAProxy of this machine; Caddy is installed into the cache ($STDIOD_CACHE, else .cache in the repository).
+# Each is started with the file of config/ that the README shows, nginx a second time with nothing but `proxy_pass`, and
+# the same checks are made through each; then the laboratory lets real clients play through it. Prints tables; exit status 0:
+# all green.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=../../support/tools.sh
+source "$here/../../support/tools.sh"
+
+binary='' kinds=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --bin) binary=${2:?--bin needs a path} && shift 2 ;;
+    --only)
+      case ${2:?--only needs a proxy} in
+        nginx | nginx-defaults | haproxy | caddy) kinds+=("$2") && shift 2 ;;
+        *) die "no proxy $2: nginx, nginx-defaults, haproxy or caddy" ;;
+      esac
+      ;;
+    *) die "unknown argument $1" ;;
+  esac
+done
+
+# Debian keeps nginx and HAProxy where only root looks.
+PATH="$PATH:/usr/sbin"
+need curl haproxy nginx python3 sha256sum
+PATH="$(venv_cached caddy "$here/requirements.txt")/bin:$PATH"
+binary=$(stdiod_binary "$binary")
+
+# Who plays through each of them: families of ../clients/.
+families=(python typescript)
+
+begin_work
+outcome=0
+PYTHONDONTWRITEBYTECODE=1 python3 "$here/proxies.py" "$binary" "$work" ${kinds[@]+"${kinds[@]}"} \
+  </dev/null 2>"$work/checks.log" || outcome=1
+[ ${#kinds[@]} -gt 0 ] || kinds=(nginx nginx-defaults haproxy caddy)
+for kind in "${kinds[@]}"; do
+  for family in "${families[@]}"; do
+    say "$family through $kind"
+    # shellcheck disable=SC2154
+    PATH=$machine_path STDIOD_CACHE=$cache "$here/../run.sh" --bin "$binary" --through "$kind" --only "$family" || outcome=1
+  done
+done
+exit "$outcome"
