@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn token(name: &str) -> Token {
-        Token { name: name.into(), file: "/t".into(), servers: vec!["*".into()] }
+        Token { name: name.into(), file: "/t".into(), servers: vec!["*".into()], push: None }
     }
 
     fn names(tokens: &[&str], asked: Option<&str>) -> Vec<String> {
