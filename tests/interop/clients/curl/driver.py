@@ -33,7 +33,8 @@ class Answer:
         if message is not None:
             command += ["--data", json.dumps(message)]
         self.version = version
-        self.process = subprocess.Popen([*command, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen([*command, url], text=True, **pipes)
 
     def head(self):
         """The status and the headers."""

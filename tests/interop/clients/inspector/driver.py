@@ -37,7 +37,8 @@ class Commands(Connection):
             words += ["--tool-name", params["name"]]
             for name, value in params["arguments"].items():
                 words += ["--tool-arg", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **self.place)
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(words, text=True, **pipes, **self.place)
 
     def request(self, method, params=None):
         process = self.start(method, params)

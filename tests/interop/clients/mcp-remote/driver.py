@@ -62,7 +62,8 @@ class Remote(Drive):
 
     def open_impatient(self, idle):
         """Its own limits are of the whole process: for the headers of an answer, and between two pieces of it."""
-        return Bridge(self.plan["url"], [*self.options, "--headers-timeout", str(idle), "--body-timeout", str(idle)], self.home, None)
+        limits = ["--headers-timeout", str(idle), "--body-timeout", str(idle)]
+        return Bridge(self.plan["url"], [*self.options, *limits], self.home, None)
 
 
 with tempfile.TemporaryDirectory() as home:

@@ -36,7 +36,8 @@ class Stream(Peer):
         self.socket = self.line.sock
         self.events = self.line.getresponse()
         kind = self.events.getheader("Content-Type", "")
-        assert self.events.status == 200 and kind.startswith("text/event-stream"), f"the stream was answered {self.events.status} {kind}"
+        is_stream = self.events.status == 200 and kind.startswith("text/event-stream")
+        assert is_stream, f"the stream was answered {self.events.status} {kind}"
 
     def read(self):
         while not self.closed:
