@@ -32,7 +32,8 @@ pub struct Model {
     pub watch: bool,
     /// How the daemon listens and what it accepts.
     pub http: Http,
-    /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only.
+    /// Who may call. Absent means open, which is allowed on loopback addresses and Unix sockets only; present, a token is asked for
+    /// on these too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
     /// What session ids are sealed with.
@@ -52,7 +53,9 @@ pub struct Model {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// Addresses to listen on: `"127.0.0.1:8750"`, `"[::1]:8750"` or `"unix:/run/stdiod/http.sock"`, several at once.
+    /// Addresses to listen on: `"127.0.0.1:8750"`, `"[::1]:8750"` or `"unix:/run/stdiod/http.sock"`, several at once. Containers
+    /// do not reach loopback addresses of their host; an address of the host in their network, such as `"10.88.0.1:8750"` in Podman's,
+    /// lets them in. One that the host does not have yet is served once it has.
     pub listen: Vec<ListenAddr>,
     /// Host names accepted beyond loopback names, IP literals, `host.containers.internal` and `host.docker.internal`.
     pub allowed_hosts: Vec<String>,

@@ -85,7 +85,10 @@ mod tests {
         assert_eq!(says(&complaints, "a", start).as_deref(), Some(""));
         assert_eq!(says(&complaints, "a", start), None);
         assert_eq!(says(&complaints, "b", start).as_deref(), Some(""));
-        assert_eq!(says(&complaints, "a", start + PAUSE - Duration::from_millis(1)), None);
+        assert_eq!(
+            says(&complaints, "a", start + PAUSE.saturating_sub(Duration::from_millis(1))),
+            None
+        );
         let more = "; 2 more requests were refused since the last such warning";
         assert_eq!(says(&complaints, "a", start + PAUSE).as_deref(), Some(more));
         assert_eq!(says(&complaints, "a", start + PAUSE), None);

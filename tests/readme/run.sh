@@ -109,13 +109,17 @@ first_event() {
 promise 'and /sse' first_event
 promise 'it leaves when told to, once more' halt
 
-# 4. The configuration by example. The programs and files it names are made up here.
+# 4. The configurations by example. The programs and files it names are made up here.
 python3 - "$readme" "$work" <<'PY'
 import os, re, sys
 readme, work = sys.argv[1:]
 blocks = re.findall(r"```toml\n(.*?)```", open(readme).read(), re.S)
-assert len(blocks) == 1, f"the README has {len(blocks)} TOML blocks; this script knows one"
-text = blocks[0]
+assert len(blocks) == 2, f"the README has {len(blocks)} TOML blocks; this script knows two"
+containers, text = blocks
+token = "/etc/stdiod/litellm.token"
+assert token in containers, token
+containers = containers.replace(token, f"{work}/bin/litellm")
+open(f"{work}/containers.toml", "w").write(containers + '\n[servers.git]\ncommand = "uvx"\n')
 for name in ["/run/credentials/stdiod.service/litellm", "/etc/stdiod/search.key", "/opt/search/server"]:
     assert name in text, name
     text = text.replace(name, f"{work}/bin/{os.path.basename(name)}")
@@ -130,6 +134,14 @@ printf 'a-token-for-the-test\n' >"$work/bin/litellm"
 printf 'a-key-for-the-test\n' >"$work/bin/search.key"
 chmod 600 "$work/bin/litellm" "$work/bin/search.key"
 promise 'the example is a valid configuration' stdiod "$binary" --config "$work/readme.toml" check
+promise 'and so are the lines for containers' stdiod "$binary" --config "$work/containers.toml" check
+exported() {
+  stdiod "$binary" --config "$work/containers.toml" export litellm --url http://host.containers.internal:8750 >"$work/said.yaml"
+  grep -qx 'mcp_servers:' "$work/said.yaml" \
+    && grep -qx '    url: "http://host.containers.internal:8750/servers/git/mcp"' "$work/said.yaml" \
+    && grep -qx '    auth_value: "os.environ/STDIOD_TOKEN"' "$work/said.yaml"
+}
+promise 'and what LiteLLM is told of them' exported
 masked() {
   stdiod "$binary" --config "$work/readme.toml" check --print >"$work/printed" 2>&1
   grep -q 'API_KEY' "$work/printed" && ! grep -n 'for-the-test' "$work/printed"

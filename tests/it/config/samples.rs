@@ -32,6 +32,22 @@ fn every_sample_is_sound() {
     }
 }
 
+/// The line that lets containers in is to be taken as it stands, with the token that it needs.
+#[test]
+fn the_sample_of_a_gateways_host_has_sound_lines_for_containers() {
+    let sample = std::fs::read_to_string(repository().join("config/litellm-host.toml")).unwrap();
+    let local = "\nlisten = [\"127.0.0.1:8750\"]\n";
+    assert!(sample.contains(local));
+    let mut desk = Desk::new();
+    desk.sources.host = Host::Elsewhere;
+    let open = sample.replace(local, "\n").replace("\n#listen = ", "\nlisten = ");
+    let desk = desk.file("open.toml", &open);
+    assert!(desk.told().contains("without [auth] anybody there could run the servers"));
+    let open = open.replace("\n#[auth]\n#tokens", "\n[auth]\ntokens");
+    let desk = desk.write("open.toml", &open);
+    assert_eq!(desk.told(), "");
+}
+
 #[test]
 fn the_readme_shows_the_files_for_reverse_proxies() {
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
