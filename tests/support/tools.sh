@@ -61,11 +61,13 @@ npm_cached() {
   if [ ! -e "$dir/.done" ]; then
     say "installing $name"
     # Bash does not stop at a failure inside of $(…), so each step asks for the one before.
-    rm -rf "$dir" && mkdir -p "$dir" \
+    if ! { rm -rf "$dir" && mkdir -p "$dir" \
       && cp "$from/package.json" "$from/package-lock.json" "$dir/" \
       && (cd "$dir" && PATH=$machine_path npm ci --no-audit --no-fund --loglevel=error >&2) \
-      && touch "$dir/.done" \
-      || { say "error: $name was not installed"; return 1; }
+      && touch "$dir/.done"; }; then
+      say "error: $name was not installed"
+      return 1
+    fi
   fi
   printf '%s\n' "$dir"
 }
@@ -79,11 +81,13 @@ venv_cached() {
   dir="$cache/$name-$sum"
   if [ ! -e "$dir/.done" ]; then
     say "installing $name"
-    rm -rf "$dir" \
+    if ! { rm -rf "$dir" \
       && python3 -m venv "$dir" >&2 \
       && "$dir/bin/pip" install --quiet --no-input "$@" --requirement "$requirements" >&2 \
-      && touch "$dir/.done" \
-      || { say "error: $name was not installed"; return 1; }
+      && touch "$dir/.done"; }; then
+      say "error: $name was not installed"
+      return 1
+    fi
   fi
   printf '%s\n' "$dir"
 }
