@@ -9,7 +9,8 @@ import time
 import urllib.error
 import urllib.request
 
-from fronts import OPENER, end, eventually, get
+from fronts import OPENER, eventually, get
+from fronts import end as end_process
 
 # What its log must not say.
 TROUBLE = {
@@ -17,8 +18,8 @@ TROUBLE = {
     "cancel scope": re.compile(r"cancel scope"),
     "timeouts": re.compile(r"timed? ?out\b|TimeoutError|ReadTimeout", re.IGNORECASE),
 }
-# It waits 30 s for a slow server on each surface, and longer than that is a hang.
-PATIENCE_S = 100
+# It waits 30 s for a slow server on each surface; twice as long is a hang.
+PATIENCE_S = 60
 
 
 class LiteLLM:
@@ -54,7 +55,7 @@ class LiteLLM:
         self.ids = {entry["server_id"]: entry["server_name"] for entry in self.get("/v1/mcp/server")}
 
     def stop(self):
-        end(self.process)
+        end_process(self.process)
 
     # === its surfaces: each tells how many tools it has of each server
 
@@ -102,7 +103,12 @@ class LiteLLM:
         request = urllib.request.Request(self.base + path, data, headers, method=method)
         try:
             with OPENER.open(request, timeout=PATIENCE_S) as answer:
-                return answer.headers, answer.read().decode()
+                body, end = b"", time.monotonic() + PATIENCE_S
+                # Its streams have comments every few seconds, so silence alone tells nothing.
+                while part := answer.read1(1 << 16):
+                    body += part
+                    assert time.monotonic() < end, f"{method} {path} was not answered within {PATIENCE_S} s"
+                return answer.headers, body.decode()
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path} was answered {error.code}: {error.read().decode()[:300]}") from None
 
@@ -193,7 +199,3 @@ class Poller(threading.Thread):
     def stop(self):
         self.over.set()
         self.join(PATIENCE_S + 10)
-
-    def since(self, moment):
-        """What was begun after a moment and has been answered."""
-        return [poll for poll in list(self.polls) if poll[0] >= moment]
