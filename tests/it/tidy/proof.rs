@@ -26,11 +26,11 @@ fn an_import_upward_is_seen_however_it_is_written() {
 
 #[test]
 fn a_rule_of_tolerance_without_a_test_is_seen() {
-    let names: Vec<String> =
+    let tests: Vec<String> =
         TOLERANCE.skip(2).map(|rule| format!("fn c{rule}_x() {{}}\n")).collect();
-    let named = format!("#[test]\n{}", names.join("#[test]\n"));
+    let most = format!("#[test]\n{}", tests.join("#[test]\n"));
     let count =
-        |more: &str| complaints_of(untested_rules, "tests/it/x.rs", &format!("{named}{more}"));
+        |more: &str| complaints_of(untested_rules, "tests/it/x.rs", &format!("{most}{more}"));
     assert_eq!(count(""), 2);
     assert_eq!(count("#[test]\nfn t4_c1_x() {}\n#[test]\nfn c2_x() {}"), 0);
     assert_eq!(count("#[test]\nfn x_c1() {}\nfn c1_c2_x() {}"), 2);

@@ -43,7 +43,8 @@ fn c17_a_connection_serves_many_requests_and_pipelined_ones_in_order() {
 fn c17_a_refusal_that_does_not_wait_for_the_body_says_whether_the_connection_stays() {
     let desk = Desk::new();
     let file = desk.write("token", "a-secret-0123456789");
-    let auth = format!("[auth]\ntokens = [{{ name = \"n\", file = {file:?} }}]\n");
+    let auth =
+        format!("[auth]\ntokens = [{{ name = \"n\", file = {:?} }}]\n", file.to_str().unwrap());
     let config = format!("{auth}[http]\nmax_body = \"64KiB\"\n{}", Demo::new("demo").toml());
     let daemon = Daemon::at(desk, &config);
     let good = |request: Request| request.header("Authorization", "Bearer a-secret-0123456789");

@@ -16,7 +16,8 @@ const TOKEN: &str = "a-secret-0123456789";
 fn guarded() -> Daemon {
     let desk = Desk::new();
     let file = desk.write("token", TOKEN);
-    let auth = format!("[auth]\ntokens = [{{ name = \"n\", file = {file:?} }}]\n");
+    let auth =
+        format!("[auth]\ntokens = [{{ name = \"n\", file = {:?} }}]\n", file.to_str().unwrap());
     Daemon::at(desk, &format!("{auth}{}", Demo::new("demo").toml()))
 }
 

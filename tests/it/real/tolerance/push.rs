@@ -1,6 +1,7 @@
 //! `push = "off"`, of a server or of a token: request and response, for clients that can do no more.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::{ACCEPTS, at_once, list};
 use crate::real::sse::Old;
 use crate::support::child::Desk;
 use crate::support::mcp::{Mcp, initialize, request, text, tool};
-use crate::support::{Answer, Daemon, Demo, Record, Request, eventually};
+use crate::support::{Answer, Daemon, Demo, LIMIT, Record, Request, eventually};
 
 const ABLE: &str = r#"{"sampling": {}, "elicitation": {}, "roots": {}}"#;
 
@@ -214,7 +215,10 @@ fn what_a_token_says_of_push_is_taken_over_while_calls_go_on() {
         let under_way = scope.spawn(move || caller.post(&call).events().messages().pop().unwrap());
         record.wait_for("tools/call");
         assert!(daemon.reload(&off).contains("changed auth.tokens; 1 unchanged"));
-        while listening.next_event().is_some() {}
+        let end = Instant::now() + LIMIT;
+        while listening.sip(Duration::ZERO) {
+            assert!(Instant::now() < end, "it still listens");
+        }
         let get = client.send(&client.dressed(Request::listen("/mcp")));
         assert_eq!(said(&get), (405, Some("POST")));
         // Its session is not there for it, and is in nobody's way.
