@@ -40,11 +40,29 @@ outcome=0
 PYTHONDONTWRITEBYTECODE=1 python3 "$here/proxies.py" "$binary" "$work" ${kinds[@]+"${kinds[@]}"} \
   </dev/null 2>"$work/checks.log" || outcome=1
 [ ${#kinds[@]} -gt 0 ] || kinds=(nginx nginx-defaults haproxy caddy)
-for kind in "${kinds[@]}"; do
+# play KIND: the families, one after the other, through this proxy; what they print is kept.
+play() {
+  local family rc=0
   for family in "${families[@]}"; do
-    say "$family through $kind"
     # shellcheck disable=SC2154
-    PATH=$machine_path STDIOD_CACHE=$cache "$here/../run.sh" --bin "$binary" --through "$kind" --only "$family" || outcome=1
-  done
+    PATH=$machine_path STDIOD_CACHE=$cache "$here/../run.sh" --bin "$binary" --through "$1" --only "$family" || rc=1
+  done >"$work/play-$1.log" 2>&1
+  return "$rc"
+}
+# The first goes alone, because it may have to install what the others use too; these wait for most of their time.
+say "${families[*]} through ${kinds[0]}"
+play "${kinds[0]}" || outcome=1
+playing=()
+for kind in "${kinds[@]:1}"; do
+  say "${families[*]} through $kind"
+  play "$kind" &
+  playing+=($!)
+done
+for pid in ${playing[@]+"${playing[@]}"}; do
+  wait "$pid" || outcome=1
+done
+for kind in "${kinds[@]}"; do
+  printf '\nthrough %s\n' "$kind"
+  cat "$work/play-$kind.log"
 done
 exit "$outcome"
