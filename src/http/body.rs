@@ -44,6 +44,9 @@ const RETRY_MS: u64 = 1000;
 /// The same when we leave, or its server does. Some clients try twice and then never again, and a restart takes a while.
 const AWAY_MS: u64 = 2000;
 
+/// The same for a client whose session ends with its connection: nothing can be had before it is back.
+const LOST_MS: u64 = 500;
+
 /// So much is gathered before it is handed over.
 const GATHER_MAX: usize = 64 * 1024;
 
@@ -123,7 +126,7 @@ impl Events {
 
     /// Begins with the event that names the path to post to.
     pub(super) fn endpoint(mut self, uri: &str) -> Self {
-        sse::endpoint(&mut self.ready, uri);
+        sse::endpoint(&mut self.ready, uri, LOST_MS);
         self
     }
 

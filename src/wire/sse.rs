@@ -71,9 +71,12 @@ pub fn prime(out: &mut BytesMut, id: &str, retry_ms: u64) {
     written(out, format_args!("id: {id}\nretry: {retry_ms}\ndata: \n\n"));
 }
 
-/// Writes the first event of the 2024-11-05 transport: where messages are to be posted.
-pub fn endpoint(out: &mut BytesMut, uri: &str) {
-    named(out, "endpoint", None, uri.as_bytes());
+/// Writes the first event of the 2024-11-05 transport: where messages are to be posted, and how soon to come back if the
+/// connection is lost, for the session behind that path is lost with it. The number comes last and without a block of its
+/// own, because simple clients take the first line for the event's name and the second for its data.
+pub fn endpoint(out: &mut BytesMut, uri: &str, retry_ms: u64) {
+    debug_assert!(is_one_line(uri.as_bytes()), "a path is one line");
+    written(out, format_args!("event: endpoint\ndata: {uri}\nretry: {retry_ms}\n\n"));
 }
 
 /// Writes a comment, which readers ignore and proxies count as life.
@@ -236,7 +239,7 @@ mod tests {
         event(&mut out, None, b"{}");
         comment(&mut out, "ka");
         retry(&mut out, 700);
-        endpoint(&mut out, "/servers/git/messages?sessionId=x");
+        endpoint(&mut out, "/servers/git/messages?sessionId=x", 500);
         assert_eq!(
             String::from_utf8(out.to_vec()).unwrap(),
             "id: 3-0\nretry: 1500\ndata: \n\n\
@@ -244,7 +247,7 @@ mod tests {
              event: message\ndata: {}\n\n\
              : ka\n\n\
              retry: 700\n\n\
-             event: endpoint\ndata: /servers/git/messages?sessionId=x\n\n"
+             event: endpoint\ndata: /servers/git/messages?sessionId=x\nretry: 500\n\n"
         );
         let events = read(&[&out]);
         assert_eq!(
@@ -255,6 +258,7 @@ mod tests {
                 message("{}"),
                 SseEvent {
                     event: "endpoint".into(),
+                    retry: Some(500),
                     ..message("/servers/git/messages?sessionId=x")
                 },
             ]
