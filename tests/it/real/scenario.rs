@@ -261,7 +261,7 @@ fn sixteen_idle_servers_cost_the_daemon_little() {
     assert!(bytes < LEAN, "{bytes} bytes");
 }
 
-/// What the daemon may take; an unoptimised binary is given twice that, because its code alone takes more.
+/// What the daemon may take; an unoptimised binary is given more than twice that, because its code alone takes more.
 const LEAN: u64 = if cfg!(debug_assertions) { 28 << 20 } else { 12 << 20 };
 
 #[test]
