@@ -26,6 +26,8 @@ pub struct FrontCard {
     pub client: Arc<str>,
     /// How it introduces itself to a child that is told so with each request.
     pub hello: Arc<Hello>,
+    /// Whether anything can be told to it beside the answers to its calls.
+    pub hears: bool,
     /// When the session began, if that was not just now: a list it knows may be as old as that.
     pub since: Option<Instant>,
 }

@@ -180,10 +180,11 @@ pub struct Server {
     /// `server/discover` and lists are answered with what it said last, so that a gateway that polls neither starts it nor keeps it
     /// running.
     pub idle_stop: SpanOrNever,
-    /// `off` gives no session ids and refuses GET: plain request and response for clients that fear streams. They share the one
-    /// child, hear progress on the answer of their call, and are asked nothing: a question of the server is refused at once.
-    /// Clients without a handshake (2026-07-28) need none of it and have all they had, and the transport of 2024-11-05 keeps the
-    /// stream it consists of. A token of `[auth]` may say otherwise for its holder.
+    /// `off` gives no session ids, offers no news (`listChanged`, `subscribe`) and refuses GET: plain request and response for
+    /// clients that fear streams. They share the one child, hear progress on the answer of their call, and are asked nothing: a
+    /// question of the server is refused at once. Clients without a handshake (2026-07-28) need none of it and have all they had,
+    /// and the transport of 2024-11-05 keeps the stream it consists of. A token of `[auth]` may say otherwise for its holder, and
+    /// a client whose URL ends in `?push=off` is served so whatever else is said.
     pub push: Push,
     /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
     /// with that child instead of being revived on a fresh one.

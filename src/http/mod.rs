@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, Version};
+use hyper::{Method, Request, Response, Uri, Version};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -149,6 +149,11 @@ async fn answer(
     }
 }
 
+/// Whether its client wants no push, whatever it could have: `…/mcp?push=off`.
+fn asks_for_quiet(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "push=off"))
+}
+
 fn enter(
     house: &Arc<House>,
     doorway: &Doorway,
@@ -159,7 +164,12 @@ fn enter(
     let grant = guard::grant(bearers, request.headers(), Some(&entry))?;
     let principal = grant.map_or_else(Principal::anonymous, Grant::principal);
     let (revoked, silenced) = (grant.map(Grant::revoked), grant.map(Grant::silenced));
-    let push = grant.and_then(Grant::push).unwrap_or(entry.config.push);
+    // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write.
+    let push = if asks_for_quiet(request.uri()) {
+        Push::Off
+    } else {
+        grant.and_then(Grant::push).unwrap_or(entry.config.push)
+    };
     // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
     // waits for an answer has to be told under its id.
     if house.stopping.is_cancelled() && request.method() != Method::POST {

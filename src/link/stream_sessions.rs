@@ -128,6 +128,7 @@ mod tests {
             declared: AskSet::default(),
             client: "c".into(),
             hello: Hello::nobody(),
+            hears: true,
             since: None,
         });
         session.place.set(Place { link, who: Who { front, card } }).unwrap();

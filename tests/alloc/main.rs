@@ -145,6 +145,7 @@ impl Bench {
             declared: AskSet::default(),
             client: "test".into(),
             hello: Hello::nobody(),
+            hears: true,
             since: None,
         };
         turn.to_child.clear();

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # The compatibility laboratory: real clients, each through the same checks, with real servers behind stdiod.
 #
-#   tests/interop/run.sh [--bin PATH] [--only CLIENT] [--peer mcp-proxy|supergateway|reference | --through PROXY]
+#   tests/interop/run.sh [--bin PATH] [--only CLIENT]... [--peer mcp-proxy|supergateway|reference | --through PROXY]
 #                        [--markdown FILE]
 #
 # From nothing: installs the pinned servers and clients into the cache ($STDIOD_CACHE, else .cache in the repository),
 # and lets every client of clients/ do everything in lab/plan.json with a stdiod of its own: list and call, be asked, give up,
 # go on with the same session over a restart, a kill and a crash of the servers, and leave. Then two replicas behind HAProxy, and
 # table.sh, which puts clients and servers of both eras to each other. Prints tables, and writes the laboratory's to
-# target/interop/clients.json and .md, and to FILE. Exit status 0: all is green, or has its reason in lab/reasons.json.
+# target/interop/clients.json and .md, and to FILE, between its marks for a table if it has them. Exit status 0: all is green, or has its reason in lab/reasons.json.
 #
-# --only plays one client, or one family of clients (a folder of clients/). --peer puts the same clients and servers to another
+# --only plays one client, or one family of clients (a folder of clients/), and again for more. --peer puts the same clients and servers to another
 # bridge: its red cells are the finding, not a failure. The peer `reference` is no bridge but the server everything, which
 # speaks HTTP by itself: what fails there too is the client's own. --through puts a reverse proxy before stdiod, one that
 # proxies/proxies.sh knows.
@@ -23,7 +23,8 @@ binary='' only='' peer='' through='' markdown=''
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
-    --only) only=${2:?--only needs the name of a client} && shift 2 ;;
+    --only=*) only+=${only:+,}${1#*=} && shift ;;
+    --only) only+=${only:+,}${2:?--only needs the name of a client} && shift 2 ;;
     --peer) peer=${2:?--peer needs mcp-proxy, supergateway or reference} && shift 2 ;;
     --through) through=${2:?--through needs the name of a proxy} && shift 2 ;;
     --markdown) markdown=${2:?--markdown needs a path} && shift 2 ;;
@@ -57,8 +58,8 @@ install() {
 }
 
 # All at once: the compiler and the installers wait for different things.
-families=$(python3 "$here/lab/families.py" ${only:+"$only"})
-[ -n "$families" ] || die "there is no client or family $only"
+families=$(python3 "$here/lab/families.py" ${only:+"$only"}) || exit 1
+[ -n "$families" ] || die "no client was found"
 wanted="servers-npm npm $here/servers
 servers-python venv $here/servers
 $(sed 's/^/client-/; s/\t/ /g' <<<"$families")"

@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::welcome::{Welcome, spliced};
 use crate::bridge::translate::capabilities::{TASKS, with_tasks};
 use crate::config::model::TasksChoice;
-use crate::wire::fault;
 use crate::wire::id::RawId;
 use crate::wire::meta::{self, Implementation, Members, Params, ResultView, key};
 use crate::wire::method::Method;
 use crate::wire::raw::{self, quoted};
-use crate::wire::splice::{Patch, Span, splice};
+use crate::wire::splice::{Patch, Span};
 use crate::wire::version::{Era, Version};
 
 /// What a child can do, from its `initialize` result or its `DiscoverResult`.
@@ -36,14 +36,19 @@ pub struct Abilities {
     pub tasks: bool,
     /// How long a `DiscoverResult` may be kept; nothing of the kind is said in a handshake.
     pub ttl: Duration,
-    /// The result of `initialize` for clients with a handshake, but for the revision.
-    initialize: Box<str>,
-    /// Where the revision stands in there.
-    revision: Span,
+    /// The result of `initialize` for clients with a handshake; a modern child has none before it is [`Self::named`].
+    welcome: Option<Welcomes>,
     /// The result of `server/discover` for clients without one.
     discovery: Box<str>,
     /// The same for those that are to hear of the tasks of another era.
     tasked: Option<Box<str>>,
+}
+
+/// The result of `initialize` for those who can be told what changes, and for those who cannot.
+#[derive(Clone, Debug)]
+struct Welcomes {
+    whole: Welcome,
+    quiet: Welcome,
 }
 
 /// The lists a child says it will announce changes of.
@@ -129,8 +134,6 @@ impl Abilities {
         } else {
             result.into()
         };
-        let said = Params::of(Some(&initialize)).protocol_version.expect("it was read from there");
-        let revision = meta::place(said, initialize.as_bytes());
         let server_info = object(params.server_info).unwrap_or("");
         let below = |text: Option<&RawValue>, key: &str| {
             Members::of(text.map_or("", RawValue::get)).get(key).map(ToOwned::to_owned)
@@ -140,8 +143,7 @@ impl Abilities {
         let tasks = below(of_tools.as_deref(), "call").is_some();
         Some(Self {
             version: version.as_ref().into(),
-            initialize,
-            revision,
+            welcome: Welcomes::of(initialize),
             tasks,
             discovery: discovery(result, server_info, false),
             tasked: tasks.then(|| discovery(result, server_info, true)),
@@ -205,8 +207,7 @@ impl Abilities {
             subscribes: says("resources", "subscribe"),
             tasks: era == Era::Modern && extensions.get(TASKS).is_some(),
             ttl: Duration::ZERO,
-            initialize: Box::default(),
-            revision: Span { start: 0, end: 0 },
+            welcome: None,
             discovery: Box::default(),
             tasked: None,
         }
@@ -216,16 +217,17 @@ impl Abilities {
     #[must_use]
     pub fn named(mut self, server: &str) -> Self {
         if self.era == Era::Modern {
-            (self.initialize, self.revision) = initialize(&self.result, server, &self.server_info);
+            self.welcome = Welcomes::of(initialize(&self.result, server, &self.server_info));
         }
         self
     }
 
-    /// The answer to a client's `initialize`, in the revision it is to speak.
-    pub fn answer(&self, id: &RawId, version: Version) -> Bytes {
-        let said = format!("\"{version}\"");
-        let patch = Patch { at: self.revision, with: said.as_bytes() };
-        fault::result(id, &spliced(&self.initialize, &[patch]))
+    /// The answer to a client's `initialize`, in the revision it is to speak. One that `hears` nothing beside the answers to its
+    /// calls is offered nothing else.
+    pub fn answer(&self, id: &RawId, version: Version, hears: bool) -> Bytes {
+        let welcome = self.welcome.as_ref().expect("a child is named before it is known");
+        let said = if hears { &welcome.whole } else { &welcome.quiet };
+        said.answer(id, version)
     }
 
     /// The result of a client's `server/discover`, which hears of the tasks of another era where those are bridged.
@@ -235,16 +237,23 @@ impl Abilities {
     }
 }
 
-/// The `initialize` result of a child that gave a `DiscoverResult`, and the place of the revision in it.
-fn initialize(result: &str, server: &str, server_info: &str) -> (Box<str>, Span) {
+// === impl Welcomes ===
+
+impl Welcomes {
+    fn of(initialize: Box<str>) -> Option<Self> {
+        let whole = Welcome::of(initialize)?;
+        Some(Self { quiet: whole.quiet(), whole })
+    }
+}
+
+/// The `initialize` result of a child that gave a `DiscoverResult`.
+fn initialize(result: &str, server: &str, server_info: &str) -> Box<str> {
     let (capabilities, meta, rest) = common(result);
     let nameless = format!(r#"{{"name":{},"version":"0"}}"#, quoted(server));
     let info = if server_info.is_empty() { &nameless } else { server_info };
-    let (before, revision) = (r#"{"protocolVersion":"#, r#""""#);
-    let at = narrow(before.len(), before.len() + revision.len());
-    let said = format!(r#""protocolVersion":{revision},"capabilities":{capabilities}"#);
+    let said = format!(r#""protocolVersion":"","capabilities":{capabilities}"#);
     let info = member("serverInfo", info);
-    (joined(&[&said, &info, &member("_meta", &meta), inner(&rest)]).into(), at)
+    joined(&[&said, &info, &member("_meta", &meta), inner(&rest)]).into()
 }
 
 /// The `DiscoverResult` of a child that gave an `initialize` result. Nothing is known of how long that holds, nor for whom.
@@ -301,16 +310,6 @@ fn object(raw: Option<&RawValue>) -> Option<&str> {
     raw.map(RawValue::get).filter(|text| text.starts_with('{'))
 }
 
-fn spliced(text: &str, patches: &[Patch<'_>]) -> Box<str> {
-    let text = splice(text.as_bytes(), patches);
-    std::str::from_utf8(&text).expect("texts make a text").into()
-}
-
-fn narrow(start: usize, end: usize) -> Span {
-    let narrow = |place: usize| u32::try_from(place).expect("it is near the beginning");
-    Span { start: narrow(start), end: narrow(end) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,7 +319,7 @@ mod tests {
     const MODERN: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28","2027-01-01"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"extensions":{"io.modelcontextprotocol/tasks":{}}},"instructions":"i","ttlMs":1500,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"m","version":"2"}},"x":1e400}"#;
 
     fn answer(abilities: &Abilities) -> String {
-        let answer = abilities.answer(&RawId::new("\"a\""), Version::V2025_06_18);
+        let answer = abilities.answer(&RawId::new("\"a\""), Version::V2025_06_18, true);
         String::from_utf8(answer.into()).unwrap()
     }
 

@@ -18,11 +18,13 @@
 //! - `questions`: what it is sent
 //! - `supported`: the revisions an error names
 //! - `abilities`: what the child said of itself
+//! - `welcome`: how clients with a handshake are told
 
 mod abilities;
 mod hello;
 mod questions;
 mod supported;
+mod welcome;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -87,6 +87,7 @@ impl<R: Outlet> Switchboard<R> {
         turn: &mut Turn,
     ) {
         self.changed.note(method, turn.now);
+        fronts.retain(|id| self.fronts.get(id).is_some_and(|front| front.card.hears));
         fronts.sort_unstable();
         for id in fronts {
             self.tell_change(id, method, text, turn);

@@ -257,7 +257,8 @@ impl<R: Outlet> Switchboard<R> {
         let (Some(call), Some(abilities)) = (self.calls.get(&id), self.known_abilities()) else {
             return;
         };
-        let text = abilities.answer(&call.client_id, call.card().version);
+        let card = call.card();
+        let text = abilities.answer(&call.client_id, card.version, card.hears);
         self.settle(id, &text, Outcome::Result, turn);
     }
 

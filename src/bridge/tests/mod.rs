@@ -336,6 +336,7 @@ fn card(version: Version, principal: &Principal, since: Instant) -> FrontCard {
         declared: AskSet::declared(r#"{"sampling":{},"elicitation":{},"roots":{}}"#),
         client: "pretend".into(),
         hello: Hello::nobody(),
+        hears: true,
         since: Some(since),
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn modern(principal: &str, capabilities: &str) -> Caller {
             capabilities: capabilities.into(),
             client_info: r#"{"name":"modern","version":"1"}"#.into(),
         }),
+        hears: true,
         since: None,
     })
 }

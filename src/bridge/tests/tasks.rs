@@ -36,6 +36,7 @@ fn caller(who: &str, capabilities: &str) -> Caller {
         declared: AskSet::declared(capabilities),
         client: "c".into(),
         hello: Arc::new(hello),
+        hears: true,
         since: None,
     })
 }

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::super::body::{Body, Events};
 use super::super::render::Refused;
-use super::super::{House, Visit, guard};
+use super::super::{House, Visit, asks_for_quiet, guard};
 use crate::bridge::front::{FrontCard, Vanish, Who};
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane};
@@ -55,7 +55,9 @@ pub(in crate::http) fn stream<B>(
     let id = new_session_id();
     house.stream_sessions.open(id, session);
     let end = EndOfSession { house: Arc::clone(house), id };
-    let uri = format!("{prefix}/messages?sessionId={id}");
+    // What is posted there is to be taken as it was asked for here.
+    let quiet = if asks_for_quiet(request.uri()) { "&push=off" } else { "" };
+    let uri = format!("{prefix}/messages?sessionId={id}{quiet}");
     let events = Events::new(replies, house.config.keep_alive.0);
     let events = events.until(&visit.last_call);
     let events = visit.revoked.iter().fold(events, Events::until);
@@ -129,6 +131,7 @@ impl Visit {
             declared,
             client: hello.client_name().into(),
             hello: Arc::new(hello.clone()),
+            hears: self.push == Push::On,
             since: None,
         };
         let lane = Lane::of_session(&self.entry.config, declared, self.entry.era.era());

@@ -257,6 +257,7 @@ impl Sessions {
             declared: passport.client.declared(),
             client: passport.client.name().into(),
             hello: passport.client.retold(passport.version),
+            hears: true,
             since,
         };
         Session { who: Who { front: passport.front, card: Arc::new(card) }, link }

@@ -131,6 +131,7 @@ fn switchboard() {
         declared: AskSet::default(),
         client: "bench".into(),
         hello: Hello::nobody(),
+        hears: true,
         since: None,
     });
     let who = Who { front: FrontId(1), card };

@@ -238,6 +238,7 @@ impl World {
             declared: AskSet::declared(r#"{"sampling":{},"elicitation":{}}"#),
             client: "pretend".into(),
             hello: Hello::nobody(),
+            hears: true,
             since: Some(self.now),
         };
         self.fronts.push(Who { front, card: Arc::new(card) });
@@ -319,6 +320,7 @@ impl World {
                 capabilities: capabilities.into(),
                 client_info: "{}".into(),
             }),
+            hears: true,
             since: None,
         })
     }
@@ -410,6 +412,7 @@ impl World {
             declared: AskSet::default(),
             client: "pretend".into(),
             hello: Hello::nobody(),
+            hears: true,
             since: Some(self.now),
         });
         let reach = Reach::Own { outlet, streams: c & 2 == 0 };

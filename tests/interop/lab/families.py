@@ -1,10 +1,11 @@
 """The families of clients: every folder beside this one's with a client.json.
 
-    families.py [CLIENT]
+    families.py [CLIENT,...]
 
-Prints name, how it is installed, and folder of each family, or of those that CLIENT names by family or by client.
+Prints name, how it is installed, and folder of each family, or of those that are named by family or by client.
 `{"modes": [{"client": NAME, "version": WORDS, "install": "npm"|"venv"|"cargo"|"none", "run": [PROGRAM, ARGUMENT...]}]}`:
 in `run`, {here} is the family's folder and {install} where its dependencies were put. The plan's path is added to it.
+A mode with `"slow": true` is a program that is started for each thing it does; such modes begin first.
 """
 
 import json
@@ -15,11 +16,16 @@ CLIENTS = Path(__file__).resolve().parent.parent / "clients"
 
 
 def modes(only=None):
-    found = []
+    wanted = set(only.split(",")) if only else None
+    found, known = [], set()
     for file in sorted(CLIENTS.glob("*/client.json")):
         for mode in json.loads(file.read_text())["modes"]:
-            if only in (None, file.parent.name, mode["client"]):
+            names = {file.parent.name, mode["client"]}
+            known |= names
+            if wanted is None or names & wanted:
                 found.append(mode | {"family": file.parent.name, "folder": file.parent})
+    if unknown := (wanted or set()) - known:
+        sys.exit(f"error: there is no client or family {', '.join(sorted(unknown))}")
     names = [mode["client"] for mode in found]
     assert len(set(names)) == len(names), f"a client is there twice: {sorted(names)}"
     return found

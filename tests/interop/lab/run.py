@@ -1,7 +1,7 @@
 """The laboratory: every client through the same checks, each before a front with the same real servers.
 
     run.py --bin FILE --work DIR --servers DIR --python-servers DIR --installs FILE --out DIR [--markdown FILE]
-           [--only CLIENT] [--through PROXY | --peer NAME --peer-at DIR]
+           [--only CLIENT,...] [--through PROXY | --peer NAME --peer-at DIR]
 
 INSTALLS has a line for each family: its name and where its dependencies are, separated by a tab. What a driver is handed
 and what it says is told in play.py; what the checks are, in ../clients/README.md. Prints the table, and writes it to OUT as
@@ -58,6 +58,15 @@ def one(at, mode, counts):
     return lines, round(time.monotonic() - begin)
 
 
+def put(table, file):
+    """Into the place that the file has for it; a file without one is the table."""
+    text = file.read_text() if file.exists() else ""
+    before, begin, rest = text.partition("<!-- table:begin -->\n")
+    _, end, after = rest.partition("<!-- table:end -->\n")
+    today = time.strftime("%Y-%m-%d")
+    file.write_text(f"{before}{begin}Made on {today} by `tests/interop/run.sh`.\n\n{table}{end}{after}" if end else table)
+
+
 def main():
     # What was started is ended on every way out.
     for how in (signal.SIGTERM, signal.SIGINT):
@@ -65,6 +74,7 @@ def main():
     at = arguments()
     installs = dict(line.split("\t") for line in at.installs.read_text().splitlines())
     modes = [installed(mode, installs) for mode in families.modes(at.only)]
+    in_turn = sorted(modes, key=lambda mode: not mode.get("slow", False))
     begin = time.monotonic()
     counts = {
         name: servers.counts(command, os.environ | variables) for name, (command, variables) in servers.commands(at, at.work).items()
@@ -75,7 +85,7 @@ def main():
         results.begin(mode)
     pool = ThreadPoolExecutor(CLIENTS_AT_ONCE)
     try:
-        playing = {pool.submit(one, at, mode, counts): mode["client"] for mode in modes}
+        playing = {pool.submit(one, at, mode, counts): mode["client"] for mode in in_turn}
         for future in as_completed(playing):
             client = playing[future]
             lines, seconds = future.result()
@@ -93,7 +103,7 @@ def main():
     (at.out / f"{stem}.json").write_text(results.json(at.peer or "stdiod"))
     for file in (at.out / f"{stem}.md", at.markdown):
         if file:
-            file.write_text(results.markdown())
+            put(results.markdown(), file)
     print(f"{results.text()}\n{results.closing()}, {time.monotonic() - begin:.0f} s")
     sys.exit(0 if good or at.peer else 1)
 

@@ -65,6 +65,9 @@ fn litellm_gets_every_server_that_runs_under_a_name_that_it_takes() {
 #   include: [stdiod.yaml]
 # or put mcp_servers into config.yaml itself, at its top level. Then restart LiteLLM.
 #
+# push=off keeps no session for LiteLLM, which begins a new one for each request anyway, and offers it no news of
+# changes: its newer releases list every server again for each server that does.
+#
 # For a LiteLLM on this host. One in a container does not reach 127.0.0.1 of its host. Make this page with
 #   stdiod export litellm --url http://host.containers.internal:8750
 # In stdiod's configuration, under [http], and with a token under [auth]:
@@ -73,32 +76,32 @@ fn litellm_gets_every_server_that_runs_under_a_name_that_it_takes() {
 mcp_servers:
   # 1.2 in stdiod; names here have letters, digits and _ only
   "1_2":
-    url: "http://127.0.0.1:8750/servers/1.2/mcp"
+    url: "http://127.0.0.1:8750/servers/1.2/mcp?push=off"
     transport: "http"
   # brave-search in stdiod; names here have letters, digits and _ only
   brave_search_2:
-    url: "http://127.0.0.1:8750/servers/brave-search/mcp"
+    url: "http://127.0.0.1:8750/servers/brave-search/mcp?push=off"
     transport: "http"
   brave_search:
-    url: "http://127.0.0.1:8750/servers/brave_search/mcp"
+    url: "http://127.0.0.1:8750/servers/brave_search/mcp?push=off"
     transport: "http"
   git:
-    url: "http://127.0.0.1:8750/servers/git/mcp"
+    url: "http://127.0.0.1:8750/servers/git/mcp?push=off"
     transport: "http"
   "off":
-    url: "http://127.0.0.1:8750/servers/off/mcp"
+    url: "http://127.0.0.1:8750/servers/off/mcp?push=off"
     transport: "http"
   own:
-    url: "http://127.0.0.1:20200/mcp"
+    url: "http://127.0.0.1:20200/mcp?push=off"
     transport: "http"
 "#);
     insta::assert_snapshot!(read(&page).join("\n"), @r#"
-1_2 http://127.0.0.1:8750/servers/1.2/mcp http
-brave_search http://127.0.0.1:8750/servers/brave_search/mcp http
-brave_search_2 http://127.0.0.1:8750/servers/brave-search/mcp http
-git http://127.0.0.1:8750/servers/git/mcp http
-off http://127.0.0.1:8750/servers/off/mcp http
-own http://127.0.0.1:20200/mcp http
+1_2 http://127.0.0.1:8750/servers/1.2/mcp?push=off http
+brave_search http://127.0.0.1:8750/servers/brave_search/mcp?push=off http
+brave_search_2 http://127.0.0.1:8750/servers/brave-search/mcp?push=off http
+git http://127.0.0.1:8750/servers/git/mcp?push=off http
+off http://127.0.0.1:8750/servers/off/mcp?push=off http
+own http://127.0.0.1:20200/mcp?push=off http
 "#);
 }
 
@@ -111,6 +114,9 @@ fn a_given_url_leads_to_all_servers_over_either_transport() {
 #   include: [stdiod.yaml]
 # or put mcp_servers into config.yaml itself, at its top level. Then restart LiteLLM.
 #
+# push=off keeps no session for LiteLLM, which begins a new one for each request anyway, and offers it no news of
+# changes: its newer releases list every server again for each server that does.
+#
 # KEY in LiteLLM's environment has to hold the token that is asked for
 # at this address.
 #
@@ -119,18 +125,18 @@ fn a_given_url_leads_to_all_servers_over_either_transport() {
 #   allowed_hosts = ["mcp.example"]
 "#);
     insta::assert_snapshot!(read(&page).join("\n"), @r#"
-1_2 https://mcp.example/stdio/servers/1.2/sse sse os.environ/KEY
-brave_search https://mcp.example/stdio/servers/brave_search/sse sse os.environ/KEY
-brave_search_2 https://mcp.example/stdio/servers/brave-search/sse sse os.environ/KEY
-git https://mcp.example/stdio/servers/git/sse sse os.environ/KEY
-off https://mcp.example/stdio/servers/off/sse sse os.environ/KEY
-own https://mcp.example/stdio/servers/own/sse sse os.environ/KEY
+1_2 https://mcp.example/stdio/servers/1.2/sse?push=off sse os.environ/KEY
+brave_search https://mcp.example/stdio/servers/brave_search/sse?push=off sse os.environ/KEY
+brave_search_2 https://mcp.example/stdio/servers/brave-search/sse?push=off sse os.environ/KEY
+git https://mcp.example/stdio/servers/git/sse?push=off sse os.environ/KEY
+off https://mcp.example/stdio/servers/off/sse?push=off sse os.environ/KEY
+own https://mcp.example/stdio/servers/own/sse?push=off sse os.environ/KEY
 "#);
     // Names that stdiod knows need no advice.
     for known in ["http://10.0.0.7:8750", "http://[fd00::1]:8750", "http://localhost"] {
         let page = export(SERVERS, &["--url", known]);
         assert!(!page.contains("allowed_hosts"), "{page}");
-        assert!(read(&page)[0].contains(&format!(" {known}/servers/1.2/mcp ")), "{page}");
+        assert!(read(&page)[0].contains(&format!(" {known}/servers/1.2/mcp?push=off ")), "{page}");
     }
 }
 
@@ -146,6 +152,9 @@ fn tokens_are_named_by_variables_and_never_read() {
 #   include: [stdiod.yaml]
 # or put mcp_servers into config.yaml itself, at its top level. Then restart LiteLLM.
 #
+# push=off keeps no session for LiteLLM, which begins a new one for each request anyway, and offers it no news of
+# changes: its newer releases list every server again for each server that does.
+#
 # STDIOD_TOKEN in LiteLLM's environment has to hold the token "the litellm", which is
 # the first line of "/no/such/litellm".
 #
@@ -153,12 +162,12 @@ fn tokens_are_named_by_variables_and_never_read() {
 #   stdiod export litellm --url http://host.containers.internal:9001
 mcp_servers:
   git:
-    url: "http://127.0.0.1:9000/servers/git/mcp"
+    url: "http://127.0.0.1:9000/servers/git/mcp?push=off"
     transport: "http"
     auth_type: "bearer_token"
     auth_value: "os.environ/STDIOD_TOKEN"
   time:
-    url: "http://127.0.0.1:9000/servers/time/mcp"
+    url: "http://127.0.0.1:9000/servers/time/mcp?push=off"
     transport: "http"
     auth_type: "bearer_token"
     auth_value: "os.environ/STDIOD_TOKEN"
@@ -171,10 +180,10 @@ mcp_servers:
     let several = several
         .replace("tokens = [\n", "tokens = [{ name = 'a', file = '/a', servers = ['y'] },\n");
     insta::assert_snapshot!(read(&export(&several, &[])).join("\n"), @r#"
-git http://127.0.0.1:9000/servers/git/mcp http os.environ/STDIOD_TOKEN_THE_LITELLM
-time http://127.0.0.1:9000/servers/time/mcp http os.environ/STDIOD_TOKEN_THE_LITELLM
-x http://127.0.0.1:9000/servers/x/mcp http os.environ/STDIOD_TOKEN_EVERYONE
-y http://127.0.0.1:9000/servers/y/mcp http os.environ/STDIOD_TOKEN_A
+git http://127.0.0.1:9000/servers/git/mcp?push=off http os.environ/STDIOD_TOKEN_THE_LITELLM
+time http://127.0.0.1:9000/servers/time/mcp?push=off http os.environ/STDIOD_TOKEN_THE_LITELLM
+x http://127.0.0.1:9000/servers/x/mcp?push=off http os.environ/STDIOD_TOKEN_EVERYONE
+y http://127.0.0.1:9000/servers/y/mcp?push=off http os.environ/STDIOD_TOKEN_A
 "#);
 
     let closed = auth
@@ -191,7 +200,8 @@ fn a_listener_on_all_addresses_is_found_on_loopback() {
         let auth = "[auth]\ntokens = [{ name = 'a', file = '/a' }]\n[servers.a]\ncommand = 'sh'\n";
         read(&export(&format!("[http]\nlisten = [{listen}]\n{auth}"), &[])).join("")
     };
-    let at = |base: &str| format!("a http://{base}/servers/a/mcp http os.environ/STDIOD_TOKEN");
+    let at =
+        |base: &str| format!("a http://{base}/servers/a/mcp?push=off http os.environ/STDIOD_TOKEN");
     assert_eq!(open("'0.0.0.0:8750'"), at("127.0.0.1:8750"));
     assert_eq!(open("'[::]:8750'"), at("[::1]:8750"));
     assert_eq!(open("'unix:/run/s', '127.0.0.1:0', '10.0.0.7:8750'"), at("10.0.0.7:8750"));
@@ -205,7 +215,10 @@ error: server a has no address to give away: http.listen is unix:/run/s
   = help: say with --url how the gateway gets there, such as --url http://127.0.0.1:8750
   = help: or let http.listen have an address with a port of its own
 "#);
-    assert_eq!(read(&export(unix, &["--url", "http://h:1"])), ["a http://h:1/servers/a/mcp http"]);
+    assert_eq!(
+        read(&export(unix, &["--url", "http://h:1"])),
+        ["a http://h:1/servers/a/mcp?push=off http"]
+    );
     assert!(
         refused("[http]\nlisten = ['127.0.0.1:0']\n[servers.a]\ncommand = 'sh'\n", &[])
             .contains("--url")
@@ -213,7 +226,7 @@ error: server a has no address to give away: http.listen is unix:/run/s
     let own = "[http]\nlisten = []\n[servers.a]\ncommand = 'sh'\nlisten = '127.0.0.1:1'\n\
                [servers.b]\ncommand = 'sh'\n";
     let page = export(own, &[]);
-    assert_eq!(read(&page), ["a http://127.0.0.1:1/mcp http"]);
+    assert_eq!(read(&page), ["a http://127.0.0.1:1/mcp?push=off http"]);
     assert!(page.contains("# Left out: b, because"), "{page}");
     assert!(refused(own, &["--url", "http://h"]).contains("http.listen is empty"));
     for (bad, why) in [
@@ -250,5 +263,8 @@ fn the_sample_with_sixteen_servers_is_sixteen_entries() {
     let page = export(&sample.unwrap(), &[]);
     let read = read(&page);
     assert_eq!(read.len(), 16, "{page}");
-    assert!(read.contains(&"kubernetes http://127.0.0.1:20216/mcp http".to_owned()), "{page}");
+    assert!(
+        read.contains(&"kubernetes http://127.0.0.1:20216/mcp?push=off http".to_owned()),
+        "{page}"
+    );
 }

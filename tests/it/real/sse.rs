@@ -35,6 +35,7 @@ impl Old {
         let mut events = answer.events();
         let first = events.next_event().unwrap();
         assert_eq!(first.event, "endpoint");
+        let (path, _) = path.split_once('?').unwrap_or((path, ""));
         let expected = path.replace("/sse", "/messages?sessionId=");
         assert!(first.data.starts_with(&expected), "{}", first.data);
         let mut old = Self { events, address: daemon.address().to_owned(), path: first.data };

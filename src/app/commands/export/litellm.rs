@@ -41,7 +41,7 @@ pub(super) fn page(loaded: &Loaded, endpoints: &Endpoints, transport: Transport)
         }
         let mut line = |text: String| writeln!(page, "{text}").expect("a string takes any text");
         line(format!("  {}:", yaml::key(&name)));
-        line(format!("    url: {}", yaml::text(&server.url(transport))));
+        line(format!("    url: {}", yaml::text(&server.quiet_url(transport))));
         line(format!("    transport: {}", yaml::text(kind)));
         if let Some(variable) = &server.variable {
             line(format!("    auth_type: {}", yaml::text("bearer_token")));
@@ -57,6 +57,9 @@ fn advice(loaded: &Loaded, endpoints: &Endpoints) -> Vec<String> {
             .to_owned(),
         "  include: [stdiod.yaml]".to_owned(),
         "or put mcp_servers into config.yaml itself, at its top level. Then restart LiteLLM.".to_owned(),
+        String::new(),
+        "push=off keeps no session for LiteLLM, which begins a new one for each request anyway, and offers it no news of".to_owned(),
+        "changes: its newer releases list every server again for each server that does.".to_owned(),
     ];
     if loaded.origin == Origin::Demo {
         lines.push("Nothing is configured yet: this is the built-in demo server.".to_owned());

@@ -192,6 +192,7 @@ impl Visit {
             declared: AskSet::default(),
             client: "stdiod".into(),
             hello: Hello::nobody(),
+            hears: true,
             since: None,
         };
         ask(&self.entry.shared, Caller::Implicit(card), frame, false).await
@@ -206,6 +207,7 @@ impl Visit {
             declared,
             client: if name.is_empty() { agent() } else { name },
             hello,
+            hears: true,
             since: None,
         }
     }

@@ -227,6 +227,7 @@ impl Visit {
             declared: AskSet::default(),
             client: self.header(header::USER_AGENT).unwrap_or_default().into(),
             hello: Hello::nobody(),
+            hears: self.push == Push::On,
             since: None,
         };
         Ok((&self.entry.shared, Caller::Implicit(card)))

@@ -36,6 +36,7 @@ impl Visit {
                 declared: AskSet::default(),
                 client: hello.client_name().into(),
                 hello: Hello::nobody(),
+                hears: false,
                 since: None,
             };
             let caller = Caller::Implicit(card);

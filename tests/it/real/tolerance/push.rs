@@ -80,6 +80,60 @@ fn push_off_means_no_sessions_and_no_streams_to_hold() {
     assert_eq!((&status["sessions"], status["children"].as_array().unwrap().len()), (&json!(0), 1));
 }
 
+/// What is offered to a client that can be told something, by the server, the path and the token.
+fn offers(greeting: &Value) -> Vec<&str> {
+    let capabilities = greeting["result"]["capabilities"].as_object().unwrap();
+    let is_offer = |key: &&String| matches!(key.as_str(), "listChanged" | "subscribe");
+    capabilities
+        .values()
+        .filter_map(Value::as_object)
+        .flat_map(|one| one.keys())
+        .filter(is_offer)
+        .map(String::as_str)
+        .collect()
+}
+
+#[test]
+fn push_off_offers_no_news_that_nobody_could_tell() {
+    for era in ["legacy", "modern"] {
+        let flags = format!("--era {era}");
+        let greet = |daemon: &Daemon, path: &str| {
+            daemon.post(path, &initialize("2025-11-25", &able())).json()
+        };
+        let (daemon, _) = off(&flags);
+        let quiet = greet(&daemon, "/mcp");
+        assert_eq!(offers(&quiet), Vec::<&str>::new(), "{quiet}");
+        assert!(quiet["result"]["capabilities"]["resources"].is_object(), "{quiet}");
+        let daemon = Daemon::demo(&flags);
+        assert!(!offers(&greet(&daemon, "/mcp")).is_empty());
+        assert_eq!(offers(&greet(&daemon, "/mcp?push=off")), Vec::<&str>::new());
+        // Clients without a handshake can be told on a stream of their own.
+        let able = daemon.modern().able().call("server/discover", &json!({}));
+        assert!(able.result().to_string().contains("listChanged"));
+    }
+}
+
+#[test]
+fn push_off_can_be_asked_for_in_the_url_of_any_server() {
+    let daemon = Daemon::demo("");
+    let path = "/mcp?a=b&push=off";
+    let greeting = daemon.post(path, &initialize("2025-06-18", &able()));
+    assert_eq!((greeting.status, greeting.header("mcp-session-id")), (200, None));
+    for method in ["GET", "DELETE"] {
+        assert_eq!(said(&daemon.send(&Request::new(method, path))), (405, Some("POST")));
+    }
+    assert!(daemon.post(path, &list()).json()["result"]["tools"].is_array());
+    // More than it is given nobody can ask for.
+    let (off, _) = off("");
+    let greeting = off.post("/mcp?push=on", &initialize("2025-06-18", &able()));
+    assert_eq!(greeting.header("mcp-session-id"), None);
+    let mut old = Old::greeted(&daemon, "/sse?push=off", "2024-11-05", &able());
+    let greeting = old.events.message().unwrap();
+    assert_eq!(offers(&greeting), Vec::<&str>::new(), "{greeting}");
+    // No child of its own either.
+    assert_eq!(daemon.status()["servers"]["demo"]["children"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn push_off_leaves_progress_on_the_answer_of_a_call_and_nothing_to_take_up_again() {
     let (daemon, _) = off("");
