@@ -59,35 +59,40 @@ class Run:
         logging.info("McpError: %s", error)
         self.seen["error"] = f"{error.error.code} {error.error.message}"
 
-    # --- The programs.
-
-    async def plain(self):
-        """Open, list, leave."""
-        async with self.streams() as (reader, writer, _):
+    @contextlib.asynccontextmanager
+    async def opened(self):
+        """Opened and left in one task, as it should be."""
+        async with self.streams() as (reader, writer, _), self.session(reader, writer) as session:
             try:
-                async with self.session(reader, writer) as session:
-                    await session.initialize()
-                    await self.list(session)
+                yield session
             except asyncio.CancelledError:
                 # What the program sees where it waits; the status comes out of the outer block.
                 logging.info("inside: %s", traceback.format_exc())
                 raise
+            begin = time.monotonic()
+        self.seen["left"] = time.monotonic() - begin
+
+    # --- The programs.
+
+    async def plain(self):
+        """Open, list, leave."""
+        async with self.opened() as session:
+            try:
+                await session.initialize()
+                await self.list(session)
             except McpError as error:
                 self.fails(error)
 
     async def held(self):
         """List, and leave after something was done to the server."""
-        async with self.streams() as (reader, writer, _):
-            async with self.session(reader, writer) as session:
-                await session.initialize()
-                await self.list(session)
-                await act("done")
-            begin = time.monotonic()
-        self.seen["left"] = time.monotonic() - begin
+        async with self.opened() as session:
+            await session.initialize()
+            await self.list(session)
+            await act("done")
 
     async def goes_on(self):
         """List, wait for what is done to the server, and list twice in the same session."""
-        async with self.streams() as (reader, writer, _), self.session(reader, writer) as session:
+        async with self.opened() as session:
             await session.initialize()
             await session.list_tools()
             await act("done")
@@ -97,7 +102,7 @@ class Run:
 
     async def caught(self):
         """A call is under way while something is done to the server; then the same session lists."""
-        async with self.streams() as (reader, writer, _), self.session(reader, writer) as session:
+        async with self.opened() as session:
             await session.initialize()
             call = asyncio.create_task(session.call_tool(self.tool, self.arguments))
             await act("done")

@@ -86,10 +86,42 @@ class Hosts:
         return daemon
 
     def asking(self):
-        program = "from mcp.server.fastmcp import FastMCP\nserver = FastMCP('x')\nserver.tool()(lambda: 'x', name='x')\nserver.run()"
+        program = "from mcp.server.fastmcp import FastMCP\nserver = FastMCP('x')\nserver.tool('x')(lambda: 'x')\nserver.run()"
         commands = {f"python-{era}": ([self.python, "-c", program], {}) for era in ("auto", "legacy")}
         return self.begin("asking", None, '[servers.python-legacy]\nera = "legacy"\n', commands)
 
     def end(self):
         for daemon in self.all:
             daemon.clean()
+
+
+class Pretended:
+    """In the place of every daemon, with `--prove`: the fault server, with the cause of the symptom that is looked at."""
+
+    def __init__(self, faults, fault):
+        self.faults, self.fault = faults, fault
+        self.ports = {"all": faults.server_port}
+
+    def url(self, _server):
+        return self.faults.url(self.fault)
+
+    def in_flight(self):
+        return 1
+
+    def heard(self, _name):
+        return " ".join(ERA)
+
+    def nothing(self):
+        """What is done to a daemon is not done here: the fault is there without it."""
+
+    restart = crash_in_call = halt = nothing
+
+
+class Everywhere:
+    """Hosts, all of which have the one cause."""
+
+    def __init__(self, faults, fault):
+        self.host = Pretended(faults, fault)
+
+    def __getattr__(self, _name):
+        return self.host

@@ -1,10 +1,11 @@
 """Every symptom of docs/clients.md, twice: with its cause the client says the words, and with stdiod it does not.
 
-    symptoms.py STDIOD WORK PYTHON INSPECTOR
+    symptoms.py STDIOD WORK PYTHON INSPECTOR [--prove]
 
-PYTHON has the Python SDK 1.30, INSPECTOR is the folder of the Inspector 2.12. A sight (`Sight`) is one line of the table. Those
+PYTHON has the Python SDK 1.30, INSPECTOR is the folder of the Inspector 2.12. A sight is one line of the table. Those
 `with its cause` put a client to a server that fails in one way (faults.py), so that what the page says is true; those `with stdiod`
-put the same client into the same situation, and fail when the words are back. Exit status 0: all as it should be.
+put the same client into the same situation, and fail when the words are back. With --prove the causes take the place of stdiod, and
+every one of these has to fail. Exit status 0: all as it should be.
 """
 
 import queue
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "proxies"))
 import fronts  # noqa: E402
 from clients import Asker, Inspector  # noqa: E402
 from faults import TOOLS, Faults  # noqa: E402
-from hosts import ERA, Hosts, TOKEN  # noqa: E402
+from hosts import ERA, TOKEN, Everywhere, Hosts  # noqa: E402
 from wire import Wire  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/clients.md"
@@ -50,7 +51,8 @@ class Laboratory:
         self.hosts = Hosts(SimpleNamespace(bin=binary), work, python)
         self.inspector = Inspector(inspector, work)
         self.askers = queue.SimpleQueue()
-        for number in range(AT_ONCE):
+        # One more than threads, because one sight needs two.
+        for number in range(AT_ONCE + 1):
             self.askers.put(Asker(python, work / f"asker-{number}.log"))
 
     def ask(self, program, url, act=None, **options):
@@ -78,8 +80,8 @@ def says(outcome, words, times=1):
 
 
 def last(outcome):
-    said = outcome["words"].strip().splitlines()
-    return f"{outcome['tools']} tools, {outcome['error']}, {said[-1] if said else 'not a word'}"
+    raised = [line.strip(" |+-") for line in outcome["words"].splitlines() if "Error" in line]
+    return f"{outcome['tools']} tools, {outcome['error']}, {shorten(raised[-1]) if raised else 'nothing was raised'}"
 
 
 def lists(outcome, words, error=None):
@@ -150,14 +152,14 @@ def with_slash(lab):
 
 
 def token_alone(lab):
-    """401 is said before a session or a server is looked at, and never of one."""
+    """401 is said before a session is looked at, and never of one."""
     seen = {}
-    for token, path in [(None, "good"), (None, "nothing"), (TOKEN, "good")]:
-        wire = Wire(lab.hosts.guarded.ports["all"], token, f"/servers/{path}/mcp")
+    for token in (None, TOKEN):
+        wire = Wire(lab.hosts.guarded.ports["all"], token, "/servers/good/mcp")
         wire.session = "not-a-session-of-ours"
         with wire.request("tools/list") as answer:
-            seen[token is not None, path] = answer.status
-    assert seen == {(False, "good"): 401, (False, "nothing"): 401, (True, "good"): 404}, f"answered {seen}"
+            seen["a token" if token else "no token"] = answer.status
+    assert seen == {"no token": 401, "a token": 404}, f"answered {seen}"
     return "401 without the token, 404 with it"
 
 
@@ -290,8 +292,8 @@ SIGHTS = [
     (S6, HERE, "a silent server beside it", SDK, beside),
     (S6, HERE, "DELETE while the server is stopped (SIGSTOP)", SDK,
      leaving("stops", "good", 0, SECONDS_TO_LEAVE, lambda daemon: daemon.halt())),
-    *[(S7, CAUSE, f"the stream answered {what} before the list", CLI, race(what)) for what in ("404", "500")],
-    (S7, CAUSE, "not the cause: the stream answered 405 then", CLI, inspected(lambda lab: lab.faults.url("race-405"))),
+    *[(S7, CAUSE, f"the stream: {what}, before the list", CLI, race(what)) for what in ("401", "404", "500", "closed")],
+    (S7, CAUSE, "not the cause: the stream: 405, then", CLI, inspected(lambda lab: lab.faults.url("race-405"))),
     (S7, HERE, "push = \"on\"", CLI, inspected(lambda lab: lab.hosts.steady.url("good"))),
     (S7, HERE, "push = \"off\"", CLI, inspected(lambda lab: lab.hosts.steady.url("quiet"))),
     (S8, CAUSE, "a server of the Python SDK is asked", SDK, asked("python", ERA, "auto")),
@@ -313,6 +315,13 @@ def uncovered():
     ]
 
 
+# What takes the place of stdiod with --prove: the cause of the symptom, or of the one line with this situation.
+CAUSES = {
+    S1: "post-500", S2: "post-401", S3: "post-401", S4: "both-types", S5: "forgets", S6: "list-202", S7: "race-404", S8: "none",
+    "DELETE while the server is stopped (SIGSTOP)": "delete-silent",
+}  # fmt: skip
+
+
 def look(lab, sight):
     begin = time.monotonic()
     try:
@@ -320,32 +329,51 @@ def look(lab, sight):
     except NotSeen as race:
         result, detail = "not seen", str(race)
     except Exception as error:  # noqa: BLE001
-        result, detail = "FAIL", f"{type(error).__name__}: {error}"
+        result, detail = "FAIL", str(error) or type(error).__name__
     return result, detail, time.monotonic() - begin
 
 
-def main(binary, work, python, inspector):
-    begin = time.monotonic()
-    missing = uncovered()
-    lab = Laboratory(binary, Path(work), python, inspector)
-    try:
-        lab.hosts.start()
-        # Those of the Inspector take longest.
-        order = sorted(range(len(SIGHTS)), key=lambda number: SIGHTS[number][3] != CLI)
-        with ThreadPoolExecutor(AT_ONCE + 1) as pool:
-            running = {number: pool.submit(look, lab, SIGHTS[number][4]) for number in order}
-            seen = [running[number].result() for number in range(len(SIGHTS))]
-    finally:
-        lab.end()
+def proved(lab, symptom, situation, sight):
+    """A sight of stdiod that is shown the cause in its place has to fail."""
+    hosts = Everywhere(lab.faults, CAUSES.get(situation, CAUSES[symptom]))
+    lab = SimpleNamespace(ask=lab.ask, inspector=lab.inspector, hosts=hosts)
+    result, detail, took = look(lab, sight)
+    return ("ok", f"fails: {detail}", took) if result == "FAIL" else ("FAIL", f"does not fail: {detail}", took)
+
+
+def all_at_once(lab, sights, see):
+    """Those of the command line beside the others: it takes longest to start."""
+    with ThreadPoolExecutor(AT_ONCE) as programs, ThreadPoolExecutor(1) as commands:
+        running = [(commands if sight[3] == CLI else programs).submit(see, sight) for sight in sights]
+        return [future.result() for future in running]
+
+
+def show(sights, seen):
     heading = None
-    for (symptom, side, situation, client, _), (result, detail, took) in zip(SIGHTS, seen, strict=True):
+    for (symptom, side, situation, client, _), (result, detail, took) in zip(sights, seen, strict=True):
         if symptom != heading:
             print(f"\n{symptom}")
             heading = symptom
         print(f"  {result:8}  {side:14}  {client:15}  {situation:47}  {took:4.1f} s  {detail}")
+
+
+def main(binary, work, python, inspector, *options):
+    begin, prove = time.monotonic(), "--prove" in options
+    missing = uncovered()
+    sights = [sight for sight in SIGHTS if not prove or sight[1] == HERE]
+    lab = Laboratory(binary, Path(work), python, inspector)
+    try:
+        if prove:
+            seen = all_at_once(lab, sights, lambda sight: proved(lab, sight[0], sight[2], sight[4]))
+        else:
+            lab.hosts.start()
+            seen = all_at_once(lab, sights, lambda sight: look(lab, sight[4]))
+    finally:
+        lab.end()
+    show(sights, seen)
     results = [result for result, *_ in seen]
     print(f"\n{results.count('ok')} as they should be, {results.count('not seen')} not seen this time, "
-          f"{results.count('FAIL')} failed, in {time.monotonic() - begin:.0f} s")
+          f"{results.count('FAIL')} failed, in {time.monotonic() - begin:.0f} s")  # fmt: skip
     for line in missing:
         print(f"FAIL  {line}")
     return 1 if missing or "FAIL" in results else 0
