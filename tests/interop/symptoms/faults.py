@@ -1,10 +1,15 @@
 """A Streamable HTTP server that is healthy but for the one fault that its path names: /FAULT/mcp.
 
-A fault is `none`, one of those with a sentence below, or WHEN-WHAT:
+A fault is WHEN-WHAT, or one of the rest:
 
-    WHEN   post (every POST), list (tools/list), get (the stream), delete (the end of a session)
-    WHAT   a status; `closed` (no answer, the connection breaks), `silent` (no answer, the connection stays), `202`, `empty` (200 and
-           no body), `html` (200 and a page), `ends` (an event stream without an answer)
+    WHEN        post (every POST), list (tools/list), get (the stream), delete (the end of a session), race (the stream, at the
+                moment that is wrong for the Inspector: between the handshake and the list)
+    WHAT        a status; `closed` (no answer, the connection breaks), `silent` (no answer, the connection stays), `empty` (200
+                and no body), `html` (200 and a page), `ends` (an event stream without an answer)
+    none        all is well
+    both-types  406, unless `Accept` names JSON and event streams
+    token       401, unless there is an `Authorization`
+    forgets     404 for a session that had its first list
 """
 
 import json
@@ -16,32 +21,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 SECONDS_OF_SILENCE = 5
 # And an open stream stays open.
 SECONDS_OPEN = 60
-# How long the first listing and the refusal of the stream wait for each other; see `race`.
+# How long the refusal of a stream and the moment for it wait for each other.
 SECONDS_TO_MEET = 3
 TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("one", "two")]
 BOTH = ("application/json", "text/event-stream")
 
 
 class Meeting:
-    """The stream is refused while a listing is being answered, a moment before the answer."""
+    """Of a session's stream with its `logging/setLevel`, which the Inspector sends after the handshake and waits for."""
 
     def __init__(self):
-        self.listing, self.refused = threading.Event(), threading.Event()
+        self.between, self.refused = threading.Event(), threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-
-    def setup(self):
-        super().setup()
-        self.fault = ""
 
     def begin(self):
         """What is wrong, and the body. Nothing of a request stays unread."""
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         found = re.fullmatch(r"/([^/]+)/mcp", self.path)
         self.fault = found[1] if found else ""
-        self.server.note(self.fault, f"{self.command} {self.path}")
         return bool(found)
 
     def answer(self, status, body=b"", kind="application/json", **headers):
@@ -120,10 +120,10 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode(), **headers)
 
     def meets(self):
-        """The wrong moment for a refused stream is while a listing is under way: it is arranged, with `race`."""
+        """With `race` the answer waits for the stream to be refused, and a moment more until that is known."""
         if self.fault.startswith("race-"):
             meeting = self.server.meeting(self.headers.get("Mcp-Session-Id"))
-            meeting.listing.set()
+            meeting.between.set()
             meeting.refused.wait(SECONDS_TO_MEET)
             time.sleep(0.05)
 
@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404)
         elif self.fault.startswith("race-"):
             meeting = self.server.meeting(self.headers.get("Mcp-Session-Id"))
-            meeting.listing.wait(SECONDS_TO_MEET)
+            meeting.between.wait(SECONDS_TO_MEET)
             self.fails(self.fault.removeprefix("race-"))
             meeting.refused.set()
         elif not self.faulty("get"):
@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200)
 
     def log_message(self, *_):
-        """Requests are noted in `begin`."""
+        """The table tells enough."""
 
 
 class Faults(ThreadingHTTPServer):
@@ -160,8 +160,8 @@ class Faults(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.lock, self.sessions, self.meetings = threading.Lock(), 0, {}
-        # Sessions that had their one listing, and what was asked of each fault.
-        self.listed, self.seen = set(), {}
+        # Sessions that had their one listing.
+        self.listed = set()
         self.over = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -176,10 +176,6 @@ class Faults(ThreadingHTTPServer):
     def meeting(self, session):
         with self.lock:
             return self.meetings.setdefault(session, Meeting())
-
-    def note(self, fault, what):
-        with self.lock:
-            self.seen.setdefault(fault, []).append(what)
 
     def handle_error(self, *_):
         """Clients that go away are what this is for."""

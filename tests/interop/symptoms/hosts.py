@@ -57,7 +57,7 @@ class Hosts:
                 ),
                 "lanes": pool.submit(
                     self.begin, "lanes", {"good": [], "mute": ["--hang-list"], "slow": ["--slow-start", "1500"]},
-                    '[servers.mute]\nrequest_timeout = "4s"\n[servers.slow]\nstart = "lazy"\n',
+                    '[servers.mute]\nrequest_timeout = "6s"\n[servers.slow]\nstart = "lazy"\n',
                 ),
                 "guarded": pool.submit(
                     self.begin, "guarded", {"good": []},

@@ -1,8 +1,8 @@
 """Every symptom of docs/clients.md, twice: with its cause the client says the words, and with stdiod it does not.
 
-    symptoms.py STDIOD WORK PYTHON INSPECTOR [--prove]
+    symptoms.py STDIOD WORK PYTHON INSPECTOR REMOTE [--prove]
 
-PYTHON has the Python SDK 1.30, INSPECTOR is the folder of the Inspector 2.12. A sight is one line of the table. Those
+PYTHON has the Python SDK 1.30; INSPECTOR and REMOTE are the folders of modules with the Inspector and mcp-remote. A sight is one line of the table. Those
 `with its cause` put a client to a server that fails in one way (faults.py), so that what the page says is true; those `with stdiod`
 put the same client into the same situation, and fail when the words are back. With --prove the causes take the place of stdiod, and
 every one of these has to fail. Exit status 0: all as it should be.
@@ -19,7 +19,7 @@ from types import SimpleNamespace
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "proxies"))
 import fronts  # noqa: E402
-from clients import Asker, Inspector  # noqa: E402
+from clients import Asker, Inspector, Remote  # noqa: E402
 from faults import TOOLS, Faults  # noqa: E402
 from hosts import ERA, TOKEN, Everywhere, Hosts  # noqa: E402
 from wire import Wire  # noqa: E402
@@ -38,6 +38,7 @@ CROSSED = ["Attempted to exit cancel scope in a different task than it was enter
 TIMEOUT = ["Timed out while waiting for response to ClientRequest"]
 TERMINATED = ["Session terminated"]
 UNAUTHORIZED = ["401 Unauthorized"]
+REGISTERED = ["Dynamic Client Registration rejected"]
 UNACCEPTED = ["406 Not Acceptable"]
 
 
@@ -46,10 +47,10 @@ class NotSeen(Exception):
 
 
 class Laboratory:
-    def __init__(self, binary, work, python, inspector):
+    def __init__(self, binary, work, python, inspector, remote):
         self.faults = Faults()
         self.hosts = Hosts(SimpleNamespace(bin=binary), work, python)
-        self.inspector = Inspector(inspector, work)
+        self.inspector, self.remote = Inspector(Path(inspector), work), Remote(Path(remote), work)
         self.askers = queue.SimpleQueue()
         # One more than threads, because one sight needs two.
         for number in range(AT_ONCE + 1):
@@ -178,7 +179,7 @@ def beside(lab):
     with ThreadPoolExecutor(1) as pool:
         stuck = pool.submit(lab.ask, "plain", daemon.url("mute"), patience=10)
         fronts.eventually("the list is under way", lambda: daemon.in_flight(), 10)
-        seen = lists(lab.ask("plain", daemon.url("good"), patience=PATIENCE), TIMEOUT)
+        seen = lists(lab.ask("plain", daemon.url("good"), patience=5), TIMEOUT)
         assert not stuck.done(), "the silent server was done first"
         return f"{seen}; the other: {errs(stuck.result(), TIMEOUT, 'mute')}"
 
@@ -209,11 +210,11 @@ def race(what):
     return look
 
 
-def inspected(url):
+def inspected(url, *packages):
     def look(lab):
-        counts = [lab.inspector.tools(url(lab)) for _ in range(RUNS)]
+        counts = [lab.inspector.tools(url(lab), package) for package in packages or ["inspector-2"] * RUNS]
         assert all(counts), f"tools: {counts}"
-        return f"{counts[0]} tools, {RUNS} of {RUNS}"
+        return f"{counts[0]} tools, {len(counts)} of {len(counts)}"
 
     return look
 
@@ -236,7 +237,8 @@ def asked(server, words, era):
 
 
 CAUSE, HERE = "with its cause", "with stdiod"
-SDK, CLI = "Python SDK 1.30", "Inspector 2.12"
+SDK, CLI, REMOTE = "Python SDK 1.30", "Inspector 2.12", "mcp-remote 0.15"
+COMMANDS = (CLI, REMOTE, "Inspector 0, 1")
 
 # Symptom (the heading of the page), side, situation, client, sight.
 S1 = "list_tools was cancelled"
@@ -247,7 +249,6 @@ S5 = "404: session not found, Session terminated"
 S6 = "Timeout while listing tools"
 S7 = "Inspector prints no tools"
 S8 = "Method not found: server/discover"
-LATE = "has not answered its handshake|is still starting|start"
 SIGHTS = [
     (S1, CAUSE, "POST answered 401", SDK, cause("post-401", CANCELLED)),
     (S1, CAUSE, "POST answered 406", SDK, cause("post-406", CANCELLED)),
@@ -257,12 +258,15 @@ SIGHTS = [
     (S1, CAUSE, "not the cause: the stream refused or closed", SDK, harmless("get-400", "get-401", "get-404", "get-500", "get-closed")),
     (S1, CAUSE, "not the cause: the stream silent", SDK, harmless("get-silent")),
     (S1, HERE, "the server cannot start", SDK, here("broken", CANCELLED, "broken", tools=False)),
-    (S1, HERE, "the server never finishes its handshake", SDK, here("late", CANCELLED, "late", tools=False)),
+    (S1, HERE, "the server never finishes its handshake", SDK, here("late", CANCELLED, "late .* still starting", tools=False)),
     (S1, HERE, "the server dies in a call", SDK,
      here("good", CANCELLED, "good", "caught", host="crashes", act=lambda daemon: daemon.crash_in_call(),
           tool="sleep", arguments={"ms": 20000})),
     (S1, HERE, "GET refused, push = \"off\"", SDK, here("quiet", CANCELLED)),
     (S2, CAUSE, "no token is sent", SDK, cause("token", [*CANCELLED, *UNAUTHORIZED])),
+    (S2, CAUSE, "no token is sent", REMOTE, lambda lab: says(lab.remote.run(lab.faults.url("token")), REGISTERED)),
+    (S2, HERE, "a good token in --header", REMOTE,
+     lambda lab: lists(lab.remote.run(lab.hosts.guarded.url("good"), TOKEN), REGISTERED)),
     (S2, HERE, "a fresh handshake with a good token", SDK, again),
     (S2, HERE, "a session that nobody knows", "plain HTTP", token_alone),
     (S2, HERE, "no [auth]", SDK, here("good", UNAUTHORIZED)),
@@ -294,6 +298,8 @@ SIGHTS = [
      leaving("stops", "good", 0, SECONDS_TO_LEAVE, lambda daemon: daemon.halt())),
     *[(S7, CAUSE, f"the stream: {what}, before the list", CLI, race(what)) for what in ("401", "404", "500", "closed")],
     (S7, CAUSE, "not the cause: the stream: 405, then", CLI, inspected(lambda lab: lab.faults.url("race-405"))),
+    (S7, CAUSE, "not older releases: the stream: 404, then", "Inspector 0, 1",
+     inspected(lambda lab: lab.faults.url("race-404"), "inspector-0", "inspector-1")),
     (S7, HERE, "push = \"on\"", CLI, inspected(lambda lab: lab.hosts.steady.url("good"))),
     (S7, HERE, "push = \"off\"", CLI, inspected(lambda lab: lab.hosts.steady.url("quiet"))),
     (S8, CAUSE, "a server of the Python SDK is asked", SDK, asked("python", ERA, "auto")),
@@ -336,15 +342,15 @@ def look(lab, sight):
 def proved(lab, symptom, situation, sight):
     """A sight of stdiod that is shown the cause in its place has to fail."""
     hosts = Everywhere(lab.faults, CAUSES.get(situation, CAUSES[symptom]))
-    lab = SimpleNamespace(ask=lab.ask, inspector=lab.inspector, hosts=hosts)
+    lab = SimpleNamespace(ask=lab.ask, inspector=lab.inspector, remote=lab.remote, hosts=hosts)
     result, detail, took = look(lab, sight)
     return ("ok", f"fails: {detail}", took) if result == "FAIL" else ("FAIL", f"does not fail: {detail}", took)
 
 
 def all_at_once(lab, sights, see):
-    """Those of the command line beside the others: it takes longest to start."""
+    """The commands of Node beside the others, because they take longest to start."""
     with ThreadPoolExecutor(AT_ONCE) as programs, ThreadPoolExecutor(1) as commands:
-        running = [(commands if sight[3] == CLI else programs).submit(see, sight) for sight in sights]
+        running = [(commands if sight[3] in COMMANDS else programs).submit(see, sight) for sight in sights]
         return [future.result() for future in running]
 
 
@@ -357,11 +363,11 @@ def show(sights, seen):
         print(f"  {result:8}  {side:14}  {client:15}  {situation:47}  {took:4.1f} s  {detail}")
 
 
-def main(binary, work, python, inspector, *options):
+def main(binary, work, python, inspector, remote, *options):
     begin, prove = time.monotonic(), "--prove" in options
     missing = uncovered()
     sights = [sight for sight in SIGHTS if not prove or sight[1] == HERE]
-    lab = Laboratory(binary, Path(work), python, inspector)
+    lab = Laboratory(binary, Path(work), python, inspector, remote)
     try:
         if prove:
             seen = all_at_once(lab, sights, lambda sight: proved(lab, sight[0], sight[2], sight[4]))
