@@ -9,7 +9,6 @@ something was done to its server says {"ask": ACT} first, and reads a line.
 
 import asyncio
 import contextlib
-import gc
 import io
 import json
 import logging
@@ -127,7 +126,7 @@ class Run:
 
     async def generator(self):
         """An asynchronous generator that hands out the session. It is left in the task that entered it as long as nothing but
-        an Exception happens to its user; a cancelling leaves it to the garbage collector, which is another task."""
+        an Exception happens to its user; after a cancelling it is the loop that closes it, in another task."""
 
         async def sessions():
             async with self.streams() as (reader, writer, _), self.session(reader, writer) as session:
@@ -155,7 +154,6 @@ def words(run, program):
     try:
         with contextlib.redirect_stderr(heard):
             asyncio.run(getattr(run, program)())
-            gc.collect()
     except BaseException:  # noqa: BLE001
         heard.write(traceback.format_exc())
     log.removeHandler(handler)
