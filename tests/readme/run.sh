@@ -138,7 +138,7 @@ promise 'and so are the lines for containers' stdiod "$binary" --config "$work/c
 exported() {
   stdiod "$binary" --config "$work/containers.toml" export litellm --url http://host.containers.internal:8750 >"$work/said.yaml"
   grep -qx 'mcp_servers:' "$work/said.yaml" \
-    && grep -qx '    url: "http://host.containers.internal:8750/servers/git/mcp"' "$work/said.yaml" \
+    && grep -qx '    url: "http://host.containers.internal:8750/servers/git/mcp?push=off"' "$work/said.yaml" \
     && grep -qx '    auth_value: "os.environ/STDIOD_TOKEN"' "$work/said.yaml"
 }
 promise 'and what LiteLLM is told of them' exported
