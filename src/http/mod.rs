@@ -133,7 +133,11 @@ async fn answer(
         }
         Route::Home => admin::home(house, request.method()),
         Route::Nothing => Err(Refusal::UnknownPath.into()),
-        Route::NoServer(name) => Err(Refusal::UnknownServer(name).into()),
+        Route::NoServer(name) => {
+            // Which names there are is told to nobody without a token.
+            guard::grant(bearers, request.headers(), None)?;
+            Err(Refusal::UnknownServer(name).into())
+        }
         Route::Streamable(entry) => {
             let visit = enter(house, doorway, entry, request)?;
             face::streamable::serve(visit, request).await

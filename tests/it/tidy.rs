@@ -12,7 +12,7 @@ mod proof;
 mod repository;
 mod rust;
 
-use repository::{deny, every_file, licences, root, rust_files, sources};
+use repository::{deny, every_file, laboratory, licences, root, rust_files, sources};
 use rust::{before_tests, code, crate_paths, imports, mentions, next_word, room_of};
 
 /// What each room of `src/` may name with `crate::`. A room may always name itself. `config::model` and `config::units`
@@ -99,6 +99,12 @@ fn no_test_file_is_forgotten() {
 #[test]
 fn every_rule_of_tolerance_has_a_test() {
     pass(untested_rules(&rust_files()));
+}
+
+#[test]
+fn every_client_of_the_laboratory_is_in_the_table_for_users() {
+    let page = fs::read_to_string(root().join("docs/clients.md")).expect("the page");
+    pass(missing_clients(&laboratory(), &page));
 }
 
 #[test]
@@ -231,6 +237,19 @@ fn untested_rules(files: &[File]) -> Vec<String> {
         .collect();
     let missing = TOLERANCE.filter(|rule| !shown.contains(rule));
     missing.map(|rule| format!("rule {rule} of tolerance: no test is named c{rule}_…")).collect()
+}
+
+/// Clients that the laboratory plays and the page does not show.
+fn missing_clients(clients: &[String], page: &str) -> Vec<String> {
+    let table = page.split_once("<!-- table:begin -->").map_or("", |(_, rest)| rest);
+    let table = table.split_once("<!-- table:end -->").map_or("", |(table, _)| table);
+    clients
+        .iter()
+        .filter(|client| !table.contains(&format!("| {client} |")))
+        .map(|client| {
+            format!("{client} is not in the table: tests/interop/run.sh --markdown docs/clients.md")
+        })
+        .collect()
 }
 
 fn double_versions(lock: &str, deny: &DocumentMut) -> Vec<String> {

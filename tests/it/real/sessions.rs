@@ -92,6 +92,8 @@ fn c8_without_its_token_nothing_is_said_about_a_session() {
             forged(Request::listen(path)),
             forged(Request::new("DELETE", path)),
             Request::get("/status"),
+            // Nor which servers there are.
+            Request::post("/servers/none/mcp", &list),
             Request::listen("/servers/demo/sse"),
         ] {
             let answer = daemon.send(&request.header("Authorization", token));

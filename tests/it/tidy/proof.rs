@@ -37,6 +37,16 @@ fn a_rule_of_tolerance_without_a_test_is_seen() {
 }
 
 #[test]
+fn a_client_that_the_table_lacks_is_a_complaint() {
+    let clients = ["old-1".to_owned(), "new-2".to_owned()];
+    let page =
+        |rows: &str| format!("| new-2 |<!-- table:begin -->{rows}<!-- table:end -->| old-1 |");
+    assert_eq!(missing_clients(&clients, &page("")).len(), 2);
+    assert_eq!(missing_clients(&clients, &page("| old-1 | ok |")).len(), 1);
+    assert_eq!(missing_clients(&clients, &page("| old-1 |\n| new-2 |")).len(), 0);
+}
+
+#[test]
 fn an_import_downward_is_left_alone() {
     let count = |path, text| complaints_of(upward_imports, path, text);
     assert_eq!(

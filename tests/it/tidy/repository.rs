@@ -87,3 +87,20 @@ pub(super) fn licences() -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     packages.iter().map(|package| (text(&package["name"]), text(&package["license"]))).collect()
 }
+
+/// The clients that the laboratory plays.
+pub(super) fn laboratory() -> Vec<String> {
+    let clients = root().join("tests/interop/clients");
+    let mut names = Vec::new();
+    for folder in fs::read_dir(clients).expect("the clients") {
+        let Ok(text) = fs::read_to_string(folder.expect("a folder").path().join("client.json"))
+        else {
+            continue;
+        };
+        let family: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        let modes = family["modes"].as_array().expect("modes");
+        names.extend(modes.iter().map(|mode| mode["client"].as_str().expect("a name").to_owned()));
+    }
+    assert!(names.len() > 10, "only {} clients were seen", names.len());
+    names
+}
