@@ -192,7 +192,7 @@ impl Listener {
         let doorway = Arc::new(Doorway {
             houses,
             scope: self.scope,
-            complaints: Complaints::default(),
+            complaints: Complaints::new(),
             leaving: closing.asked.clone(),
             last_call: last_call.clone(),
         });
@@ -236,6 +236,7 @@ impl Listener {
             last_call.cancel();
             ended.await;
         }
+        doorway.complaints.close();
     }
 }
 

@@ -174,7 +174,7 @@ case $said in
   "2.0 "*"toolbox:$port"*http.allowed_hosts*) passes 'with a body that names it and the key to set' ;;
   *) fails "with a body that names it and the key to set: $said" ;;
 esac
-logged 'the log names both' second '[http] allowed_hosts = [\"toolbox\"]'
+logged 'the log names both' second 'add \"toolbox\" to [http] allowed_hosts'
 expect 'once' 1 "$(grep --count --fixed-strings toolbox "$work/second.log")"
 
 stop "$daemon" || fails 'it leaves in time'

@@ -215,10 +215,10 @@ fn c18_a_refused_host_is_named_with_the_key_to_set_and_warned_of_once() {
     }
     assert_eq!(daemon.send(&Request::get("/mcp").header("Host", "another.example")).status, 403);
     let other = daemon.logged("another.example");
-    assert!(other.contains(r#"[http] allowed_hosts = [\"another.example\"]"#), "{other}");
+    assert!(other.contains(r#"add \"another.example\" to [http] allowed_hosts"#), "{other}");
     let line = daemon.logged("litellm-host");
     assert!(line.contains("\"host\":\"litellm-host:8750\""), "{line}");
-    assert!(line.contains(r#"[http] allowed_hosts = [\"litellm-host\"]"#), "{line}");
+    assert!(line.contains(r#"add \"litellm-host\" to [http] allowed_hosts"#), "{line}");
     assert_eq!(said(&daemon, "litellm-host"), 1);
     // Doing what it says helps.
     daemon.reload(&format!(
