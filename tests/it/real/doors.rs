@@ -170,32 +170,58 @@ fn the_log_says_who_gets_to_which_address() {
 const ELSEWHERE: &str = "192.0.2.1:0";
 
 #[test]
-fn an_address_of_a_network_that_is_not_there_yet_is_listened_on_and_told_to_containers() {
+fn an_address_of_a_network_that_is_not_there_yet_is_listened_on_and_promised_to_nobody() {
+    let desk = Desk::new();
+    let token = desk.write("token", "0123456789abcdef0123456789abcdef\n");
+    let config = |more: &str| {
+        format!(
+            "[http]\nlisten = [{ELSEWHERE:?}, \"127.0.0.1:0\", \"[2001:db8::1]:0\"{more}]\n\
+             [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}",
+            Demo::new("a").toml()
+        )
+    };
+    let daemon = Daemon::as_configured(desk, &config(""));
+    let near = daemon.logged("listening on 127.0.0.1:");
+    let near = near.split_once("listening on ").unwrap().1.split(',').next().unwrap().to_owned();
+    daemon.logged(&format!("server a: http://{near}/servers/a/mcp\""));
+    for far in ["192.0.2.1", "[2001:db8::1]"] {
+        let line = daemon.logged(&format!("listening on {far}:"));
+        assert!(line.contains(", for nobody yet"), "{line}");
+        let none = format!("no network of this host has the address of {far}:");
+        assert_eq!(said(&daemon, &none), 1);
+    }
+    assert_eq!(said(&daemon, "in containers"), 0);
+    assert_eq!(said(&daemon, "containers get to none"), 0, "one that is to come may let them in");
+    // A token is asked for on every address then, that of this host alone too.
+    assert_eq!(Request::post("/mcp", &list()).send(&near).status, 401);
+    let good = Request::post("/mcp", &list())
+        .header("Authorization", "Bearer 0123456789abcdef0123456789abcdef");
+    assert_eq!(good.send(&near).status, 200);
+    daemon.reload(&config(", \"203.0.113.1:0\""));
+    let later = daemon.logged("listening on 203.0.113.1:");
+    assert!(later.contains(", for nobody yet"), "{later}");
+    daemon.stopped();
+}
+
+#[test]
+fn containers_are_told_the_name_of_the_host_only_for_listeners_on_all_addresses() {
     let desk = Desk::new();
     let token = desk.write("token", "0123456789abcdef0123456789abcdef\n");
     let config = format!(
-        "[http]\nlisten = [\"127.0.0.1:0\", {ELSEWHERE:?}, \"[2001:db8::1]:0\"]\n\
-         [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}",
-        Demo::new("a").toml()
+        "[http]\nlisten = [\"127.0.0.1:0\"]\n\
+         [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}{}",
+        Demo::new("a").keys("listen = \"0.0.0.0:0\"").toml(),
+        Demo::new("b").keys("listen = \"127.0.0.1:0\"").toml()
     );
     let daemon = Daemon::as_configured(desk, &config);
-    let far = daemon.logged("listening on 192.0.2.1:");
-    assert!(far.contains(", for containers and other hosts too"), "{far}");
-    let port = far.split_once("192.0.2.1:").unwrap().1.split(',').next().unwrap();
+    let port = daemon.own_address("a").rsplit_once(':').unwrap().1.to_owned();
     daemon.logged(&format!(
-        "server a: http://{}/servers/a/mcp, in containers http://host.containers.internal:{port}/servers/a/mcp",
-        daemon.address()
+        "server a: http://127.0.0.1:{port}/mcp, in containers http://host.containers.internal:{port}/mcp"
     ));
-    assert_eq!(said(&daemon, "no network of this host has the address 192.0.2.1 now"), 1);
-    assert_eq!(said(&daemon, "no network of this host has the address 2001:db8::1 now"), 1);
-    assert_eq!(said(&daemon, "listening on [2001:db8::1]:"), 1);
+    daemon.logged("server b: ");
+    assert_eq!(said(&daemon, "in containers"), 1, "to the main listener they do not get");
+    assert_eq!(said(&daemon, "server b: "), 1);
     assert_eq!(said(&daemon, "containers get to none"), 0);
-    // A token is asked for on every address then, that of this host alone too.
-    assert_eq!(daemon.post("/mcp", &list()).status, 401);
-    let good = Request::post("/mcp", &list())
-        .header("Authorization", "Bearer 0123456789abcdef0123456789abcdef");
-    assert_eq!(daemon.send(&good).status, 200);
-    daemon.stopped();
 }
 
 #[test]
