@@ -28,10 +28,16 @@ pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
     let all: Vec<ListenAddr> = there().filter_map(bound).collect();
     // An address that is still to come is most likely the one for containers.
     if all.len() == listeners.len() && way_of_containers(&all).is_none() {
+        let line = line_for_containers(&loaded.model.http.listen);
+        let how = match &loaded.origin {
+            Origin::Files(_) => format!("[http] {line}, and a token under [auth]"),
+            // Tokens have no flag.
+            Origin::Adhoc | Origin::Demo => format!(
+                "`stdiod serve --config FILE`, with a file that has the servers, [http] {line}, and a token under [auth]"
+            ),
+        };
         tracing::info!(
-            "containers get to none of these, unless they share the network of this host; to let them in: \
-             [http] {}, and a token under [auth]",
-            line_for_containers(&loaded.model.http.listen)
+            "containers get to none of these, unless they share the network of this host; to let them in: {how}"
         );
     }
     if let Some(first) = main.first().filter(|_| loaded.origin == Origin::Demo) {

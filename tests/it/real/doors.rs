@@ -159,6 +159,7 @@ fn the_log_says_who_gets_to_which_address() {
         socket.display()
     );
     assert!(hint.contains(&line) && hint.contains("[auth]"), "{hint}");
+    assert!(!hint.contains("--config"), "there is a file: {hint}");
     assert_eq!(said(&daemon, "listening on "), 3);
     assert_eq!(said(&daemon, ", for this host alone"), 3);
     let here = format!("server a: http://{}/servers/a/mcp\"", daemon.address());
@@ -222,6 +223,14 @@ fn containers_are_told_the_name_of_the_host_only_for_listeners_on_all_addresses(
     assert_eq!(said(&daemon, "in containers"), 1, "to the main listener they do not get");
     assert_eq!(said(&daemon, "server b: "), 1);
     assert_eq!(said(&daemon, "containers get to none"), 0);
+}
+
+#[test]
+fn without_a_file_the_advice_is_to_write_one() {
+    let daemon = Daemon::one_liner(&[], &[]);
+    let hint = daemon.logged("containers get to none of these");
+    assert!(hint.contains("`stdiod serve --config FILE`"), "{hint}");
+    assert!(hint.contains("[http] listen = ") && hint.contains("[auth]"), "{hint}");
 }
 
 #[test]
