@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
@@ -262,6 +263,26 @@ fn c18_a_refused_host_is_named_with_the_key_to_set_and_warned_of_once() {
     ));
     let asked = Request::post("/mcp", &list()).header("Host", "litellm-host:8750");
     assert_eq!(daemon.send(&asked).status, 200);
+}
+
+#[test]
+fn c18_made_up_hosts_hide_no_origin_and_those_that_are_not_named_are_counted() {
+    let daemon = Daemon::demo("");
+    for n in 0..18 {
+        let asked = Request::get("/mcp").header("Host", &format!("made-up-{n}.example"));
+        assert_eq!(daemon.send(&asked).status, 403);
+    }
+    assert_eq!(said(&daemon, "made-up-"), 16);
+    let asked = Request::get("/mcp").header("Origin", "https://app.example");
+    assert_eq!(daemon.send(&asked).status, 403);
+    daemon.logged("\"origin\":\"https://app.example\"");
+    // Nobody comes any more to say it with.
+    daemon.signal(Signal::TERM);
+    let closing = daemon.logged("more requests were refused with 403 for their Host");
+    assert!(
+        closing.contains("\"requests\":2") && closing.contains("\"last\":\"made-up-17.example\""),
+        "{closing}"
+    );
 }
 
 /// How many lines of its log hold this.
