@@ -1,10 +1,11 @@
 //! What a person sees when the daemon is up: where it listens and who gets there, and, with the demo server, what to try.
 
-use super::reach::{HOST_OF_CONTAINERS, line_for_containers, port_for_containers};
+use super::reach::{connectable, line_for_containers, way_of_containers};
 use crate::config::diff::Door;
 use crate::config::listen::ListenAddr;
 use crate::config::{DEMO, Loaded, Origin};
 use crate::http::Listener;
+use crate::wire::id::ServerName;
 
 /// Logs the addresses; prints what to try where nothing has been configured yet.
 pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
@@ -12,30 +13,36 @@ pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
     for (_, listener) in listeners {
         listening(listener, Some(enabled().count()));
     }
-    let of = |is_wanted: fn(&Listener) -> bool| -> Vec<ListenAddr> {
-        let wanted = listeners.iter().map(|(_, listener)| listener);
-        wanted.filter(|listener| is_wanted(listener)).filter_map(bound).collect()
+    let there = || listeners.iter().map(|(_, listener)| listener).filter(|one| one.is_there());
+    let of = |server: Option<&ServerName>| -> Vec<ListenAddr> {
+        there().filter(|listener| listener.server() == server).filter_map(bound).collect()
     };
-    let main = of(|listener| listener.server().is_none());
-    let containers = port_for_containers(&main);
-    for (name, _) in enabled().filter(|_| !main.is_empty()) {
-        let path = format!("/servers/{name}/mcp");
-        let here = url(listeners, &path);
-        let there = containers
-            .map(|port| format!(", in containers http://{HOST_OF_CONTAINERS}:{port}{path}"));
-        tracing::info!("server {name}: {here}{}", there.unwrap_or_default());
+    let main = of(None);
+    for (name, _) in enabled() {
+        serving(name, &main, &format!("/servers/{name}/mcp"));
+        let own = of(Some(name));
+        if way_of_containers(&own).is_some() {
+            serving(name, &own, "/mcp");
+        }
     }
-    if port_for_containers(&of(|_| true)).is_none() {
+    let all: Vec<ListenAddr> = there().filter_map(bound).collect();
+    // An address that is still to come is most likely the one for containers.
+    if all.len() == listeners.len() && way_of_containers(&all).is_none() {
+        let line = line_for_containers(&loaded.model.http.listen);
+        let how = match &loaded.origin {
+            Origin::Files(_) => format!("[http] {line}, and a token under [auth]"),
+            // Tokens have no flag.
+            Origin::Adhoc | Origin::Demo => format!(
+                "`stdiod serve --config FILE`, with a file that has the servers, [http] {line}, and a token under [auth]"
+            ),
+        };
         tracing::info!(
-            "containers get to none of these, unless they share the network of this host; to let them in: \
-             [http] {}, and a token under [auth]",
-            line_for_containers(&loaded.model.http.listen)
+            "containers get to none of these, unless they share the network of this host; to let them in: {how}"
         );
     }
-    if loaded.origin == Origin::Demo {
-        let card = card(&url(listeners, "/mcp"));
+    if let Some(first) = main.first().filter(|_| loaded.origin == Origin::Demo) {
         // Where nobody reads standard output there is nobody to tell.
-        super::fatal::print(&card).ok();
+        super::fatal::print(&card(&url(first, "/mcp"))).ok();
     }
 }
 
@@ -43,6 +50,7 @@ pub(super) fn show(loaded: &Loaded, listeners: &[(Door, Listener)]) {
 pub(super) fn listening(listener: &Listener, servers: Option<usize>) {
     let address = listener.address();
     let whom = match bound(listener) {
+        _ if !listener.is_there() => "for nobody yet",
         Some(open) if !open.is_loopback() => "for containers and other hosts too",
         Some(_) | None => "for this host alone",
     };
@@ -51,6 +59,23 @@ pub(super) fn listening(listener: &Listener, servers: Option<usize>) {
     } else {
         tracing::info!(servers, "listening on {address}, {whom}");
     }
+    if !listener.is_there() {
+        tracing::warn!(
+            "no network of this host has the address of {address} now; it will be served there once one has"
+        );
+    }
+}
+
+/// Logs where a server is found at these listeners.
+fn serving(name: &ServerName, listen: &[ListenAddr], path: &str) {
+    let Some(first) = listen.first() else { return };
+    let here = url(first, path);
+    let containers = match way_of_containers(listen).map(|way| format!("http://{way}{path}")) {
+        Some(there) if there == here => ", in containers too".to_owned(),
+        Some(there) => format!(", in containers {there}"),
+        None => String::new(),
+    };
+    tracing::info!("server {name}: {here}{containers}");
 }
 
 /// Its address with the port that was chosen.
@@ -58,18 +83,10 @@ fn bound(listener: &Listener) -> Option<ListenAddr> {
     ListenAddr::parse(listener.address()).ok()
 }
 
-fn url(listeners: &[(Door, Listener)], path: &str) -> String {
-    let shared = listeners.iter().find(|(door, _)| door.server.is_none());
-    let address = shared.map_or("", |(_, listener)| listener.address());
-    let address = match address.rsplit_once(':') {
-        // An address that means all addresses is none to connect to.
-        Some(("0.0.0.0" | "[::]", port)) => format!("127.0.0.1:{port}"),
-        _ => address.to_owned(),
-    };
-    if address.starts_with("unix:") {
-        format!("{address}{path}")
-    } else {
-        format!("http://{address}{path}")
+fn url(address: &ListenAddr, path: &str) -> String {
+    match connectable(address) {
+        Some(ip) => format!("http://{ip}{path}"),
+        None => format!("{address}{path}"),
     }
 }
 

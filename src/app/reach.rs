@@ -10,10 +10,14 @@ use crate::config::listen::ListenAddr;
 /// The name of the host in containers of Podman, and what their users would try. Docker's is `host.docker.internal`.
 pub(super) const HOST_OF_CONTAINERS: &str = "host.containers.internal";
 
-/// The port at which containers find the first listener that they reach.
-pub(super) fn port_for_containers(listen: &[ListenAddr]) -> Option<u16> {
+/// Host and port by which containers find the first listener that they reach. One on all addresses is found under the name of the
+/// host; for one on a single address the engine may mean another by that name, so that the address itself is told.
+pub(super) fn way_of_containers(listen: &[ListenAddr]) -> Option<String> {
     listen.iter().find_map(|address| match address {
-        ListenAddr::Tcp(ip) if !address.is_loopback() => Some(ip.port()),
+        ListenAddr::Tcp(ip) if ip.ip().is_unspecified() => {
+            Some(format!("{HOST_OF_CONTAINERS}:{}", ip.port()))
+        }
+        ListenAddr::Tcp(ip) if !address.is_loopback() => Some(ip.to_string()),
         ListenAddr::Tcp(_) | ListenAddr::Unix(_) => None,
     })
 }
@@ -53,13 +57,15 @@ mod tests {
 
     #[test]
     fn containers_reach_what_is_not_loopback() {
-        let check = |addresses: &[&str], port: Option<u16>| {
-            assert_eq!(port_for_containers(&listen(addresses)), port, "{addresses:?}");
+        let check = |addresses: &[&str], way: Option<&str>| {
+            assert_eq!(way_of_containers(&listen(addresses)).as_deref(), way, "{addresses:?}");
         };
         check(&["127.0.0.1:1", "[::1]:2", "127.1.2.3:4", "unix:/run/s"], None);
-        check(&["127.0.0.1:1", "10.88.0.1:2"], Some(2));
-        check(&["[::]:3"], Some(3));
-        check(&["0.0.0.0:4", "10.88.0.1:5"], Some(4));
+        check(&["127.0.0.1:1", "10.88.0.1:2"], Some("10.88.0.1:2"));
+        check(&["192.168.1.7:2", "0.0.0.0:3"], Some("192.168.1.7:2"));
+        check(&["[::]:3"], Some("host.containers.internal:3"));
+        check(&["[fd00::1]:3"], Some("[fd00::1]:3"));
+        check(&["0.0.0.0:4", "10.88.0.1:5"], Some("host.containers.internal:4"));
     }
 
     #[test]

@@ -51,11 +51,11 @@ pub(super) fn host_and_origin<B>(
     if let Some(host) = host.filter(|_| scope.checks_host())
         && !knows_host(config, host)
     {
-        complaints.about(host, |host, more| {
+        complaints.hosts.about(host, |host, more| {
             tracing::warn!(
                 host,
-                "refused with 403: this Host is not known; if clients are to call stdiod so, write [http] \
-                 allowed_hosts = [{:?}]{more}",
+                "refused with 403: this Host is not known; if clients are to call stdiod so, add {:?} to [http] \
+                 allowed_hosts{more}",
                 without_port(host)
             );
         });
@@ -65,7 +65,7 @@ pub(super) fn host_and_origin<B>(
         && !origin_allowed(origin, &config.allowed_origins)
     {
         let origin = String::from_utf8_lossy(origin.as_bytes());
-        complaints.about(&origin, |origin, more| {
+        complaints.origins.about(&origin, |origin, more| {
             tracing::warn!(
                 origin,
                 "refused with 403: this Origin is not in http.allowed_origins{more}"
@@ -261,7 +261,7 @@ mod tests {
             request = request.header("origin", origin);
         }
         let scope = Scope::All { checks_host: true };
-        host_and_origin(config, &scope, &Complaints::default(), &request.body(()).unwrap())
+        host_and_origin(config, &scope, &Complaints::new(), &request.body(()).unwrap())
             .map_err(|refused| refused.into_response().status())
     }
 

@@ -1,7 +1,7 @@
 //! Addresses and connections.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -65,6 +65,8 @@ pub(crate) struct Listener {
     scope: Scope,
     /// As it was bound: with the port the kernel chose, if that was left to it.
     shown: String,
+    /// Whether a network of this host had the address when it was bound.
+    there: bool,
 }
 
 #[derive(Debug)]
@@ -148,25 +150,25 @@ impl Listener {
         address: &ListenAddr,
         only: Option<ServerName>,
     ) -> Result<Self, BindError> {
-        let (socket, shown, checks_host) = match address {
+        let (socket, shown, checks_host, there) = match address {
             ListenAddr::Tcp(ip) => {
-                let socket =
+                let (socket, there) =
                     bind_tcp(*ip).await.map_err(|error| BindError::new(ip.to_string(), error))?;
                 let shown = socket.local_addr().unwrap_or(*ip).to_string();
-                (Socket::Tcp(socket), shown, true)
+                (Socket::Tcp(socket), shown, true, there)
             }
             ListenAddr::Unix(path) => {
                 let shown = path.display().to_string();
                 let socket =
                     bind_unix(path).map_err(|error| BindError::new(shown.clone(), error))?;
-                (Socket::Unix(socket, path.clone()), format!("unix:{shown}"), false)
+                (Socket::Unix(socket, path.clone()), format!("unix:{shown}"), false, true)
             }
         };
         let scope = match only {
             Some(server) => Scope::Only { server, checks_host },
             None => Scope::All { checks_host },
         };
-        Ok(Self { socket, scope, shown })
+        Ok(Self { socket, scope, shown, there })
     }
 
     /// The address, with the port that was chosen.
@@ -176,6 +178,11 @@ impl Listener {
 
     pub(crate) fn server(&self) -> Option<&ServerName> {
         self.scope.server()
+    }
+
+    /// Whether anybody gets here: the address may be one of a network that is still to come.
+    pub(crate) fn is_there(&self) -> bool {
+        self.there
     }
 
     /// Accepts until it is told to close, then lets the requests in hand finish.
@@ -192,7 +199,7 @@ impl Listener {
         let doorway = Arc::new(Doorway {
             houses,
             scope: self.scope,
-            complaints: Complaints::default(),
+            complaints: Complaints::new(),
             leaving: closing.asked.clone(),
             last_call: last_call.clone(),
         });
@@ -236,6 +243,7 @@ impl Listener {
             last_call.cancel();
             ended.await;
         }
+        doorway.complaints.close();
     }
 }
 
@@ -267,11 +275,12 @@ async fn admit(socket: &Socket, places: &Places) -> std::io::Result<(Box<dyn Con
 }
 
 /// Binds an address, also one that this host does not have yet: a network of containers, and the host's address in it, comes into
-/// being with its first container, often after the daemon.
-async fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// being with its first container, often after the daemon. Tells whether the host has it.
+async fn bind_tcp(address: SocketAddr) -> std::io::Result<(TcpListener, bool)> {
     match TcpListener::bind(address).await {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
-        bound => return bound,
+        Err(error)
+            if error.kind() == std::io::ErrorKind::AddrNotAvailable && speaks_family(address) => {}
+        bound => return Ok((bound?, true)),
     }
     let socket = if address.is_ipv4() {
         let socket = TcpSocket::new_v4()?;
@@ -284,12 +293,14 @@ async fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    let listener = socket.listen(BACKLOG)?;
-    tracing::warn!(
-        "no network of this host has the address {} now; it will be served there once one has",
-        address.ip()
-    );
-    Ok(listener)
+    Ok((socket.listen(BACKLOG)?, false))
+}
+
+/// Whether this host has addresses of this family at all. Where IPv6 is switched off no network will ever bring one.
+fn speaks_family(address: SocketAddr) -> bool {
+    let loopback: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    UdpSocket::bind((loopback, 0)).is_ok()
 }
 
 /// Binds a socket file. One that is left over from a process that died is replaced, one that answers is not.

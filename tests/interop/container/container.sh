@@ -132,14 +132,14 @@ ip link delete "$outside"
   servers
 } >"$work/second.toml"
 start second
-logged 'the log says that the address is not there yet' second "no network of this host has the address $host now"
+logged 'the log says that the address is not there yet' second "no network of this host has the address of $host:$port now"
 ip link add "$outside" type veth peer name "$inside" netns "$namespace"
 ip address add "$host/30" dev "$outside"
 ip link set "$outside" up
 ip -netns "$namespace" address add "$network.2/30" dev "$inside"
 ip -netns "$namespace" link set "$inside" up
-logged 'and what containers call it' second \
-  "server one: http://127.0.0.1:$port/servers/one/mcp, in containers http://host.containers.internal:$port/servers/one/mcp"
+logged 'and promises nothing there' second "listening on $host:$port, for nobody yet"
+expect 'to nobody' 0 "$(grep --count --fixed-strings 'in containers' "$work/second.log")"
 
 for name in "$host" host.containers.internal host.docker.internal; do
   way=(--resolve "$name:$port:$host")
@@ -174,10 +174,30 @@ case $said in
   "2.0 "*"toolbox:$port"*http.allowed_hosts*) passes 'with a body that names it and the key to set' ;;
   *) fails "with a body that names it and the key to set: $said" ;;
 esac
-logged 'the log names both' second '[http] allowed_hosts = [\"toolbox\"]'
+logged 'the log names both' second 'add \"toolbox\" to [http] allowed_hosts'
 expect 'once' 1 "$(grep --count --fixed-strings toolbox "$work/second.log")"
 
 stop "$daemon" || fails 'it leaves in time'
 daemon=''
+
+say "a start when that address is there"
+cp "$work/second.toml" "$work/third.toml"
+start third
+logged 'the log says what containers call it' third \
+  "server one: http://127.0.0.1:$port/servers/one/mcp, in containers http://$host:$port/servers/one/mcp"
+stop "$daemon" || fails 'it leaves in time'
+daemon=''
+
+say "a host without IPv6"
+# The other end of the cable has it on none of its interfaces then, as where it is switched off.
+ip -netns "$namespace" link set lo down
+printf '[http]\nlisten = ["unix:%s/socket", "[2001:db8::1]:%s"]\n' "$work" "$port" >"$work/fourth.toml"
+sed '/^\[http\]/d; /^listen/d' "$work/second.toml" >>"$work/fourth.toml"
+rc=0
+timeout 20 ip netns exec "$namespace" "$binary" serve --config "$work/fourth.toml" --log-format json \
+  >/dev/null 2>"$work/fourth.log" || rc=$?
+expect 'an address of that family is an error, not one to wait for' 1 "$rc"
+logged 'which names it' fourth "cannot listen on [2001:db8::1]:$port"
+
 [ "$failed" -eq 0 ] || die "a client in a container does not get what it should"
 say "a client in a container gets what it should"

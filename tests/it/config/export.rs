@@ -159,7 +159,7 @@ fn tokens_are_named_by_variables_and_never_read() {
 # the first line of "/no/such/litellm".
 #
 # For a LiteLLM on this host. One in a container does not reach 127.0.0.1 of its host. Make this page with
-#   stdiod export litellm --url http://host.containers.internal:9001
+#   stdiod export litellm --url http://10.88.0.1:9001
 mcp_servers:
   git:
     url: "http://127.0.0.1:9000/servers/git/mcp?push=off"

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::child::Desk;
@@ -159,6 +160,7 @@ fn the_log_says_who_gets_to_which_address() {
         socket.display()
     );
     assert!(hint.contains(&line) && hint.contains("[auth]"), "{hint}");
+    assert!(!hint.contains("--config"), "there is a file: {hint}");
     assert_eq!(said(&daemon, "listening on "), 3);
     assert_eq!(said(&daemon, ", for this host alone"), 3);
     let here = format!("server a: http://{}/servers/a/mcp\"", daemon.address());
@@ -170,32 +172,66 @@ fn the_log_says_who_gets_to_which_address() {
 const ELSEWHERE: &str = "192.0.2.1:0";
 
 #[test]
-fn an_address_of_a_network_that_is_not_there_yet_is_listened_on_and_told_to_containers() {
+fn an_address_of_a_network_that_is_not_there_yet_is_listened_on_and_promised_to_nobody() {
+    let desk = Desk::new();
+    let token = desk.write("token", "0123456789abcdef0123456789abcdef\n");
+    let config = |more: &str| {
+        format!(
+            "[http]\nlisten = [{ELSEWHERE:?}, \"127.0.0.1:0\", \"[2001:db8::1]:0\"{more}]\n\
+             [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}",
+            Demo::new("a").toml()
+        )
+    };
+    let daemon = Daemon::as_configured(desk, &config(""));
+    let near = daemon.logged("listening on 127.0.0.1:");
+    let near = near.split_once("listening on ").unwrap().1.split(',').next().unwrap().to_owned();
+    daemon.logged(&format!("server a: http://{near}/servers/a/mcp\""));
+    for far in ["192.0.2.1", "[2001:db8::1]"] {
+        let line = daemon.logged(&format!("listening on {far}:"));
+        assert!(line.contains(", for nobody yet"), "{line}");
+        let none = format!("no network of this host has the address of {far}:");
+        assert_eq!(said(&daemon, &none), 1);
+    }
+    assert_eq!(said(&daemon, "in containers"), 0);
+    assert_eq!(said(&daemon, "containers get to none"), 0, "one that is to come may let them in");
+    // A token is asked for on every address then, that of this host alone too.
+    assert_eq!(Request::post("/mcp", &list()).send(&near).status, 401);
+    let good = Request::post("/mcp", &list())
+        .header("Authorization", "Bearer 0123456789abcdef0123456789abcdef");
+    assert_eq!(good.send(&near).status, 200);
+    daemon.reload(&config(", \"203.0.113.1:0\""));
+    let later = daemon.logged("listening on 203.0.113.1:");
+    assert!(later.contains(", for nobody yet"), "{later}");
+    daemon.stopped();
+}
+
+#[test]
+fn containers_are_told_the_name_of_the_host_only_for_listeners_on_all_addresses() {
     let desk = Desk::new();
     let token = desk.write("token", "0123456789abcdef0123456789abcdef\n");
     let config = format!(
-        "[http]\nlisten = [\"127.0.0.1:0\", {ELSEWHERE:?}, \"[2001:db8::1]:0\"]\n\
-         [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}",
-        Demo::new("a").toml()
+        "[http]\nlisten = [\"127.0.0.1:0\"]\n\
+         [auth]\ntokens = [{{ name = \"gateway\", file = {token:?} }}]\n{}{}",
+        Demo::new("a").keys("listen = \"0.0.0.0:0\"").toml(),
+        Demo::new("b").keys("listen = \"127.0.0.1:0\"").toml()
     );
     let daemon = Daemon::as_configured(desk, &config);
-    let far = daemon.logged("listening on 192.0.2.1:");
-    assert!(far.contains(", for containers and other hosts too"), "{far}");
-    let port = far.split_once("192.0.2.1:").unwrap().1.split(',').next().unwrap();
+    let port = daemon.own_address("a").rsplit_once(':').unwrap().1.to_owned();
     daemon.logged(&format!(
-        "server a: http://{}/servers/a/mcp, in containers http://host.containers.internal:{port}/servers/a/mcp",
-        daemon.address()
+        "server a: http://127.0.0.1:{port}/mcp, in containers http://host.containers.internal:{port}/mcp"
     ));
-    assert_eq!(said(&daemon, "no network of this host has the address 192.0.2.1 now"), 1);
-    assert_eq!(said(&daemon, "no network of this host has the address 2001:db8::1 now"), 1);
-    assert_eq!(said(&daemon, "listening on [2001:db8::1]:"), 1);
+    daemon.logged("server b: ");
+    assert_eq!(said(&daemon, "in containers"), 1, "to the main listener they do not get");
+    assert_eq!(said(&daemon, "server b: "), 1);
     assert_eq!(said(&daemon, "containers get to none"), 0);
-    // A token is asked for on every address then, that of this host alone too.
-    assert_eq!(daemon.post("/mcp", &list()).status, 401);
-    let good = Request::post("/mcp", &list())
-        .header("Authorization", "Bearer 0123456789abcdef0123456789abcdef");
-    assert_eq!(daemon.send(&good).status, 200);
-    daemon.stopped();
+}
+
+#[test]
+fn without_a_file_the_advice_is_to_write_one() {
+    let daemon = Daemon::one_liner(&[], &[]);
+    let hint = daemon.logged("containers get to none of these");
+    assert!(hint.contains("`stdiod serve --config FILE`"), "{hint}");
+    assert!(hint.contains("[http] listen = ") && hint.contains("[auth]"), "{hint}");
 }
 
 #[test]
@@ -215,10 +251,10 @@ fn c18_a_refused_host_is_named_with_the_key_to_set_and_warned_of_once() {
     }
     assert_eq!(daemon.send(&Request::get("/mcp").header("Host", "another.example")).status, 403);
     let other = daemon.logged("another.example");
-    assert!(other.contains(r#"[http] allowed_hosts = [\"another.example\"]"#), "{other}");
+    assert!(other.contains(r#"add \"another.example\" to [http] allowed_hosts"#), "{other}");
     let line = daemon.logged("litellm-host");
     assert!(line.contains("\"host\":\"litellm-host:8750\""), "{line}");
-    assert!(line.contains(r#"[http] allowed_hosts = [\"litellm-host\"]"#), "{line}");
+    assert!(line.contains(r#"add \"litellm-host\" to [http] allowed_hosts"#), "{line}");
     assert_eq!(said(&daemon, "litellm-host"), 1);
     // Doing what it says helps.
     daemon.reload(&format!(
@@ -227,6 +263,26 @@ fn c18_a_refused_host_is_named_with_the_key_to_set_and_warned_of_once() {
     ));
     let asked = Request::post("/mcp", &list()).header("Host", "litellm-host:8750");
     assert_eq!(daemon.send(&asked).status, 200);
+}
+
+#[test]
+fn c18_made_up_hosts_hide_no_origin_and_those_that_are_not_named_are_counted() {
+    let daemon = Daemon::demo("");
+    for n in 0..18 {
+        let asked = Request::get("/mcp").header("Host", &format!("made-up-{n}.example"));
+        assert_eq!(daemon.send(&asked).status, 403);
+    }
+    assert_eq!(said(&daemon, "made-up-"), 16);
+    let asked = Request::get("/mcp").header("Origin", "https://app.example");
+    assert_eq!(daemon.send(&asked).status, 403);
+    daemon.logged("\"origin\":\"https://app.example\"");
+    // Nobody comes any more to say it with.
+    daemon.signal(Signal::TERM);
+    let closing = daemon.logged("more requests were refused with 403 for their Host");
+    assert!(
+        closing.contains("\"requests\":2") && closing.contains("\"last\":\"made-up-17.example\""),
+        "{closing}"
+    );
 }
 
 /// How many lines of its log hold this.

@@ -7,7 +7,7 @@ use super::endpoints::{Base, Endpoints};
 use super::tokens::Variable;
 use super::yaml;
 use crate::app::cli::Transport;
-use crate::app::reach::{HOST_OF_CONTAINERS, line_for_containers, port_for_containers};
+use crate::app::reach::{HOST_OF_CONTAINERS, line_for_containers, way_of_containers};
 use crate::config::model::{Model, Token};
 use crate::config::{Loaded, Origin};
 use crate::http::knows_host;
@@ -88,7 +88,7 @@ fn advice(loaded: &Loaded, endpoints: &Endpoints) -> Vec<String> {
 
 /// What to know about the way there.
 fn for_containers(model: &Model, base: &Base) -> Vec<String> {
-    let open = port_for_containers(&model.http.listen);
+    let open = way_of_containers(&model.http.listen);
     let let_them_in = || {
         [
             "In stdiod's configuration, under [http], and with a token under [auth]:".to_owned(),
@@ -114,9 +114,10 @@ fn for_containers(model: &Model, base: &Base) -> Vec<String> {
         }
         Base::Local(main) if main.ip().is_loopback() => {
             lines.push("For a LiteLLM on this host. One in a container does not reach 127.0.0.1 of its host. Make this page with".to_owned());
-            let port = open.unwrap_or_else(|| main.port());
-            lines.push(format!("  stdiod export litellm --url http://{HOST_OF_CONTAINERS}:{port}"));
-            if open.is_none() {
+            let closed = open.is_none();
+            let way = open.unwrap_or_else(|| format!("{HOST_OF_CONTAINERS}:{}", main.port()));
+            lines.push(format!("  stdiod export litellm --url http://{way}"));
+            if closed {
                 lines.extend(let_them_in());
             }
         }
