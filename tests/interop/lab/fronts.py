@@ -161,6 +161,13 @@ class Front:
     def children(self):
         return marked(self.mark)
 
+    def now(self):
+        """Where the front's own account of what clients ask stands now."""
+
+    def greeted_since(self, mark):
+        """How many clients began anew since then. A front that does not tell is believed."""
+        return 0
+
     def settled(self):
         """Nothing is in flight. A front that does not tell is believed."""
 
@@ -211,6 +218,21 @@ class Stdiod(Front):
 
     def sse(self, server):
         return f"{self.base}/servers/{server}/sse"
+
+    def now(self):
+        return (self.folder / "stdiod.log").stat().st_size
+
+    def called_since(self, mark):
+        """The methods that clients called since then, as the log has them: a line for each call."""
+        with open(self.folder / "stdiod.log", "rb") as log:
+            log.seek(mark)
+            lines = [json.loads(line) for line in log if line.endswith(b"\n") and b'"stdiod::call"' in line]
+        return [line["method"] for line in lines]
+
+    def greeted_since(self, mark):
+        """To be asked when the client has called a tool, so that a log which tells of nothing is noticed."""
+        eventually("the log tells of the call after the act", lambda: "tools/call" in self.called_since(mark), 5)
+        return self.called_since(mark).count("initialize")
 
     def in_flight(self):
         status = json.loads(get(f"{self.base}/status")[1])

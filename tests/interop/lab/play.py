@@ -13,7 +13,9 @@ from fronts import front
 # For all checks of one client with stdiod; what a peer lets hang is cut sooner.
 SECONDS_PER_CLIENT = 240
 SECONDS_PER_CLIENT_WITH_PEER = 150
-ACTS = ("restart", "kill", "crash", "settled")
+# What a session is to live through.
+BLOWS = ("restart", "kill", "crash")
+ACTS = (*BLOWS, "settled")
 
 
 # Set when the laboratory is told to stop: no driver is waited for any more.
@@ -118,7 +120,7 @@ def play(at, mode, servers, counts):
 
 def driven(at, mode, stage, plan, folder):
     driver = Driver([*mode["run"], str(plan)], folder)
-    last = "nothing"
+    last, marks = "nothing", {}
     try:
         for line in driver.lines(SECONDS_PER_CLIENT_WITH_PEER if at.peer else SECONDS_PER_CLIENT):
             try:
@@ -127,16 +129,29 @@ def driven(at, mode, stage, plan, folder):
                 yield "driver", "fail", f"its output has {line[:100]!r}"
                 continue
             if "ask" in said:
+                marks[said["ask"]] = stage.now()
                 driver.tell(act(stage, said["ask"]))
             else:
                 last = said["check"]
                 yield last, said["result"], said.get("detail") or ""
+                if last in BLOWS and said["result"] == "ok" and not mode.get("sessionless"):
+                    yield from went_on(stage, marks, last)
     except Cut as cut:
         yield "driver", "fail", f"{cut}, after {last}"
     finally:
         status = driver.over()
     if status != 0:
         yield "driver", "fail", f"exit status {status}, after {last}"
+
+
+def went_on(stage, marks, blow):
+    """Some clients begin anew by themselves when their session is not known any more, and look as if it had lived on."""
+    try:
+        assert blow in marks, "the driver did not ask for it"
+        greeted = stage.greeted_since(marks[blow])
+        assert not greeted, f"not the same session: {greeted} requests of initialize after it"
+    except AssertionError as error:
+        yield blow, "fail", str(error)
 
 
 def act(stage, ask):
