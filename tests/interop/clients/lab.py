@@ -169,9 +169,9 @@ class Lab:
         return f"{len(in_time)} events in {took:.1f} s, idle time {idle} s"
 
     async def cancel(self):
-        held, long = await self.session(), self.plan["long"]
+        held, long = await self.session(), self.plan["cancel"]
         call = asyncio.create_task(held.do("call", long["tool"], long["arguments"]))
-        await asyncio.sleep(1)
+        await self.ask("busy")
         assert not call.done(), f"it ended by itself: {call.exception() or call.result()}"
         begin = time.monotonic()
         call.cancel()

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "proxies"))
 import layers  # noqa: E402
 
 SECONDS_TO_BEGIN = 60
+SECONDS_TO_SETTLE = 3
 
 taken = set()
 taking = threading.Lock()
@@ -168,6 +169,10 @@ class Front:
         """How many clients began anew since then. A front that does not tell is believed."""
         return 0
 
+    def busy(self):
+        """A call is in flight. A front that does not tell is given time."""
+        time.sleep(2)
+
     def settled(self):
         """Nothing is in flight. A front that does not tell is believed."""
 
@@ -238,8 +243,11 @@ class Stdiod(Front):
         status = json.loads(get(f"{self.base}/status")[1])
         return sum(child["in_flight"] for server in status["servers"].values() for child in server["children"])
 
+    def busy(self):
+        eventually("a call is in flight", self.in_flight, 20)
+
     def settled(self):
-        eventually("no call is in flight", lambda: not self.in_flight(), 10)
+        eventually("no call is in flight", lambda: not self.in_flight(), SECONDS_TO_SETTLE)
 
 
 class Behind(Stdiod):

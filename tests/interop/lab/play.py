@@ -15,7 +15,7 @@ SECONDS_PER_CLIENT = 240
 SECONDS_PER_CLIENT_WITH_PEER = 150
 # What a session is to live through.
 BLOWS = ("restart", "kill", "crash")
-ACTS = (*BLOWS, "settled")
+ACTS = (*BLOWS, "busy", "settled")
 
 
 # Set when the laboratory is told to stop: no driver is waited for any more.
