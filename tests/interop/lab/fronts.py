@@ -23,6 +23,7 @@ import layers  # noqa: E402
 
 SECONDS_TO_BEGIN = 60
 SECONDS_TO_SETTLE = 3
+SECONDS_TO_FORGET = 10
 
 taken = set()
 taking = threading.Lock()
@@ -102,7 +103,7 @@ class Front:
 
     def __init__(self, at, folder, servers, mark):
         self.at, self.folder, self.servers, self.mark = at, folder, servers, mark
-        self.ports, self.processes = {}, []
+        self.ports, self.processes, self.before = {}, [], None
         self.prepare()
 
     def launch(self, name, command, **options):
@@ -114,6 +115,7 @@ class Front:
         self.processes = []
         self.run()
         eventually("the front serves", self.serves)
+        self.before = self.before or self.kept()
 
     def serves(self):
         for process in self.processes:
@@ -176,11 +178,25 @@ class Front:
     def settled(self):
         """Nothing is in flight. A front that does not tell is believed."""
 
+    def kept(self):
+        """What the front has by now, as far as it tells; a client may not leave more of it behind."""
+        return {"processes of servers": len(self.children())}
+
     def left(self):
-        """After the client: what it left behind, as far as the front and the kernel tell."""
-        eventually("no connection is open", lambda: not connections(set(self.ports.values())), 10)
+        """After the client: nothing of it is there any more, as far as the front and the kernel tell."""
+        eventually("no connection is open", lambda: not connections(set(self.ports.values())), SECONDS_TO_FORGET)
         self.settled()
-        return f"{len(self.children())} processes serve on"
+        self.forgotten(0)
+        return ", ".join(f"{count} {what}" for what, count in self.kept().items())
+
+    def forgotten(self, sessions):
+        """There is as much as before any client came, but for so many sessions that are held."""
+        allowed = {what: count + sessions * (what == "sessions") for what, count in self.before.items()}
+        end = time.monotonic() + SECONDS_TO_FORGET
+        while more := {what: count for what, count in self.kept().items() if count > allowed[what]}:
+            said = ", ".join(f"{count} {what} instead of {allowed[what]}" for what, count in more.items())
+            assert time.monotonic() < end, f"{said}, {SECONDS_TO_FORGET} s after the client"
+            time.sleep(0.1)
 
     def leave(self):
         took = self.end(signal.SIGTERM)
@@ -239,9 +255,14 @@ class Stdiod(Front):
         eventually("the log tells of the call after the act", lambda: "tools/call" in self.called_since(mark), 5)
         return self.called_since(mark).count("initialize")
 
+    def status(self):
+        return json.loads(get(f"{self.base}/status")[1])["servers"].values()
+
     def in_flight(self):
-        status = json.loads(get(f"{self.base}/status")[1])
-        return sum(child["in_flight"] for server in status["servers"].values() for child in server["children"])
+        return sum(child["in_flight"] for server in self.status() for child in server["children"])
+
+    def kept(self):
+        return super().kept() | {"sessions": sum(server["sessions"] for server in self.status())}
 
     def busy(self):
         eventually("a call is in flight", self.in_flight, 20)

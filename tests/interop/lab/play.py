@@ -13,6 +13,8 @@ from fronts import front
 # For all checks of one client with stdiod; what a peer lets hang is cut sooner.
 SECONDS_PER_CLIENT = 240
 SECONDS_PER_CLIENT_WITH_PEER = 150
+# How long the processes of a client may outlive its driver.
+SECONDS_TO_FOLLOW = 2
 # What a session is to live through.
 BLOWS = ("restart", "kill", "crash")
 ACTS = (*BLOWS, "busy", "settled")
@@ -62,16 +64,27 @@ class Driver:
         except BrokenPipeError:
             pass
 
+    def stays(self):
+        """Whether a process of the client still runs, a moment after the driver has ended."""
+        end = time.monotonic() + SECONDS_TO_FOLLOW
+        while time.monotonic() < end:
+            try:
+                os.killpg(self.process.pid, 0)
+            except ProcessLookupError:
+                return False
+            time.sleep(0.1)
+        return True
+
     def over(self):
-        """The exit status. Its own children go with it, however it ended."""
+        """The exit status, and whether the client's own processes ended too. None of them lives on, however it ended."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:
             pass
         try:
-            return self.process.wait(10)
+            return self.process.wait(10), self.stays()
         except subprocess.TimeoutExpired:
-            return "none: it did not end"
+            return "none: it did not end", False
         finally:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -139,7 +152,9 @@ def driven(at, mode, stage, plan, folder):
     except Cut as cut:
         yield "driver", "fail", f"{cut}, after {last}"
     finally:
-        status = driver.over()
+        status, stays = driver.over()
+    if stays:
+        yield "left", "fail", "a process of the client runs on when its driver has ended"
     if status != 0:
         yield "driver", "fail", f"exit status {status}, after {last}"
 
