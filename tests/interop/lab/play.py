@@ -121,6 +121,8 @@ def play(at, mode, servers, counts):
         except AssertionError as error:
             yield "connect", "fail", f"before it began: {error}"
             return
+        if mode.get("stays_signed_in"):
+            stage.before.pop("sessions", None)
         yield from driven(at, mode, stage, write_plan(at, mode, stage, counts, folder), folder)
         for check, do in (("left", stage.left), ("leave", stage.leave)):
             try:
@@ -141,6 +143,12 @@ def driven(at, mode, stage, plan, folder):
             except ValueError:
                 yield "driver", "fail", f"its output has {line[:100]!r}"
                 continue
+            if said.get("ask") == BLOWS[0]:
+                # The next thing forgets everybody, and with them the sessions that the many connections before have left.
+                try:
+                    stage.forgotten("sessions", held=1)
+                except AssertionError as error:
+                    yield "left", "fail", f"before the {BLOWS[0]}: {error}"
             if "ask" in said:
                 marks[said["ask"]] = stage.now()
                 driver.tell(act(stage, said["ask"]))
