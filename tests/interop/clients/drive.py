@@ -139,7 +139,7 @@ class Drive:
         return self.held
 
     def cancel(self):
-        self.held.cancel(self.plan["long"])
+        self.held.cancel(self.plan["cancel"])
         ask("settled")
         self.call()
         return "nothing in flight, the next call was answered"
@@ -305,7 +305,7 @@ class Peer(Connection):
 
     def cancel(self, step):
         id = self.begin("tools/call", {"name": step["tool"], "arguments": step["arguments"]})
-        time.sleep(0.5)
+        ask("busy")
         self.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id, "reason": "given up"}})
         # Whoever cancels waits no longer; what comes all the same is no harm.
         with self.lock:

@@ -62,6 +62,8 @@ class Held:
 
     async def do(self, what, *arguments):
         """Asks over the connection, and does not wait for an answer when the connection has ended."""
+        if self.life.done():
+            raise self.lost()
         asking = asyncio.create_task(getattr(self.connection, what)(*arguments))
         try:
             await asyncio.wait([asking, self.life], return_when=asyncio.FIRST_COMPLETED)
@@ -72,8 +74,11 @@ class Held:
         if asking.done():
             return asking.result()
         asking.cancel()
-        ended = self.life.cancelled() or self.life.exception()
-        raise Lost("the client ended its connection: " + ("it was cancelled" if ended is True else cause(ended)))
+        raise self.lost()
+
+    def lost(self):
+        error = None if self.life.cancelled() else self.life.exception()
+        return Lost(f"the client ended its connection: {cause(error) if error else 'without an error'}")
 
     async def close(self):
         self.leave.set()
@@ -113,8 +118,12 @@ class Lab:
         return self.held
 
     async def count(self, kind):
+        await self.session()
+        return await self.lists(kind)
+
+    async def lists(self, kind):
         wanted = self.entry("everything")[kind]
-        found = await (await self.session()).do(kind)
+        found = await self.held.do(kind)
         assert found == wanted, f"{found} instead of {wanted}"
         return f"{found}"
 
@@ -160,9 +169,9 @@ class Lab:
         return f"{len(in_time)} events in {took:.1f} s, idle time {idle} s"
 
     async def cancel(self):
-        held, long = await self.session(), self.plan["long"]
+        held, long = await self.session(), self.plan["cancel"]
         call = asyncio.create_task(held.do("call", long["tool"], long["arguments"]))
-        await asyncio.sleep(1)
+        await self.ask("busy")
         assert not call.done(), f"it ended by itself: {call.exception() or call.result()}"
         begin = time.monotonic()
         call.cancel()
@@ -213,11 +222,12 @@ class Lab:
         return await self.goes_on("crash")
 
     async def goes_on(self, what):
+        """Before it, a session that another check has lost is replaced; after it, there is the one that was held, or none."""
         await self.session()
         await self.echo()
         await self.ask(what)
         begin = time.monotonic()
-        await self.count("tools")
+        await self.lists("tools")
         await self.echo()
         return f"listed and called after {time.monotonic() - begin:.1f} s"
 

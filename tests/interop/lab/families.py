@@ -5,7 +5,8 @@
 Prints name, how it is installed, and folder of each family, or of those that are named by family or by client.
 `{"modes": [{"client": NAME, "version": WORDS, "install": "npm"|"venv"|"cargo"|"none", "run": [PROGRAM, ARGUMENT...]}]}`:
 in `run`, {here} is the family's folder and {install} where its dependencies were put. The plan's path is added to it.
-A mode with `"slow": true` is a program that is started for each thing it does; such modes begin first.
+A mode with `"slow": true` is a program that is started for each thing it does; such modes begin first. One with
+`"sessionless": true` has no session that could go on, and may begin anew after a restart.
 """
 
 import json

@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "proxies"))
 import layers  # noqa: E402
 
 SECONDS_TO_BEGIN = 60
+SECONDS_TO_SETTLE = 3
+SECONDS_TO_FORGET = 10
 
 taken = set()
 taking = threading.Lock()
@@ -101,7 +103,7 @@ class Front:
 
     def __init__(self, at, folder, servers, mark):
         self.at, self.folder, self.servers, self.mark = at, folder, servers, mark
-        self.ports, self.processes = {}, []
+        self.ports, self.processes, self.before = {}, [], None
         self.prepare()
 
     def launch(self, name, command, **options):
@@ -113,6 +115,7 @@ class Front:
         self.processes = []
         self.run()
         eventually("the front serves", self.serves)
+        self.before = self.before or self.kept()
 
     def serves(self):
         for process in self.processes:
@@ -161,14 +164,41 @@ class Front:
     def children(self):
         return marked(self.mark)
 
+    def now(self):
+        """Where the front's own account of what clients ask stands now."""
+
+    def greeted_since(self, mark):
+        """How many clients began anew since then. A front that does not tell is believed."""
+        return 0
+
+    def busy(self):
+        """A call is in flight. A front that does not tell is given time."""
+        time.sleep(2)
+
     def settled(self):
         """Nothing is in flight. A front that does not tell is believed."""
 
+    def kept(self):
+        """What the front has by now, as far as it tells; a client may not leave more of it behind."""
+        return {"processes of servers": len(self.children())}
+
     def left(self):
-        """After the client: what it left behind, as far as the front and the kernel tell."""
-        eventually("no connection is open", lambda: not connections(set(self.ports.values())), 10)
+        """After the client: nothing of it is there any more, as far as the front and the kernel tell."""
+        eventually("no connection is open", lambda: not connections(set(self.ports.values())), SECONDS_TO_FORGET)
         self.settled()
-        return f"{len(self.children())} processes serve on"
+        for what in self.before:
+            self.forgotten(what)
+        return ", ".join(f"{count} {what}" for what, count in self.kept().items())
+
+    def forgotten(self, what, held=0):
+        """There is no more of it than before the client came, but for what is still held. While clients with children of
+        their own come, stdiod keeps some processes ready, so of these no count is due before the daemon was restarted."""
+        if what not in self.before:
+            return
+        allowed, end = self.before[what] + held, time.monotonic() + SECONDS_TO_FORGET
+        while (count := self.kept().get(what, 0)) > allowed:
+            assert time.monotonic() < end, f"{count} {what} instead of {allowed}, after {SECONDS_TO_FORGET} s"
+            time.sleep(0.1)
 
     def leave(self):
         took = self.end(signal.SIGTERM)
@@ -212,12 +242,35 @@ class Stdiod(Front):
     def sse(self, server):
         return f"{self.base}/servers/{server}/sse"
 
+    def now(self):
+        return (self.folder / "stdiod.log").stat().st_size
+
+    def called_since(self, mark):
+        """The methods that clients called since then, as the log has them: a line for each call."""
+        with open(self.folder / "stdiod.log", "rb") as log:
+            log.seek(mark)
+            lines = [json.loads(line) for line in log if line.endswith(b"\n") and b'"stdiod::call"' in line]
+        return [line["method"] for line in lines]
+
+    def greeted_since(self, mark):
+        """To be asked when the client has called a tool, so that a log which tells of nothing is noticed."""
+        eventually("the log tells of the call after the act", lambda: "tools/call" in self.called_since(mark), 5)
+        return self.called_since(mark).count("initialize")
+
+    def status(self):
+        return json.loads(get(f"{self.base}/status")[1])["servers"].values()
+
     def in_flight(self):
-        status = json.loads(get(f"{self.base}/status")[1])
-        return sum(child["in_flight"] for server in status["servers"].values() for child in server["children"])
+        return sum(child["in_flight"] for server in self.status() for child in server["children"])
+
+    def kept(self):
+        return super().kept() | {"sessions": sum(server["sessions"] for server in self.status())}
+
+    def busy(self):
+        eventually("a call is in flight", self.in_flight, 20)
 
     def settled(self):
-        eventually("no call is in flight", lambda: not self.in_flight(), 10)
+        eventually("no call is in flight", lambda: not self.in_flight(), SECONDS_TO_SETTLE)
 
 
 class Behind(Stdiod):

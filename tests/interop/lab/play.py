@@ -13,7 +13,11 @@ from fronts import front
 # For all checks of one client with stdiod; what a peer lets hang is cut sooner.
 SECONDS_PER_CLIENT = 240
 SECONDS_PER_CLIENT_WITH_PEER = 150
-ACTS = ("restart", "kill", "crash", "settled")
+# How long the processes of a client may outlive its driver.
+SECONDS_TO_FOLLOW = 2
+# What a session is to live through.
+BLOWS = ("restart", "kill", "crash")
+ACTS = (*BLOWS, "busy", "settled")
 
 
 # Set when the laboratory is told to stop: no driver is waited for any more.
@@ -60,16 +64,27 @@ class Driver:
         except BrokenPipeError:
             pass
 
+    def stays(self):
+        """Whether a process of the client still runs, a moment after the driver has ended."""
+        end = time.monotonic() + SECONDS_TO_FOLLOW
+        while time.monotonic() < end:
+            try:
+                os.killpg(self.process.pid, 0)
+            except ProcessLookupError:
+                return False
+            time.sleep(0.1)
+        return True
+
     def over(self):
-        """The exit status. Its own children go with it, however it ended."""
+        """The exit status, and whether the client's own processes ended too. None of them lives on, however it ended."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:
             pass
         try:
-            return self.process.wait(10)
+            return self.process.wait(10), self.stays()
         except subprocess.TimeoutExpired:
-            return "none: it did not end"
+            return "none: it did not end", False
         finally:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -106,6 +121,8 @@ def play(at, mode, servers, counts):
         except AssertionError as error:
             yield "connect", "fail", f"before it began: {error}"
             return
+        if mode.get("stays_signed_in"):
+            stage.before.pop("sessions", None)
         yield from driven(at, mode, stage, write_plan(at, mode, stage, counts, folder), folder)
         for check, do in (("left", stage.left), ("leave", stage.leave)):
             try:
@@ -118,7 +135,7 @@ def play(at, mode, servers, counts):
 
 def driven(at, mode, stage, plan, folder):
     driver = Driver([*mode["run"], str(plan)], folder)
-    last = "nothing"
+    last, marks = "nothing", {}
     try:
         for line in driver.lines(SECONDS_PER_CLIENT_WITH_PEER if at.peer else SECONDS_PER_CLIENT):
             try:
@@ -126,17 +143,38 @@ def driven(at, mode, stage, plan, folder):
             except ValueError:
                 yield "driver", "fail", f"its output has {line[:100]!r}"
                 continue
+            if said.get("ask") == BLOWS[0]:
+                # The next thing forgets everybody, and with them the sessions that the many connections before have left.
+                try:
+                    stage.forgotten("sessions", held=1)
+                except AssertionError as error:
+                    yield "left", "fail", f"before the {BLOWS[0]}: {error}"
             if "ask" in said:
+                marks[said["ask"]] = stage.now()
                 driver.tell(act(stage, said["ask"]))
             else:
                 last = said["check"]
                 yield last, said["result"], said.get("detail") or ""
+                if last in BLOWS and said["result"] == "ok" and not mode.get("sessionless"):
+                    yield from went_on(stage, marks, last)
     except Cut as cut:
         yield "driver", "fail", f"{cut}, after {last}"
     finally:
-        status = driver.over()
+        status, stays = driver.over()
+    if stays:
+        yield "left", "fail", "a process of the client runs on when its driver has ended"
     if status != 0:
         yield "driver", "fail", f"exit status {status}, after {last}"
+
+
+def went_on(stage, marks, blow):
+    """Some clients begin anew by themselves when their session is not known any more, and look as if it had lived on."""
+    try:
+        assert blow in marks, "the driver did not ask for it"
+        greeted = stage.greeted_since(marks[blow])
+        assert not greeted, f"not the same session: {greeted} requests of initialize after it"
+    except AssertionError as error:
+        yield blow, "fail", str(error)
 
 
 def act(stage, ask):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from drive import REVISION, SECONDS_TO_ANSWER, SECONDS_TO_END, Connection, Drive, counted, told_in  # noqa: E402
+from drive import REVISION, SECONDS_TO_ANSWER, SECONDS_TO_END, Connection, Drive, ask, counted, told_in  # noqa: E402
 
 VERSIONS = {"1.0": "--http1.0", "1.1": "--http1.1", "2": "--http2-prior-knowledge"}
 BOTH_TYPES = "application/json, text/event-stream"
@@ -120,7 +120,7 @@ class Session(Connection):
     def cancel(self, step):
         message = self.message("tools/call", {"name": step["tool"], "arguments": step["arguments"]})
         answer = Answer(self.version, self.url, "POST", self.headers, message)
-        time.sleep(0.5)
+        ask("busy")
         self.notify("cancelled", {"requestId": message["id"], "reason": "given up"})
         begin = time.monotonic()
         try:

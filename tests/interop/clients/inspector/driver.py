@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from drive import SECONDS_TO_ANSWER, SECONDS_TO_END, Connection, Drive, Lacking, told_in  # noqa: E402
+from drive import SECONDS_TO_ANSWER, SECONDS_TO_END, Connection, Drive, Lacking, ask, told_in  # noqa: E402
 
 # Where the second major version keeps its program, and where the others do.
 PROGRAMS = {"inspector-2": "clients/launcher/build/index.js"}
@@ -58,7 +58,7 @@ class Commands(Connection):
     def cancel(self, step):
         """The call is under way, and then the command is left as with Ctrl-C."""
         process = self.start("tools/call", {"name": step["tool"], "arguments": step["arguments"]})
-        time.sleep(2)
+        ask("busy")
         assert process.poll() is None, f"it ended by itself: {process.communicate()}"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS_TO_END)

@@ -23,7 +23,7 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::{ClientCacheConfig, ClientHandler, ClientLifecycleMode, ClientServiceExt, ServiceExt};
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 const CHECKS: [&str; 16] = [
     "connect",
@@ -45,7 +45,6 @@ const CHECKS: [&str; 16] = [
 ];
 const SECONDS_PER_CHECK: Duration = Duration::from_mins(1);
 const SECONDS_TO_CLOSE: Duration = Duration::from_secs(5);
-const BEFORE_CANCELLING: Duration = Duration::from_millis(500);
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -295,10 +294,10 @@ impl Laboratory {
     async fn cancel(&self) -> Outcome<String> {
         let held = self.held()?;
         let request =
-            ClientRequest::CallToolRequest(CallToolRequest::new(params(&self.plan["long"])?));
+            ClientRequest::CallToolRequest(CallToolRequest::new(params(&self.plan["cancel"])?));
         let options = PeerRequestOptions::no_options();
         let call = held.client.send_cancellable_request(request, options).await?;
-        sleep(BEFORE_CANCELLING).await;
+        ask("busy").await?;
         call.cancel(Some("given up".into())).await?;
         ask("settled").await?;
         held.call(&self.plan["call"]).await?;
