@@ -164,8 +164,10 @@ fn enter(
     let grant = guard::grant(bearers, request.headers(), Some(&entry))?;
     let principal = grant.map_or_else(Principal::anonymous, Grant::principal);
     let (revoked, silenced) = (grant.map(Grant::revoked), grant.map(Grant::silenced));
-    // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write.
-    let push = if asks_for_quiet(request.uri()) {
+    // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write. It is no
+    // way around sessions where they are wanted: of each client by the operator, or by the server for what it keeps in them.
+    let may_ask = house.config.lenient_sessions && !entry.config.keeps_sessions();
+    let push = if may_ask && asks_for_quiet(request.uri()) {
         Push::Off
     } else {
         grant.and_then(Grant::push).unwrap_or(entry.config.push)
