@@ -198,7 +198,8 @@ pub struct Server {
     pub tasks: TasksChoice,
     /// How long a child may take to answer its handshake.
     pub start_timeout: Span,
-    /// How long a request waits for a starting child before it gets an error that says so.
+    /// How long a request waits for a starting child before it gets an error that says so. Once a start has lasted longer than that,
+    /// requests wait a second at most, so that a child that hangs holds nobody up who asks again and again.
     pub start_wait: Span,
     /// How long a call may take; progress extends it up to `request_timeout_max`.
     pub request_timeout: Span,
