@@ -232,6 +232,16 @@ fn push_off_leaves_the_first_transport_its_stream_for_answers_and_asks_nothing_o
     assert!(text(&answer).contains("client does not support sampling"), "{answer}");
     let children = daemon.status()["servers"]["demo"]["children"].clone();
     assert_eq!(children.as_array().unwrap().len(), 1, "{children}");
+
+    let asking = Daemon::demo("");
+    for (daemon, path) in [(&daemon, "/sse"), (&asking, "/sse?push=off")] {
+        let mut old = Old::greeted(daemon, path, "2024-11-05", &able());
+        let demo = json!({"uri": "demo://welcome"});
+        old.post(&request(&json!("s"), "resources/subscribe", &demo));
+        let told = std::iter::from_fn(|| old.events.message()).find(|m| m["id"] == "s").unwrap();
+        let error = &told["error"];
+        assert!(error["message"].as_str().unwrap_or("").contains("push is off"), "{path}: {told}");
+    }
 }
 
 #[test]
