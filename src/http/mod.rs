@@ -27,8 +27,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
-use self::guard::Sight;
 pub(crate) use self::guard::knows_host;
+use self::guard::{Sight, Unwanted};
 use self::listen::Doorway;
 pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
@@ -96,12 +96,13 @@ struct Visit {
 async fn serve(doorway: &Doorway, mut request: Request<Incoming>) -> Response<Body> {
     let house = Arc::clone(&doorway.houses.borrow());
     let origin = request.headers().get(header::ORIGIN).cloned();
+    let unwanted = Unwanted::of(&request);
     let mut response = match answer(&house, doorway, &mut request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
     // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
-    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut()).await {
+    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut(), unwanted).await {
         response.headers_mut().insert(header::CONNECTION, CLOSE);
     }
     if let Some(origin) = origin {
