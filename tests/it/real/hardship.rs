@@ -381,7 +381,7 @@ fn a_server_that_hangs_in_its_handshake_holds_up_the_first_request_and_no_later_
         let (answer, took) = list("hangs");
         assert_eq!(answer["error"]["code"], -32603);
         assert!(message(&answer).contains("still starting"), "{answer}");
-        assert!(took < wait - Duration::from_millis(500), "{took:?}");
+        assert!(took < Duration::from_millis(2500), "{took:?}");
     }
     assert!(list("well").0["result"]["tools"].is_array());
 }
