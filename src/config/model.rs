@@ -69,7 +69,8 @@ pub struct Http {
     pub commit_after: Span,
     /// How many connections are open at once over all listeners; more wait to be accepted.
     pub max_connections: usize,
-    /// Serve requests that come without a session. With `false` they get a 400 that says what is missing.
+    /// Serve requests that come without a session. With `false` they get a 400 that says what is missing, unless `push = "off"` of
+    /// the server or the token gives them none.
     pub lenient_sessions: bool,
 }
 
@@ -184,7 +185,8 @@ pub struct Server {
     /// clients that fear streams. They share the one child, hear progress on the answer of their call, and are asked nothing: a
     /// question of the server is refused at once. Clients without a handshake (2026-07-28) need none of it and have all they had,
     /// and the transport of 2024-11-05 keeps the stream it consists of. A token of `[auth]` may say otherwise for its holder, and
-    /// a client whose URL ends in `?push=off` is served so whatever else is said.
+    /// a client whose URL ends in `?push=off` is served so whatever else is said, but for servers that are `stateful` or have
+    /// `mode = "per-session"`, and where `lenient_sessions` is `false`: there a URL changes nothing.
     pub push: Push,
     /// The child keeps something for each session between its calls: every session has a child of its own, and is gone (404)
     /// with that child instead of being revived on a fresh one.
@@ -196,7 +198,8 @@ pub struct Server {
     pub tasks: TasksChoice,
     /// How long a child may take to answer its handshake.
     pub start_timeout: Span,
-    /// How long a request waits for a starting child before it gets an error that says so.
+    /// How long a request waits for a starting child before it gets an error that says so. Once a start has lasted longer than that,
+    /// requests wait a second at most, so that a child that hangs holds nobody up who asks again and again.
     pub start_wait: Span,
     /// How long a call may take; progress extends it up to `request_timeout_max`.
     pub request_timeout: Span,
@@ -302,6 +305,13 @@ impl Default for Log {
 }
 
 // === impl Server ===
+
+impl Server {
+    /// Whether each session has a child of its own whatever its client can do, and requests without one would share what they must not.
+    pub fn keeps_sessions(&self) -> bool {
+        self.mode == Mode::PerSession || self.stateful
+    }
+}
 
 impl Default for Server {
     fn default() -> Self {

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::body::Body;
@@ -184,15 +184,42 @@ pub(super) async fn body(config: &Http, incoming: &mut Incoming) -> Result<Bytes
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
+/// How a body that nobody wants is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unwanted {
+    /// Its sender is about to send it, whatever is said.
+    Awaited,
+    /// It has no business to be there, and what has come of it is all that is taken in.
+    Odd,
+    /// Its sender waits until somebody asks for it, and whoever reads it asks.
+    Withheld,
+}
+
+// === impl Unwanted ===
+
+impl Unwanted {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let expect = request.headers().get(header::EXPECT).map(HeaderValue::as_bytes);
+        if expect.is_some_and(|expect| expect.eq_ignore_ascii_case(b"100-continue")) {
+            return Self::Withheld;
+        }
+        match *request.method() {
+            Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => Self::Odd,
+            _ => Self::Awaited,
+        }
+    }
+}
+
 /// Takes in what is left of a body that nobody wants, so that its sender is there to read the answer. False if that would be
 /// too much, or does not come soon.
-pub(super) async fn drained(incoming: &mut Incoming) -> bool {
+pub(super) async fn drained(incoming: &mut Incoming, unwanted: Unwanted) -> bool {
     if incoming.is_end_stream() {
         return true;
     }
-    if incoming.size_hint().lower() > UNWANTED_MAX {
+    if unwanted == Unwanted::Withheld || incoming.size_hint().lower() > UNWANTED_MAX {
         return false;
     }
+    let wait = if unwanted == Unwanted::Odd { Duration::ZERO } else { UNWANTED_WAIT };
     let mut left = UNWANTED_MAX;
     let all = async {
         while let Some(frame) = incoming.frame().await {
@@ -201,7 +228,7 @@ pub(super) async fn drained(incoming: &mut Incoming) -> bool {
         }
         Some(())
     };
-    timeout(UNWANTED_WAIT, all).await.ok().flatten().is_some()
+    timeout(wait, all).await.ok().flatten().is_some()
 }
 
 /// Whether a POST says that it holds JSON. Saying nothing is forgiven.
@@ -306,6 +333,21 @@ mod tests {
         ] {
             let refused = verdict(Some("localhost"), Some(origin), &config);
             assert_eq!(refused, Err(StatusCode::FORBIDDEN), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_only_waited_for_where_it_is_on_its_way() {
+        let of = |method: &str, expect: Option<&str>| {
+            let request = Request::builder().method(method).uri("/mcp");
+            let request = expect.into_iter().fold(request, |it, value| it.header("expect", value));
+            Unwanted::of(&request.body(()).unwrap())
+        };
+        assert_eq!(of("POST", None), Unwanted::Awaited);
+        assert_eq!(of("PUT", Some("something-else")), Unwanted::Awaited);
+        assert_eq!(of("POST", Some("100-Continue")), Unwanted::Withheld);
+        for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+            assert_eq!(of(method, None), Unwanted::Odd, "{method}");
         }
     }
 

@@ -27,8 +27,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
-use self::guard::Sight;
 pub(crate) use self::guard::knows_host;
+use self::guard::{Sight, Unwanted};
 use self::listen::Doorway;
 pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
@@ -96,12 +96,13 @@ struct Visit {
 async fn serve(doorway: &Doorway, mut request: Request<Incoming>) -> Response<Body> {
     let house = Arc::clone(&doorway.houses.borrow());
     let origin = request.headers().get(header::ORIGIN).cloned();
+    let unwanted = Unwanted::of(&request);
     let mut response = match answer(&house, doorway, &mut request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
     // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
-    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut()).await {
+    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut(), unwanted).await {
         response.headers_mut().insert(header::CONNECTION, CLOSE);
     }
     if let Some(origin) = origin {
@@ -168,8 +169,10 @@ fn enter(
     let grant = guard::grant(bearers, request.headers(), Some(&entry))?;
     let principal = grant.map_or_else(Principal::anonymous, Grant::principal);
     let (revoked, silenced) = (grant.map(Grant::revoked), grant.map(Grant::silenced));
-    // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write.
-    let push = if asks_for_quiet(request.uri()) {
+    // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write. It is no
+    // way around sessions where they are wanted: of each client by the operator, or by the server for what it keeps in them.
+    let may_ask = house.config.lenient_sessions && !entry.config.keeps_sessions();
+    let push = if may_ask && asks_for_quiet(request.uri()) {
         Push::Off
     } else {
         grant.and_then(Grant::push).unwrap_or(entry.config.push)

@@ -36,8 +36,8 @@ pub struct Abilities {
     pub tasks: bool,
     /// How long a `DiscoverResult` may be kept; nothing of the kind is said in a handshake.
     pub ttl: Duration,
-    /// The result of `initialize` for clients with a handshake; a modern child has none before it is [`Self::named`].
-    welcome: Option<Welcomes>,
+    /// The result of `initialize` for clients with a handshake.
+    welcome: Welcomes,
     /// The result of `server/discover` for clients without one.
     discovery: Box<str>,
     /// The same for those that are to hear of the tasks of another era.
@@ -141,13 +141,13 @@ impl Abilities {
         let requests = below(capabilities.get("tasks"), "requests");
         let of_tools = below(requests.as_deref(), "tools");
         let tasks = below(of_tools.as_deref(), "call").is_some();
+        let welcome = Welcomes::of(initialize)?;
         Some(Self {
             version: version.as_ref().into(),
-            welcome: Welcomes::of(initialize),
             tasks,
             discovery: discovery(result, server_info, false),
             tasked: tasks.then(|| discovery(result, server_info, true)),
-            ..Self::of(Era::Legacy, &capabilities, server_info, result.into())
+            ..Self::of(Era::Legacy, &capabilities, server_info, result.into(), welcome)
         })
     }
 
@@ -167,7 +167,8 @@ impl Abilities {
         let at = meta::place(supported, result.as_bytes());
         let only = format!("[\"{mutual}\"]");
         let only = Patch { at, with: only.as_bytes() };
-        let abilities = Self {
+        let welcome = Welcomes::of(initialize(result, NAMELESS, server_info))?;
+        Some(Self {
             version: mutual.into(),
             ttl: Duration::from_millis(ttl),
             discovery: if view.result_type.is_some() {
@@ -176,13 +177,18 @@ impl Abilities {
                 let at = Span { start: 0, end: 1 }.inside();
                 spliced(result, &[Patch { at, with: br#""resultType":"complete","# }, only])
             },
-            ..Self::of(Era::Modern, &capabilities, server_info, result.into())
-        };
-        Some(abilities.named(NAMELESS))
+            ..Self::of(Era::Modern, &capabilities, server_info, result.into(), welcome)
+        })
     }
 
     /// What is read alike in both eras.
-    fn of(era: Era, capabilities: &Members<'_>, server_info: &str, result: Box<str>) -> Self {
+    fn of(
+        era: Era,
+        capabilities: &Members<'_>,
+        server_info: &str,
+        result: Box<str>,
+        welcome: Welcomes,
+    ) -> Self {
         let says = |one: &str, what: &str| {
             capabilities.get(one).is_some_and(|value| {
                 Members::of(value.get()).get(what).is_some_and(|on| on.get() == "true")
@@ -207,7 +213,7 @@ impl Abilities {
             subscribes: says("resources", "subscribe"),
             tasks: era == Era::Modern && extensions.get(TASKS).is_some(),
             ttl: Duration::ZERO,
-            welcome: None,
+            welcome,
             discovery: Box::default(),
             tasked: None,
         }
@@ -216,8 +222,10 @@ impl Abilities {
     /// Gives a child its server's name where it has to have one and said none: older clients insist on one.
     #[must_use]
     pub fn named(mut self, server: &str) -> Self {
-        if self.era == Era::Modern {
-            self.welcome = Welcomes::of(initialize(&self.result, server, &self.server_info));
+        if self.era == Era::Modern
+            && let Some(welcome) = Welcomes::of(initialize(&self.result, server, &self.server_info))
+        {
+            self.welcome = welcome;
         }
         self
     }
@@ -225,8 +233,7 @@ impl Abilities {
     /// The answer to a client's `initialize`, in the revision it is to speak. One that `hears` nothing beside the answers to its
     /// calls is offered nothing else.
     pub fn answer(&self, id: &RawId, version: Version, hears: bool) -> Bytes {
-        let welcome = self.welcome.as_ref().expect("a child is named before it is known");
-        let said = if hears { &welcome.whole } else { &welcome.quiet };
+        let said = if hears { &self.welcome.whole } else { &self.welcome.quiet };
         said.answer(id, version)
     }
 
@@ -242,7 +249,7 @@ impl Abilities {
 impl Welcomes {
     fn of(initialize: Box<str>) -> Option<Self> {
         let whole = Welcome::of(initialize)?;
-        Some(Self { quiet: whole.quiet(), whole })
+        Some(Self { quiet: whole.quiet()?, whole })
     }
 }
 
@@ -408,6 +415,42 @@ mod tests {
         let abilities = Abilities::of_discovery(MODERN).unwrap();
         let cut = MODERN.replace(r#","2027-01-01"]"#, "]");
         assert_eq!(abilities.discovery(TasksChoice::Off), cut);
+    }
+
+    #[test]
+    fn members_that_stand_twice_are_passed_on_or_make_it_no_answer_at_all() {
+        // None of these says anything in an answer to `initialize` or to `server/discover`, but in other messages they do.
+        for member in ["name", "uri", "requestId", "clientInfo", "serverInfo", "protocolVersion"] {
+            let twice = format!(r#""{member}":{{}},"{member}":{{}},"ttlMs""#);
+            let text = MODERN.replacen(r#""ttlMs""#, &twice, 1).replace("1e400", "1");
+            let abilities = Abilities::of_discovery(&text).unwrap().named("key");
+            for hears in [true, false] {
+                let id = RawId::new("1");
+                let answer = abilities.answer(&id, Version::V2025_06_18, hears);
+                let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+                assert_eq!(answer["result"]["protocolVersion"], "2025-06-18", "{member}");
+                assert_eq!(answer["result"]["serverInfo"]["name"], "m", "{member}");
+                let offer = &answer["result"]["capabilities"]["tools"]["listChanged"];
+                assert_eq!(offer.as_bool(), hears.then_some(true), "{member}");
+            }
+        }
+        for member in ["supportedVersions", "capabilities", "_meta"] {
+            let text = MODERN.replacen('{', &format!(r#"{{"{member}":{{}},"#), 1);
+            assert!(Abilities::of_discovery(&text).is_none(), "{member}");
+        }
+        for member in ["protocolVersion", "capabilities", "serverInfo", "_meta"] {
+            let text = LEGACY.replacen('{', &format!(r#"{{"{member}":{{}},"#), 1);
+            assert!(Abilities::of_initialize(&text, true).is_none(), "{member}");
+        }
+        let offers =
+            r#""capabilities":{"tools":{"listChanged":true},"tools":{"listChanged":true},"#;
+        for shared in [true, false] {
+            let text = LEGACY.replacen(r#""capabilities":{"#, offers, 1);
+            let abilities = Abilities::of_initialize(&text, shared).unwrap();
+            let answer = abilities.answer(&RawId::new("1"), Version::V2025_06_18, false);
+            let answer = String::from_utf8(answer.into()).unwrap();
+            assert!(!answer.contains("listChanged"), "{answer}");
+        }
     }
 
     #[test]

@@ -221,7 +221,8 @@ impl Greeting {
             {
                 return self.incompatible(&dates);
             }
-            let what = "nothing that is a DiscoverResult with revisions known here";
+            let what =
+                "nothing that is a DiscoverResult with revisions known here and each member once";
             return self.useless(what.into());
         };
         let abilities = Box::new(abilities.named(self.server.as_str()));
@@ -285,7 +286,7 @@ impl Greeting {
             return match self.found.take() {
                 Some(found) => self.ready(found, Some(Era::Modern)),
                 None => self.failed(
-                    "its answer to initialize has no protocolVersion with a handshake and capabilities"
+                    "its answer to initialize has no protocolVersion with a handshake and capabilities, or a member of it stands twice"
                         .into(),
                 ),
             };

@@ -385,3 +385,17 @@ fn a_client_is_introduced_as_it_introduced_itself() {
         r#"{"jsonrpc":"2.0","id":"stdiod-probe-1","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"roots":{}},"io.modelcontextprotocol/clientInfo":{"name":"c","x":1}}}}"#
     );
 }
+
+#[test]
+fn a_result_whose_members_stand_twice_fails_the_greeting_by_name() {
+    let twice = INITIALIZED.replacen('{', r#"{"protocolVersion":"2025-06-18","#, 1);
+    let mut pair = Pair::forced(EraChoice::Legacy);
+    failed(&pair.result("initialize", &twice), &["its answer to initialize", "twice"]);
+
+    let twice = DISCOVERED.replacen('{', r#"{"capabilities":{},"#, 1);
+    let mut pair = Pair::auto();
+    assert_eq!(pair.result("probe-1", &twice), "initialize");
+    failed(&pair.error("initialize", NO_METHOD), &["server/discover", "each member once"]);
+    let twice = DISCOVERED.replacen('{', r#"{"name":"a","name":"b","#, 1);
+    assert_eq!(Pair::auto().result("probe-1", &twice), "ready modern, shows modern");
+}

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::wire::fault;
 use crate::wire::id::RawId;
-use crate::wire::meta::{self, Members, Params};
+use crate::wire::meta::{self, Members};
 use crate::wire::splice::{Patch, Span, splice};
 use crate::wire::version::Version;
 
@@ -29,32 +29,33 @@ const OFFERS: [(&str, &[&str]); 3] = [
 impl Welcome {
     /// A result that names a revision.
     pub(super) fn of(text: Box<str>) -> Option<Self> {
-        let said = Params::of(Some(&text)).protocol_version?;
-        let revision = meta::place(said, text.as_bytes());
+        // Whatever else stands twice in it, the revision is found.
+        let revision = meta::place(Members::of(&text).get("protocolVersion")?, text.as_bytes());
         Some(Self { text, revision })
     }
 
     /// The same without the offers. Some gateways take each of them for a reason to list everything again and again.
-    pub(super) fn quiet(&self) -> Self {
-        let raw = Params::of(Some(&self.text)).capabilities.map_or("{}", RawValue::get);
-        let capabilities = Members::of(raw);
-        let fewer: Vec<(&str, String)> = OFFERS
+    pub(super) fn quiet(&self) -> Option<Self> {
+        let members = Members::of(&self.text);
+        let capabilities = Members::of(members.get("capabilities").map_or("{}", RawValue::get));
+        let fewer: Vec<(&str, String)> = capabilities
+            .0
             .iter()
-            .filter_map(|(one, offers)| {
-                let about = capabilities.get(one)?.get();
+            .filter_map(|(name, about)| {
+                let (_, offers) = OFFERS.iter().find(|(one, _)| one == name)?;
+                let about = about.get();
                 let kept = Members::of(about).without(|key| offers.contains(&key));
                 about.starts_with('{').then_some((about, kept))
             })
             .collect();
-        let mut patches: Vec<Patch<'_>> = fewer
+        let patches: Vec<Patch<'_>> = fewer
             .iter()
             .map(|(about, kept)| Patch {
                 at: Span::of(about, self.text.as_bytes()),
                 with: kept.as_bytes(),
             })
             .collect();
-        patches.sort_by_key(|patch| patch.at.start);
-        Self::of(spliced(&self.text, &patches)).expect("the revision is no offer")
+        Self::of(spliced(&self.text, &patches))
     }
 
     /// The answer to a client, in the revision it is to speak.
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     fn quiet(text: &str) -> String {
-        let quiet = Welcome::of(text.into()).unwrap().quiet();
+        let quiet = Welcome::of(text.into()).unwrap().quiet().unwrap();
         String::from_utf8(quiet.answer(&RawId::new("1"), Version::V2025_06_18).into()).unwrap()
     }
 

@@ -124,6 +124,8 @@ pub struct Switchboard<R> {
     resumed: HashMap<CallId, CallId>,
     /// Why there is no child, for those who have waited long enough.
     absence: Absence,
+    /// Since when it has been starting, however many attempts that took.
+    starting: Option<Instant>,
     /// The last fronts that were closed without being open.
     closed_early: VecDeque<FrontId>,
     /// Fronts that were found empty-handed, the longest ago first.
@@ -192,6 +194,7 @@ impl<R: Outlet> Switchboard<R> {
             readers: HashMap::new(),
             resumed: HashMap::new(),
             absence: Absence::Starting,
+            starting: None,
             closed_early: VecDeque::new(),
             resting: VecDeque::new(),
             changed: Changed::default(),
@@ -272,6 +275,7 @@ impl<R: Outlet> Switchboard<R> {
         if initialized && era == Era::Legacy {
             turn.send(Greeting::close());
         }
+        self.starting = None;
         let stamp = Box::new(Stamp::new(Some(&abilities.server_info), Hints::default()));
         self.child = Child::Ready { abilities, initialized, said: turn.now, stamp };
         if era == Era::Modern {

@@ -122,8 +122,8 @@ impl<R: Outlet> Switchboard<R> {
         let absent = matches!(self.child, Child::Absent { .. });
         let wait = match (absent, request.method()) {
             // It is how clients find out what they speak to, and they do not wait long for that.
-            (true, Method::Discover) => self.limits.start_wait.min(DISCOVERED_WITHIN),
-            (true, _) => self.limits.start_wait,
+            (true, Method::Discover) => self.patience(turn.now).min(DISCOVERED_WITHIN),
+            (true, _) => self.patience(turn.now),
             (false, _) => self.limits.request_timeout,
         };
         let path = match reach {

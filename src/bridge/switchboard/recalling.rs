@@ -54,6 +54,9 @@ impl<R: Outlet> Switchboard<R> {
     /// handshake is its own, so that it is never answered for.
     pub fn child_rests(&mut self, resting: bool) {
         self.recall.resting = resting && self.tenancy == Tenancy::Shared;
+        if resting {
+            self.starting = None;
+        }
     }
 
     pub fn is_child_resting(&self) -> bool {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Absence, Child, Reader, Switchboard};
+use super::{Child, Reader, Switchboard};
 use crate::bridge::call::{Call, Offer as TaskOffer, Path, Stage};
 use crate::bridge::front::Parties;
 use crate::bridge::outlet::{Event, Offer, Outlet, Weight};
@@ -130,26 +130,14 @@ impl<R: Outlet> Switchboard<R> {
             self.refuse(id, Refusal::Cancelled, turn);
             return self.pump(turn);
         }
-        let waited = turn.now.duration_since(call.started);
+        let after = turn.now.duration_since(call.started);
         if matches!(self.child, Child::Absent { .. }) {
-            let limit = waited.as_secs();
-            // Who asks what the server is has another limit.
-            let key = if waited < self.limits.start_wait { "" } else { " (start_wait)" };
-            let why = match self.absence {
-                Absence::Starting => format!("it is still starting after {limit} s{key}"),
-                Absence::NoPlace => format!(
-                    "all its children are in use (max_children), and none became free in {limit} s{key}"
-                ),
-                Absence::HostFull => format!(
-                    "the children of all servers together are as many as this host may have (the top-level max_children), and none became free in {limit} s{key}"
-                ),
-            };
-            let refusal = self.no_child(&why.into());
+            let refusal = self.still_absent(call.started, turn.now);
             return self.refuse(id, refusal, turn);
         }
         self.tell_child_to_cancel(id, "it took too long", turn);
         let server = self.limits.server.clone();
-        self.refuse(id, Refusal::TimedOut { server, after: waited }, turn);
+        self.refuse(id, Refusal::TimedOut { server, after }, turn);
         self.pump(turn);
     }
 
@@ -159,6 +147,7 @@ impl<R: Outlet> Switchboard<R> {
         let was_ready = matches!(self.child, Child::Ready { .. });
         if was_ready {
             self.child = Child::Absent { hopeless: None, before: true };
+            self.starting = None;
         }
         self.child_level = None;
         // The next child has said nothing yet that could be meant for one who has gone.

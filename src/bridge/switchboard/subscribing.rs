@@ -60,7 +60,9 @@ impl<R: Outlet> Switchboard<R> {
         params: &Params<'p>,
     ) -> Result<(FrontId, Cow<'p, str>), Refusal> {
         let call = self.calls.get(&id).ok_or(Refusal::SessionGone)?;
-        let front = call.front().ok_or_else(|| Refusal::NeedsSession(call.method.name().into()))?;
+        // Nobody is told of changes whom none were offered to.
+        let front = call.front().filter(|_| call.card().hears);
+        let front = front.ok_or_else(|| Refusal::NeedsSession(call.method.name().into()))?;
         let uri = params.uri.and_then(|raw| raw::string(raw.get()));
         Ok((front, uri.ok_or(Refusal::BadParams("\"uri\" must be a string"))?))
     }

@@ -43,7 +43,7 @@ use super::front::{FrontCard, Principal, Vanish, Who};
 use super::greeting::{Abilities, Hello};
 use super::lane::AskSet;
 use super::refusal::Refusal;
-use super::switchboard::{Caller, Limits, Order, Reach, Switchboard, Tenancy};
+use super::switchboard::{Absence, Caller, Limits, Order, Reach, Switchboard, Tenancy};
 use super::turn::{Dropped, Note, Outcome, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, FrontId, ServerName};
@@ -280,6 +280,11 @@ impl Pair {
         });
         let abilities = Abilities::recalled(&result.to_string()).expect("a sound answer");
         self.turn(|board, turn| board.ready(Box::new(abilities), turn));
+    }
+
+    /// A process of it is made.
+    fn begins(&mut self) {
+        self.turn(|board, turn| board.explain(Absence::Starting, turn.now));
     }
 
     fn dies(&mut self) {

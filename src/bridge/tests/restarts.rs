@@ -118,6 +118,51 @@ fn calls_wait_for_a_child_no_longer_than_start_wait() {
 }
 
 #[test]
+fn who_comes_when_a_start_has_outlived_start_wait_hardly_waits_for_it() {
+    let mut pair = Pair::starting(Tenancy::Shared, |_| {});
+    let a = pair.session(Version::V2025_11_25);
+    let mut n = 0;
+    let mut ask = |pair: &mut Pair| {
+        n += 1;
+        let text = request(&json!(n), "tools/call", &json!({"name": "x"}));
+        pair.request(pair.caller(a), false, &text)
+    };
+    pair.begins();
+    pair.wait(Duration::from_millis(19_999));
+    let early = ask(&mut pair);
+    pair.wait(Duration::from_millis(1));
+    // A second attempt changes nothing about it.
+    pair.begins();
+    let late = ask(&mut pair);
+    pair.wait(Duration::from_millis(999));
+    assert!(late.letters.is_empty() && early.letters.is_empty());
+    pair.wait(Duration::from_millis(1));
+    let Some(Refusal::NoChild { why, .. }) = late.letters.refusal() else { panic!("it waits") };
+    assert!(why.contains("still starting after 21 s") && why.contains("start_wait"), "{why}");
+    pair.wait(Duration::from_millis(18_998));
+    assert!(early.letters.is_empty(), "who came in time has all of it");
+    pair.wait(Duration::from_millis(1));
+    assert!(early.letters.refusal().is_some());
+
+    // What is there at last was not waited for in vain.
+    let late = ask(&mut pair);
+    pair.wait(Duration::from_millis(500));
+    pair.ready();
+    assert_eq!(pair.child.methods(), ["notifications/initialized", "tools/call"]);
+    assert!(late.letters.is_empty());
+    pair.dies();
+    pair.begins();
+    let next = ask(&mut pair);
+    pair.wait(secs(19));
+    assert!(next.letters.is_empty(), "its successor has its own time");
+    pair.rests();
+    pair.begins();
+    let next = ask(&mut pair);
+    pair.wait(secs(19));
+    assert!(next.letters.is_empty());
+}
+
+#[test]
 fn when_waiting_is_pointless_all_are_told_why_until_a_child_is_there() {
     let mut pair = Pair::starting(Tenancy::Shared, |_| {});
     let a = pair.session(Version::V2025_11_25);

@@ -43,7 +43,7 @@ impl Slot {
                 if !self.plan.spare
                     && let Some(absence) = squeeze(&self.plan)
                 {
-                    self.board.explain(absence);
+                    self.board.explain(absence, Instant::now());
                 }
             }
             Act::CloseStdin => {
@@ -82,7 +82,7 @@ impl Slot {
     pub(super) fn start(&mut self, places: Places, turn: Option<OwnedSemaphorePermit>) {
         self.greeted = false;
         self.starting = turn;
-        self.board.explain(Absence::Starting);
+        self.board.explain(Absence::Starting, Instant::now());
         self.tail.begin();
         self.coming = Some(Coming::new(&self.plan, places));
     }

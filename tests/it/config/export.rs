@@ -268,3 +268,22 @@ fn the_sample_with_sixteen_servers_is_sixteen_entries() {
         "{page}"
     );
 }
+
+#[test]
+fn push_is_off_in_no_url_where_it_would_not_be_heard_or_is_not_wanted() {
+    let auth = "[auth]\ntokens = [\n\
+                { name = 'litellm', file = '/l', servers = ['calm'], push = 'on' },\n\
+                { name = 'other', file = '/o', servers = ['*'] }]\n";
+    let servers = "[servers.calm]\ncommand = 'sh'\n\
+                   [servers.own]\ncommand = 'sh'\nmode = 'per-session'\n\
+                   [servers.kept]\ncommand = 'sh'\nstateful = true\n";
+    let page = export(&format!("{auth}{servers}"), &[]);
+    assert_eq!(read(&page).len(), 3, "{page}");
+    assert!(!page.contains("push=off"), "{page}");
+    // One that can be asked so brings the word and what it means.
+    let page = export(&format!("{auth}{servers}[servers.calm2]\ncommand = 'sh'\n"), &[]);
+    assert_eq!(page.matches("/mcp?push=off\"").count(), 1, "{page}");
+    assert!(page.contains("\n# push=off keeps no session"), "{page}");
+    let strict = "[http]\nlenient_sessions = false\n[servers.a]\ncommand = 'sh'\n";
+    assert!(!export(strict, &[]).contains("push=off"));
+}

@@ -363,3 +363,25 @@ fn a_child_that_reads_nothing_holds_up_only_its_own_callers() {
         kill_process(pid, Signal::CONT).unwrap();
     });
 }
+
+#[test]
+fn a_server_that_hangs_in_its_handshake_holds_up_the_first_request_and_no_later_one() {
+    let wait = Duration::from_secs(3);
+    let hangs = Demo::new("hangs").flags("--hang").keys("start_wait = \"3s\"");
+    let daemon = Daemon::at(Desk::new(), &(hangs.toml() + &Demo::new("well").toml()));
+    let list = |server: &str| {
+        let asked = Instant::now();
+        let path = format!("/servers/{server}/mcp");
+        let answer = daemon.post(&path, &request(&json!(1), "tools/list", &json!({}))).json();
+        (answer, asked.elapsed())
+    };
+    let first = list("hangs");
+    assert!(message(&first.0).contains("still starting") && first.1 >= wait, "{first:?}");
+    for _ in 0..2 {
+        let (answer, took) = list("hangs");
+        assert_eq!(answer["error"]["code"], -32603);
+        assert!(message(&answer).contains("still starting"), "{answer}");
+        assert!(took < Duration::from_millis(2500), "{took:?}");
+    }
+    assert!(list("well").0["result"]["tools"].is_array());
+}

@@ -8,7 +8,7 @@ use super::tokens::{Variable, ranked, token_opens, variables};
 use crate::app::cli::{ExportArgs, Transport};
 use crate::app::fatal::Fatal;
 use crate::app::reach::connectable;
-use crate::config::model::{Mode, Model, Server};
+use crate::config::model::{Model, Push, Server};
 use crate::wire::id::ServerName;
 
 /// All that a format needs to know.
@@ -26,8 +26,8 @@ pub(super) struct Endpoint {
     pub(super) name: ServerName,
     /// The address without its last segment.
     mount: String,
-    /// Whether each of its sessions has a process of its own, which it has only as long as there are sessions.
-    keeps_sessions: bool,
+    /// Whether its URL asks for no session. It does not where that would not be heard, nor where the token asks for the contrary.
+    pub(super) is_quiet: bool,
     /// The variable that holds its token.
     pub(super) variable: Option<String>,
 }
@@ -59,8 +59,9 @@ impl Endpoints {
             if model.auth.is_some() && token.is_none() {
                 left_out.push((name.clone(), "no token opens it"));
             } else if let Some(mount) = base.mount(name, server) {
-                let keeps_sessions = server.mode == Mode::PerSession || server.stateful;
-                found.push((name.clone(), mount, keeps_sessions, token));
+                let keeps_sessions = server.keeps_sessions() || !model.http.lenient_sessions;
+                let wants_push = token.is_some_and(|token| token.push == Some(Push::On));
+                found.push((name.clone(), mount, !keeps_sessions && !wants_push, token));
             } else if model.http.listen.is_empty() {
                 left_out.push((name.clone(), "http.listen is empty, and it has no `listen`"));
             } else {
@@ -73,11 +74,11 @@ impl Endpoints {
         }
         let needed = found.iter().filter_map(|(.., token)| *token);
         let variables = variables(needed, args.token_env.as_deref())?;
-        let servers = found.into_iter().map(|(name, mount, keeps_sessions, token)| {
+        let servers = found.into_iter().map(|(name, mount, is_quiet, token)| {
             let mut held = variables.iter();
             let variable = held.find(|variable| variable.token.as_ref() == token);
             let variable = variable.map(|variable| variable.name.clone());
-            Endpoint { name, mount, keeps_sessions, variable }
+            Endpoint { name, mount, is_quiet, variable }
         });
         Ok(Self { servers: servers.collect(), left_out, variables, base })
     }
@@ -96,7 +97,7 @@ impl Endpoint {
 
     /// For a gateway that begins anew with each request: no session is kept for it, and no news are offered.
     pub(super) fn quiet_url(&self, transport: Transport) -> String {
-        let quiet = if self.keeps_sessions { "" } else { "?push=off" };
+        let quiet = if self.is_quiet { "?push=off" } else { "" };
         format!("{}{quiet}", self.url(transport))
     }
 }

@@ -57,10 +57,15 @@ fn advice(loaded: &Loaded, endpoints: &Endpoints) -> Vec<String> {
             .to_owned(),
         "  include: [stdiod.yaml]".to_owned(),
         "or put mcp_servers into config.yaml itself, at its top level. Then restart LiteLLM.".to_owned(),
-        String::new(),
-        "push=off keeps no session for LiteLLM, which begins a new one for each request anyway, and offers it no news of".to_owned(),
-        "changes: its newer releases list every server again for each server that does.".to_owned(),
     ];
+    if endpoints.servers.iter().any(|server| server.is_quiet) {
+        lines.push(String::new());
+        lines.push("push=off keeps no session for LiteLLM, which begins a new one for each request anyway, and offers it no news of".to_owned());
+        lines.push(
+            "changes: its newer releases list every server again for each server that does."
+                .to_owned(),
+        );
+    }
     if loaded.origin == Origin::Demo {
         lines.push("Nothing is configured yet: this is the built-in demo server.".to_owned());
     }

@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -79,6 +79,54 @@ fn c17_a_refusal_that_does_not_wait_for_the_body_says_whether_the_connection_sta
             }
         }
     }
+}
+
+/// For curl and libraries like it, which ask before they send a long body.
+#[test]
+fn c17_a_body_that_waits_to_be_asked_for_is_not_asked_for_when_nobody_wants_it() {
+    let daemon = Daemon::demo("");
+    let asking = |path: &str, connection: &str| {
+        let request = Request::post(path, &list()).header("Expect", "100-continue");
+        let bytes = request.header("Connection", connection).bytes();
+        let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let mut stream = connect_tcp(daemon.address());
+        stream.write_all(&bytes[..head]).unwrap();
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).unwrap();
+        if said.ends_with(b"100") {
+            stream.write_all(&bytes[head..]).unwrap();
+        }
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        (String::from_utf8_lossy(&said).into_owned(), rest)
+    };
+    let (said, rest) = asking("/nothing", "");
+    assert_eq!(said, "HTTP/1.1 404");
+    assert!(rest.contains("connection: close"), "{rest}");
+    let (said, rest) = asking("/mcp", "close");
+    assert_eq!(said, "HTTP/1.1 100");
+    assert!(rest.contains("HTTP/1.1 200") && rest.contains("\"tools\""), "{rest}");
+}
+
+/// For clients that announce a body where there is none to send.
+#[test]
+fn c17_nobody_waits_for_the_body_of_a_request_that_has_none() {
+    let daemon = Daemon::demo("");
+    let began = Instant::now();
+    for (method, path, status) in [("GET", "/healthz", 200), ("DELETE", "/mcp", 400)] {
+        for body in ["", "{}"] {
+            for _ in 0..4 {
+                let request = Request::new(method, path).header("Content-Length", "2").body(body);
+                let answer = request.send(daemon.address());
+                assert_eq!(answer.status, status, "{method}");
+                if body.is_empty() {
+                    assert_eq!(answer.header("connection"), Some("close"), "{method}");
+                }
+            }
+        }
+    }
+    // A second for each would be eight.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
 /// For every client, where a stream was opened on the connection before and has ended.

@@ -135,6 +135,41 @@ fn push_off_can_be_asked_for_in_the_url_of_any_server() {
 }
 
 #[test]
+fn a_url_is_no_way_around_sessions_where_they_are_wanted() {
+    let path = "/mcp?push=off";
+    for keys in ["stateful = true", "mode = \"per-session\""] {
+        let daemon = Daemon::at(Desk::new(), &Demo::new("demo").keys(keys).toml());
+        let greeting = daemon.post(path, &initialize("2025-06-18", &json!({})));
+        assert!(greeting.header("mcp-session-id").is_some(), "{keys}");
+        // Not on the child that all others share.
+        let mut client = daemon.client(path, "2025-11-25", &json!({}));
+        client.tool("echo", &json!({"text": "mine"}));
+        let status = daemon.status()["servers"]["demo"].clone();
+        let children = status["children"].as_array().unwrap();
+        assert!(children.iter().any(|child| child["lane"] == "private"), "{keys}: {status}");
+    }
+
+    let desk = Desk::new();
+    let servers = Demo::new("well").toml() + &Demo::new("quiet").keys("push = \"off\"").toml();
+    let tokens = [("plain", ""), ("off", ", push = \"off\"")];
+    let config = format!("[http]\nlenient_sessions = false\n{}", guarded(&desk, &tokens, &servers));
+    let daemon = Daemon::at(desk, &config);
+    for (token, server, status) in
+        [("plain", "well", 400), ("off", "well", 200), ("plain", "quiet", 200)]
+    {
+        let path = format!("/servers/{server}/mcp?push=off");
+        let call = tool(&json!(1), "echo", &json!({"text": "x"}));
+        let answer = daemon.send(&by(token, Request::post(&path, &call)));
+        assert_eq!(answer.status, status, "{token} at {server}");
+        let greeting =
+            daemon.send(&by(token, Request::post(&path, &initialize("2025-11-25", &json!({})))));
+        // Who is refused without a session is given one.
+        let given = greeting.header("mcp-session-id").is_some();
+        assert_eq!(given, status == 400, "{token} at {server}");
+    }
+}
+
+#[test]
 fn push_off_leaves_progress_on_the_answer_of_a_call_and_nothing_to_take_up_again() {
     let (daemon, _) = off("");
     let mut call = tool(&json!(1), "sleep", &json!({"ms": 300}));
@@ -197,6 +232,16 @@ fn push_off_leaves_the_first_transport_its_stream_for_answers_and_asks_nothing_o
     assert!(text(&answer).contains("client does not support sampling"), "{answer}");
     let children = daemon.status()["servers"]["demo"]["children"].clone();
     assert_eq!(children.as_array().unwrap().len(), 1, "{children}");
+
+    let asking = Daemon::demo("");
+    for (daemon, path) in [(&daemon, "/sse"), (&asking, "/sse?push=off")] {
+        let mut old = Old::greeted(daemon, path, "2024-11-05", &able());
+        let demo = json!({"uri": "demo://welcome"});
+        old.post(&request(&json!("s"), "resources/subscribe", &demo));
+        let told = std::iter::from_fn(|| old.events.message()).find(|m| m["id"] == "s").unwrap();
+        let error = &told["error"];
+        assert!(error["message"].as_str().unwrap_or("").contains("push is off"), "{path}: {told}");
+    }
 }
 
 #[test]
