@@ -82,6 +82,11 @@ class Inspector(Drive):
         self.held.request("tools/list")
         return "a session for each command"
 
+    def cancel(self):
+        if self.mode != "inspector-2":
+            raise Lacking("its command line ends at Ctrl-C and gives nothing up: the call runs to its end")
+        return super().cancel()
+
     def progress(self):
         """It is seen by nobody; the call is to be answered all the same."""
         told_in(self.held.call(self.plan["long"]), self.plan["long"])

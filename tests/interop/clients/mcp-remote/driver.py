@@ -1,6 +1,6 @@
 """The checks of the laboratory with mcp-remote: messages go over the pipes of its process, and it carries them over HTTP.
 
-MODE is `legacy`, which is what it does unasked, or `auto`. NODE_MODULES names the folder where it is installed.
+MODE is `legacy`, which is what it does unasked, or one of its other protocols. NODE_MODULES names the folder where it is installed.
 """
 
 import json
