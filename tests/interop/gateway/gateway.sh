@@ -52,11 +52,11 @@ for setup in "${setups[@]}"; do
 done
 case $peer in
   mcp-proxy)
-    folder=$(venv_cached peer-python "$here/peers/requirements.txt" --no-deps) || die "mcp-proxy cannot be installed"
+    folder=$(venv_cached peer-mcp-proxy "$here/../peers/mcp-proxy/requirements.txt") || die "mcp-proxy cannot be installed"
     front=(--peer "$peer" --bridge "$folder/bin/mcp-proxy")
     ;;
   supergateway)
-    folder=$(npm_cached peer-npm "$here/peers") || die "supergateway cannot be installed"
+    folder=$(npm_cached peer-supergateway "$here/../peers/supergateway") || die "supergateway cannot be installed"
     front=(--peer "$peer" --bridge "$folder/node_modules/.bin/supergateway")
     ;;
   *)
