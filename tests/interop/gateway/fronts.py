@@ -131,9 +131,9 @@ class Front:
 
 
 class Stdiod(Front):
-    def __init__(self, *args, binary, **options):
+    def __init__(self, *args, binary, token=None, **options):
         super().__init__(*args, **options)
-        self.binary = binary
+        self.binary, self.token = binary, token
         self.port, self.own_port = self.ports.take(2)
         self.base = f"http://127.0.0.1:{self.port}"
         self.file = self.work / f"{self.name}.toml"
@@ -143,6 +143,11 @@ class Stdiod(Front):
     def configuration(self):
         quoted = json.dumps
         lines = [f'state_dir = {quoted(str(self.work / f"{self.name}-state"))}', "[http]", f'listen = ["127.0.0.1:{self.port}"]']
+        if self.token:
+            file = self.work / f"{self.name}.token"
+            file.write_text(f"{self.token}\n")
+            file.chmod(0o600)
+            lines += ["[auth]", f'tokens = [{{ name = "litellm", file = {quoted(str(file))}, servers = ["*"] }}]']
         for server in self.servers:
             command, *args = self.command(server)
             variables = server.environment | {"GATEWAY_MARK": self.mark}

@@ -23,9 +23,9 @@ PATIENCE_S = 60
 
 
 class LiteLLM:
-    def __init__(self, setup, venv, transport, entries, servers, work, port, environment):
+    def __init__(self, setup, venv, transport, entries, servers, work, port, environment, name=None):
         self.setup, self.transport, self.port = setup, transport, port
-        self.name = f"{setup}-{transport}"
+        self.name = name or f"{setup}-{transport}"
         # How much trouble it had with its own listing of all servers at its start, once that is over.
         self.beginning = None
         self.base = f"http://127.0.0.1:{port}"

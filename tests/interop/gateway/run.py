@@ -17,6 +17,7 @@ from pathlib import Path
 import servers as stdio
 from acceptance import Acceptance
 from fronts import McpProxy, Stdiod, Supergateway
+from causes import Causes
 from gateways import LiteLLM
 from report import Report
 
@@ -119,7 +120,11 @@ class Run:
         if faulty and "healthy" not in asked:
             self.world("healthy", self.setups(HANGING if faulty == [HANGING] else "healthy"), only_listing=True)
         for world in asked:
-            self.world(world, self.setups(world))
+            if world == "symptoms":
+                self.report.world = world
+                Causes(self).show()
+            else:
+                self.world(world, self.setups(world))
 
     def setups(self, world):
         return list(self.venvs)[-1:] if world == HANGING else list(self.venvs)
@@ -163,9 +168,12 @@ class Run:
         finally:
             for gateway in gateways + following:
                 gateway.stop()
-            left_in_time = front.stop()
-            left = front.children()
-            front.kill()
+            self.ended(front)
+
+    def ended(self, front):
+        left_in_time = front.stop()
+        left = front.children()
+        front.kill()
         if not self.told.peer and not (left_in_time and not left):
             raise RuntimeError(f"stdiod needed SIGKILL or left {len(left)} processes")
 
