@@ -72,7 +72,9 @@ class Causes:
             acceptance = Acceptance(self.front, [cured], self.run.counts, self.run.report)
             acceptance.each("with the export", lambda gateway: gateway.begun(self.front) or acceptance.complete(gateway.tools()))
             acceptance.each("with the export: health", lambda gateway: acceptance.healthy(gateway.health()))
-            mistaken.begun(self.front)
+            # That its own listing at its start is seen here makes the same row of the other worlds worth something.
+            acceptance = Acceptance(self.front, [mistaken], self.run.counts, self.run.report)
+            acceptance.each("cancelled at its start", self.beginning)
             for transport in FACES:
                 column = SimpleNamespace(name=f"{SETUP}-{transport}", setup=SETUP, transport=transport)
                 for cause in CAUSES:
@@ -84,6 +86,12 @@ class Causes:
             for gateway in gateways:
                 gateway.stop()
             self.run.ended(self.front)
+
+    def beginning(self, gateway):
+        gateway.begun(self.front)
+        count = gateway.beginning["cancelled"]
+        assert count > 0, "its log says nothing of it"
+        return str(count)
 
     def seen(self, gateway, cause, transport):
         """The words that its log gets when this server alone is asked for its tools, and its health."""

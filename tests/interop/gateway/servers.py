@@ -31,7 +31,7 @@ FAULTS = {
     "broken": Fault(["sh", "-c", "echo 'the licence has run out' >&2; exit 3"], "the licence has run out", 1.0),
     # It never answers its handshake, and is not given up while we look. Once its start has lasted longer than `start_wait`, nobody
     # waits that long for it again: the bound is well below.
-    "hanging": Fault(["sleep", "600"], "start", 3.0, {"start_wait": f"{HANGS_S}s", "start_timeout": "10m"}),
+    "hanging": Fault(["sleep", "600"], "has not answered its handshake", 3.0, {"start_wait": f"{HANGS_S}s", "start_timeout": "10m"}),
 }
 
 
