@@ -6,9 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gateways import PATIENCE_S, Poller
 
-# A listing with a broken server may take so much longer than one without, in seconds. The waits that real faults cause
-# are of 5, 10 and 30 s.
-SLOWER_S = 4.0
 LISTINGS = 5
 
 
@@ -55,10 +52,10 @@ class Acceptance:
         odd = sorted(f"{name} {statuses.get(name)}" for name in set(statuses) | set(self.all) if name not in sound)
         if self.front.broken:
             name = next(server.known for server in self.front.servers if server.name == self.front.broken)
-            assert statuses.get(name) not in ("healthy", None), f"the broken one is shown as {statuses.get(name)}"
-            odd.remove(f"{name} {statuses[name]}")
+            assert statuses.get(name) == "unhealthy", f"the broken one is shown as {statuses.get(name)}"
+            odd.remove(f"{name} unhealthy")
         assert not odd, f"{len(sound)}/{len(self.all)} healthy, not: {', '.join(odd)}"
-        return f"{len(sound)}/{len(self.all)} healthy"
+        return f"{len(sound)}/{len(self.all)} healthy{', 1 unhealthy' if self.front.broken else ''}"
 
     def looks(self, gateway):
         """Every surface, and calls: another server with each round."""
@@ -75,11 +72,17 @@ class Acceptance:
 
     def up(self):
         def act(gateway):
-            gateway.up()
+            gateway.begun(self.front)
             self.marks[gateway.name] = gateway.mark()
             return "yes"
 
         self.each("comes up", act)
+        for gateway in self.gateways:
+            self.report_trouble(gateway, "log of its start", gateway.beginning)
+
+    def report_trouble(self, gateway, check, trouble):
+        said = ", ".join(f"{count} {kind}" for kind, count in (trouble or {}).items()) or "it never came up"
+        self.report.add(gateway, check, "FAIL" if trouble is None or any(trouble.values()) else "ok", said)
 
     def surfaces(self):
         self.each("/v1/mcp/tools", lambda gateway: self.complete(gateway.tools()))
@@ -133,9 +136,7 @@ class Acceptance:
         started = after - before
         same = self.front.pids() == pids
         for gateway in self.gateways:
-            trouble = gateway.trouble(self.marks[gateway.name])
-            said = ", ".join(f"{count} {kind}" for kind, count in trouble.items())
-            self.report.add(gateway, "LiteLLM's log", "FAIL" if any(trouble.values()) else "ok", said)
+            self.report_trouble(gateway, "LiteLLM's log", gateway.trouble(self.marks[gateway.name]))
             sound = not started and same
             self.report.add(gateway, "processes started", "ok" if sound else "FAIL", f"{len(started)}{'' if same else ', other children'}")
 

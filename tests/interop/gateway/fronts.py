@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from servers import BROKEN
+from servers import FAULTS
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -52,12 +53,14 @@ def end(process, seconds=20):
 class Front:
     """The servers are found by a mark in their environment, whoever started them."""
 
-    def __init__(self, name, servers, work, mark, ports, environment, broken=None):
+    def __init__(self, name, servers, work, mark, ports, environment, broken=None, fault=None):
         self.name, self.servers, self.work, self.mark = name, servers, work, mark
-        self.ports, self.environment, self.broken = ports, environment, broken
+        self.ports, self.environment = ports, environment
+        # The name of the server at fault, if one is, and what it does.
+        self.broken, self.fault = broken, FAULTS.get(fault)
 
     def command(self, server):
-        return BROKEN if server.name == self.broken else server.command
+        return self.fault.command if server.name == self.broken else server.command
 
     def children(self):
         """The ids of all processes of servers."""
@@ -100,6 +103,19 @@ class Front:
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment | (extra or {})
             )
 
+    def quiet(self):
+        """Waits until nobody asks for anything: nothing new is in the logs for a second."""
+        last, since = None, time.monotonic()
+
+        def still():
+            nonlocal last, since
+            now = sum(log.stat().st_size for log in self.work.glob(f"{self.name}*.log"))
+            if now != last:
+                last, since = now, time.monotonic()
+            return time.monotonic() - since > 1
+
+        eventually("nothing is asked any more", still, 60)
+
     def settle(self, seconds=90):
         """Waits until all servers that can run do, and processes come and go no more."""
         last, since = None, time.monotonic()
@@ -115,9 +131,9 @@ class Front:
 
 
 class Stdiod(Front):
-    def __init__(self, *args, binary, **options):
+    def __init__(self, *args, binary, token=None, **options):
         super().__init__(*args, **options)
-        self.binary = binary
+        self.binary, self.token = binary, token
         self.port, self.own_port = self.ports.take(2)
         self.base = f"http://127.0.0.1:{self.port}"
         self.file = self.work / f"{self.name}.toml"
@@ -127,11 +143,18 @@ class Stdiod(Front):
     def configuration(self):
         quoted = json.dumps
         lines = [f'state_dir = {quoted(str(self.work / f"{self.name}-state"))}', "[http]", f'listen = ["127.0.0.1:{self.port}"]']
+        if self.token:
+            file = self.work / f"{self.name}.token"
+            file.write_text(f"{self.token}\n")
+            file.chmod(0o600)
+            lines += ["[auth]", f'tokens = [{{ name = "litellm", file = {quoted(str(file))}, servers = ["*"] }}]']
         for server in self.servers:
             command, *args = self.command(server)
             variables = server.environment | {"GATEWAY_MARK": self.mark}
             lines += [f"[servers.{server.name}]", f"command = {quoted(command)}", f"args = {quoted(args)}"]
             lines += ["env = { " + ", ".join(f"{key} = {quoted(value)}" for key, value in variables.items()) + " }"]
+            if server.name == self.broken:
+                lines += [f"{key} = {quoted(value)}" for key, value in self.fault.settings.items()]
             if server.own_listen:
                 lines += [f'listen = "127.0.0.1:{self.own_port}"']
         return "\n".join(lines) + "\n"
@@ -160,7 +183,7 @@ class Stdiod(Front):
         assert status == 503, f"/readyz is {status}"
         assert set(complaints) == {self.broken}, f"/readyz complains of {sorted(complaints)}"
         why = complaints[self.broken]["why"]
-        assert "the licence has run out" in why, f"/readyz says only: {why}"
+        assert re.search(self.fault.says, why), f"/readyz says only: {why}"
         return why
 
     def pids(self):

@@ -2,21 +2,22 @@
 # The acceptance by a real gateway: LiteLLM in front of sixteen real servers behind stdiod.
 #
 #   tests/interop/gateway/gateway.sh [--bin PATH] [--litellm seed|seed-today|new]... [--transport http|sse]...
-#                                    [--seconds N] [--broken] [--peer mcp-proxy|supergateway]
+#                                    [--seconds N] [--broken] [--hanging] [--symptoms] [--peer mcp-proxy|supergateway]
 #
 # Three LiteLLMs, pinned with all they need in litellm/: `seed` is 1.81.14 with the libraries of its time, `seed-today`
 # the same with today's, `new` the newest. All are installed into the cache ($STDIOD_CACHE, else .cache in the
 # repository). Each is configured by `stdiod export litellm`, and over both transports every surface of it has to show all
 # servers with all their tools: listed, healthy and callable, while it is polled for N seconds (20) at each of two paces,
-# after a restart of the daemon, and after kill -9 of every child. Then once more with one of the sixteen broken; --broken
-# does only that. --peer puts one process of another bridge before each server instead of stdiod, to show the difference:
+# after a restart of the daemon, and after kill -9 of every child. Then once more with one of the sixteen broken, once more,
+# for the last of the LiteLLMs, with one that never answers its handshake, and at last each cause of a symptom that
+# docs/clients/litellm.md says was reproduced, with `seed`. --broken, --hanging and --symptoms do only these. --peer puts one process of another bridge before each server instead of stdiod, to show the difference:
 # then nothing that fails is an error. The table is printed and written to target/interop/gateway-*.{md,json}.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../support/tools.sh
 source "$here/../../support/tools.sh"
 
-binary='' peer='' seconds=20 setups=() transports=() worlds=(--world healthy --world broken)
+binary='' peer='' seconds=20 setups=() transports=() worlds=()
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
@@ -29,7 +30,9 @@ while [ $# -gt 0 ]; do
       transports+=(--transport "$2") && shift 2
       ;;
     --seconds) seconds=${2:?--seconds needs a number} && shift 2 ;;
-    --broken) worlds=(--world broken) && shift ;;
+    --broken) worlds+=(--world broken) && shift ;;
+    --hanging) worlds+=(--world hanging) && shift ;;
+    --symptoms) worlds+=(--world symptoms) && shift ;;
     --peer)
       case ${2:?--peer needs a name} in mcp-proxy | supergateway) ;; *) die "the peers are mcp-proxy and supergateway, not $2" ;; esac
       peer=$2 && shift 2
@@ -37,7 +40,22 @@ while [ $# -gt 0 ]; do
     *) die "unknown argument $1" ;;
   esac
 done
+# The words of the symptoms are those of one release.
+if [ "${worlds[*]}" = '--world symptoms' ]; then
+  [ ${#setups[@]} -eq 0 ] || die "the symptoms are those of seed"
+  setups=(seed)
+fi
 [ ${#setups[@]} -gt 0 ] || setups=(seed seed-today new)
+if [[ " ${worlds[*]} " == *' symptoms '* ]]; then
+  [[ -z "$peer" && " ${setups[*]} " == *' seed '* ]] || die "the symptoms are those of seed in front of stdiod"
+fi
+if [ ${#worlds[@]} -eq 0 ]; then
+  worlds=(--world healthy --world broken)
+  if [ -z "$peer" ]; then
+    worlds+=(--world hanging)
+    [[ " ${setups[*]} " != *' seed '* ]] || worlds+=(--world symptoms)
+  fi
+fi
 [ ${#transports[@]} -gt 0 ] || transports=(--transport http --transport sse)
 
 need git python3 sha256sum
@@ -52,11 +70,11 @@ for setup in "${setups[@]}"; do
 done
 case $peer in
   mcp-proxy)
-    folder=$(venv_cached peer-python "$here/peers/requirements.txt" --no-deps) || die "mcp-proxy cannot be installed"
+    folder=$(venv_cached peer-mcp-proxy "$here/../peers/mcp-proxy/requirements.txt") || die "mcp-proxy cannot be installed"
     front=(--peer "$peer" --bridge "$folder/bin/mcp-proxy")
     ;;
   supergateway)
-    folder=$(npm_cached peer-npm "$here/peers") || die "supergateway cannot be installed"
+    folder=$(npm_cached peer-supergateway "$here/../peers/supergateway") || die "supergateway cannot be installed"
     front=(--peer "$peer" --bridge "$folder/node_modules/.bin/supergateway")
     ;;
   *)

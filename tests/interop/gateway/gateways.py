@@ -23,9 +23,11 @@ PATIENCE_S = 60
 
 
 class LiteLLM:
-    def __init__(self, setup, venv, transport, entries, servers, work, port, environment):
+    def __init__(self, setup, venv, transport, entries, servers, work, port, environment, name=None):
         self.setup, self.transport, self.port = setup, transport, port
-        self.name = f"{setup}-{transport}"
+        self.name = name or f"{setup}-{transport}"
+        # How much trouble it had with its own listing of all servers at its start, once that is over.
+        self.beginning = None
         self.base = f"http://127.0.0.1:{port}"
         self.known = sorted((server.known for server in servers), key=len, reverse=True)
         self.key = "sk-" + secrets.token_hex(32)
@@ -51,8 +53,15 @@ class LiteLLM:
                 raise RuntimeError(f"LiteLLM ({self.name}) ended with {self.process.returncode}: see {self.log}")
             return get(f"{self.base}/health/liveliness")[0] == 200
 
-        eventually(f"LiteLLM ({self.name}) answers", alive, 120)
+        eventually(f"LiteLLM ({self.name}) answers", alive, 240)
         self.ids = {entry["server_id"]: entry["server_name"] for entry in self.get("/v1/mcp/server")}
+
+    def begun(self, front):
+        """Waits until its own listing of all servers is over too, which goes on after it is up."""
+        self.up()
+        if self.beginning is None:
+            front.quiet()
+            self.beginning = self.trouble(0)
 
     def stop(self):
         end_process(self.process)
@@ -124,11 +133,15 @@ class LiteLLM:
     def mark(self):
         return self.log.stat().st_size
 
-    def trouble(self, since):
-        """How often the log says each kind of trouble after a mark."""
+    def said(self, since):
+        """What the log says after a mark."""
         with open(self.log, "rb") as log:
             log.seek(since)
-            lines = log.read().decode(errors="replace").splitlines()
+            return log.read().decode(errors="replace")
+
+    def trouble(self, since):
+        """How often the log says each kind of trouble after a mark."""
+        lines = self.said(since).splitlines()
         return {kind: sum(bool(pattern.search(line)) for line in lines) for kind, pattern in TROUBLE.items()}
 
 

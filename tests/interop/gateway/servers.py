@@ -8,8 +8,31 @@ from dataclasses import dataclass, field
 
 # How many seconds the slow one sleeps before it becomes its server.
 SLOW_S = 4
-# What a server does whose licence has run out: it ends at once.
-BROKEN = ["sh", "-c", "echo 'the licence has run out' >&2; exit 3"]
+# How many seconds a request may wait for the one that hangs while its start is young.
+HANGS_S = 6
+
+
+@dataclass
+class Fault:
+    """What one of them does instead, in the worlds where one is at fault."""
+
+    command: list
+    # A pattern of what stdiod says of it.
+    says: str
+    # How much longer a listing of the others may take, in seconds.
+    slower: float
+    # How stdiod is told to treat it.
+    settings: dict = field(default_factory=dict)
+
+
+FAULTS = {
+    # Its licence has run out: it ends at once. It costs nobody anything; the second is the noise of a busy machine, and the
+    # waits that real faults cause are of 5, 10 and 30 s.
+    "broken": Fault(["sh", "-c", "echo 'the licence has run out' >&2; exit 3"], "the licence has run out", 1.0),
+    # It never answers its handshake, and is not given up while we look. Once its start has lasted longer than `start_wait`, nobody
+    # waits that long for it again: the bound is well below.
+    "hanging": Fault(["sleep", "600"], "has not answered its handshake", 3.0, {"start_wait": f"{HANGS_S}s", "start_timeout": "10m"}),
+}
 
 
 @dataclass
