@@ -10,8 +10,10 @@
 # servers with all their tools: listed, healthy and callable, while it is polled for N seconds (20) at each of two paces,
 # after a restart of the daemon, and after kill -9 of every child. Then once more with one of the sixteen broken, once more,
 # for the last of the LiteLLMs, with one that never answers its handshake, and at last each cause of a symptom that
-# docs/clients/litellm.md says was reproduced, with `seed`. --broken, --hanging and --symptoms do only these. --peer puts one process of another bridge before each server instead of stdiod, to show the difference:
-# then nothing that fails is an error. The table is printed and written to target/interop/gateway-*.{md,json}.
+# docs/clients/litellm.md says was reproduced, with `seed`. --broken, --hanging and --symptoms do only these, and first measure
+# the listings of a healthy world to compare with. --peer puts one process of another bridge before each server instead of
+# stdiod, to show the difference: then nothing that fails is an error. The table is printed and written to
+# target/interop/gateway-*.{md,json}.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../support/tools.sh
