@@ -11,8 +11,10 @@ import time
 from fronts import front
 
 # For all checks of one client with stdiod; what a peer lets hang is cut sooner.
-SECONDS_PER_CLIENT = 240
+SECONDS_PER_CLIENT = 400
 SECONDS_PER_CLIENT_WITH_PEER = 150
+# The ceiling of stdiod for one server, where nothing else is said.
+MAX_CHILDREN = 16
 # How long the processes of a client may outlive its driver.
 SECONDS_TO_FOLLOW = 2
 # What a session is to live through.
@@ -123,6 +125,8 @@ def play(at, mode, servers, counts):
             return
         if mode.get("stays_signed_in"):
             stage.before.pop("sessions", None)
+            # One of them may have a process of its own for each session, until that is put to rest some minutes later.
+            stage.before["processes of servers"] += MAX_CHILDREN - 1
         yield from driven(at, mode, stage, write_plan(at, mode, stage, counts, folder), folder)
         for check, do in (("left", stage.left), ("leave", stage.leave)):
             try:

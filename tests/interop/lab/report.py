@@ -37,7 +37,8 @@ class Results:
                 why = [number for number, one in enumerate(self.reasons) if self.judged and explains(one, client, check, cell)]
                 used.update(why)
                 if why:
-                    cell["reason"] = why[0] + 1
+                    said = [one["reason"] for one in self.reasons]
+                    cell["reason"] = said.index(said[why[0]]) + 1
                 else:
                     self.red.append((client, check, cell["detail"]))
             if driver := self.cells.get((client, "driver")):
