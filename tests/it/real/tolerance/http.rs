@@ -52,7 +52,8 @@ fn c17_a_refusal_that_does_not_wait_for_the_body_says_whether_the_connection_sta
     for (request, status) in [
         (Request::post("/mcp", &list()), 401),
         (Request::post("/nothing", &list()), 404),
-        (Request::post("/servers/none/mcp", &list()), 404),
+        (Request::post("/servers/none/mcp", &list()), 401),
+        (good(Request::post("/servers/none/mcp", &list())), 404),
         (good(Request::post("/mcp", &list())).header("Host", "evil.example"), 403),
         (good(Request::post("/mcp", &list())).header("Origin", "http://evil.example"), 403),
         (good(Request::post("/mcp", &long)), 413),
