@@ -64,6 +64,13 @@ need git python3 sha256sum
 ensure_node
 npm_servers=$(npm_cached servers-npm "$here/../servers")
 python_servers=$(venv_cached servers-python "$here/../servers/requirements.txt")
+# All at once, because they wait for different things; whichever failed is tried once more below, and named there.
+installing=()
+for setup in "${setups[@]}"; do
+  venv_cached "litellm-$setup" "$here/litellm/$setup.txt" --no-deps </dev/null >/dev/null &
+  installing+=($!)
+done
+for pid in "${installing[@]}"; do wait "$pid" || true; done
 venvs=()
 for setup in "${setups[@]}"; do
   # All that is to be installed is written there, also where a package asks for more than there is.
