@@ -391,7 +391,6 @@ fn a_result_whose_members_stand_twice_fails_the_greeting_by_name() {
     let twice = INITIALIZED.replacen('{', r#"{"protocolVersion":"2025-06-18","#, 1);
     let mut pair = Pair::forced(EraChoice::Legacy);
     failed(&pair.result("initialize", &twice), &["its answer to initialize", "twice"]);
-
     let twice = DISCOVERED.replacen('{', r#"{"capabilities":{},"#, 1);
     let mut pair = Pair::auto();
     assert_eq!(pair.result("probe-1", &twice), "initialize");
