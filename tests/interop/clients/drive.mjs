@@ -22,7 +22,7 @@ export function demand(holds, otherwise) {
   if (!holds) throw new Error(otherwise);
 }
 
-export async function eventually(what, look, seconds = secondsToEnd) {
+async function eventually(what, look, seconds = secondsToEnd) {
   const end = Date.now() + seconds * 1000;
   while (!look()) {
     demand(Date.now() < end, `not within ${seconds} s: ${what}`);
@@ -205,4 +205,24 @@ export async function drive(open) {
     }
   }
   process.exit(0);
+}
+
+// A connection of one of the SDKs: `client` and `transport` are its own.
+export class Held {
+  // Of HTTP+SSE: the path to post to, which comes anew with each stream.
+  stream() {
+    return this.transport._endpoint?.href;
+  }
+
+  async ready(before) {
+    if (before === undefined) return undefined;
+    const began = Date.now();
+    await eventually('the SDK opens its stream again', () => this.stream() !== before);
+    return `its stream taken up again by itself after ${Date.now() - began} ms`;
+  }
+
+  async close() {
+    await this.transport.terminateSession?.();
+    await this.client.close();
+  }
 }

@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { demand, drive, eventually, textOf } from '../drive.mjs';
+import { Held, demand, drive, textOf } from '../drive.mjs';
 
 const require = createRequire(`${process.env.NODE_MODULES}/`);
 const sdk = (path) => import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/${path}`)).href);
@@ -12,7 +12,7 @@ const { SSEClientTransport } = await sdk('client/sse.js');
 const { StreamableHTTPClientTransport } = await sdk('client/streamableHttp.js');
 const { CreateMessageRequestSchema, ElicitRequestSchema } = await sdk('types.js');
 
-class Connection {
+class Connection extends Held {
   dropped = 0;
 
   async open({ url, sse }, mode, answers) {
@@ -64,23 +64,6 @@ class Connection {
   async call(name, given, options) {
     const result = await this.client.callTool({ name, arguments: given }, undefined, options);
     return [textOf(result.content), result.isError === true];
-  }
-
-  // Of HTTP+SSE: the path to post to, which comes anew with each stream.
-  stream() {
-    return this.transport._endpoint?.href;
-  }
-
-  async ready(before) {
-    if (before === undefined) return undefined;
-    const began = Date.now();
-    await eventually('the SDK opens its stream again', () => this.stream() !== before);
-    return `its stream taken up again by itself after ${Date.now() - began} ms`;
-  }
-
-  async close() {
-    await this.transport.terminateSession?.();
-    await this.client.close();
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { demand, drive, eventually, textOf } from '../drive.mjs';
+import { Held, demand, drive, textOf } from '../drive.mjs';
 
 const require = createRequire(`${process.env.NODE_MODULES}/`);
 const { Client, SSEClientTransport, StreamableHTTPClientTransport } = await import(
@@ -13,7 +13,7 @@ const { Client, SSEClientTransport, StreamableHTTPClientTransport } = await impo
 // What it heard once is no answer of the server.
 const afresh = { cacheMode: 'bypass' };
 
-class Connection {
+class Connection extends Held {
   dropped = 0;
 
   async open({ url, sse }, mode, answers) {
@@ -66,23 +66,6 @@ class Connection {
   async call(name, given, options) {
     const result = await this.client.callTool({ name, arguments: given }, options);
     return [textOf(result.content), result.isError === true];
-  }
-
-  // Of HTTP+SSE: the path to post to, which comes anew with each stream.
-  stream() {
-    return this.transport._endpoint?.href;
-  }
-
-  async ready(before) {
-    if (before === undefined) return undefined;
-    const began = Date.now();
-    await eventually('the SDK opens its stream again', () => this.stream() !== before);
-    return `its stream taken up again by itself after ${Date.now() - began} ms`;
-  }
-
-  async close() {
-    await this.transport.terminateSession?.();
-    await this.client.close();
   }
 }
 
