@@ -47,7 +47,7 @@ pub(super) fn serve(loaded: Loaded, sources: Sources) -> Result<(), Fatal> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", line(warning));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;

@@ -8,6 +8,7 @@
 //! Everything is bounded in count and time and stays on loopback.
 
 mod counts;
+mod drive;
 mod eras;
 mod figures;
 mod load;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         }
         Some((command, rest)) if command == "counts" && rest.is_empty() => counts::run(),
         Some((command, rest)) if command == "load" => load::run(rest),
+        Some((command, rest)) if command == "drive" => drive::run(rest),
         Some((command, rest)) if command == "eras" => eras::run(rest),
         _ => Err(USAGE.into()),
     };

@@ -47,9 +47,14 @@ impl Daemon {
         let file = folder.join("stdiod.toml");
         let config = config(address, log_level, eras, &sibling("echo")?);
         std::fs::write(&file, config).map_err(|error| error.to_string())?;
-        let process = Command::new(program)
-            .args(["serve", "--config"])
-            .arg(&file)
+        let mut command = Command::new(program);
+        if program.ends_with("pipe-floor") {
+            command.arg(address.to_string()).arg(eras.len().to_string());
+            command.arg(sibling("echo")?).arg("legacy");
+        } else {
+            command.args(["serve", "--config"]).arg(&file);
+        }
+        let process = command
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
