@@ -1,8 +1,11 @@
 //! The way back from a slot to one waiting client.
+//!
+//! Most calls see one event, their answer, so that has a place of its own and a queue is made for streams alone. Both ends live on
+//! one thread: the lock is never waited for, it only lets the compiler know.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::mpsc;
 
@@ -14,23 +17,41 @@ use crate::wire::id::CallId;
 use crate::wire::splice::{Patch, splice};
 
 /// The slot's end: events are offered, never awaited.
-#[derive(Clone, Debug)]
-pub(crate) struct Post {
-    events: mpsc::Sender<Event>,
-    waiting: Arc<AtomicUsize>,
-}
+#[derive(Debug)]
+pub(crate) struct Post(Arc<Mutex<Shelf>>);
 
 /// The client's end. Dropping it says goodbye for every call that was promised to it.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    events: mpsc::Receiver<Event>,
-    waiting: Arc<AtomicUsize>,
-    farewells: Vec<Farewell>,
+    shelf: Arc<Mutex<Shelf>>,
+    farewell: Option<Farewell>,
+    /// Those of the other calls of a batch.
+    others: Vec<Farewell>,
     /// Answers that have been taken out.
     answered: usize,
     /// The answer became a stream whose events are kept until we say that we had them all.
     kept: bool,
     sealer: Option<Box<Sealer>>,
+}
+
+/// What lies between the two.
+#[derive(Debug)]
+struct Shelf {
+    first: Option<Event>,
+    /// What came behind the first.
+    more: VecDeque<Event>,
+    room: usize,
+    /// Bytes of the events that wait.
+    bytes: usize,
+    posts: usize,
+    reader: Reader,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Away,
+    Waiting(Waker),
+    Gone,
 }
 
 /// A goodbye that has not been said.
@@ -54,18 +75,29 @@ const NEEDED_BYTES_MAX: usize = 64 << 20;
 
 /// Makes the two ends, with room for this many events.
 pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
-    let (sender, receiver) = mpsc::channel(events_max);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let post = Post { events: sender, waiting: Arc::clone(&waiting) };
+    let shelf = Arc::new(Mutex::new(Shelf {
+        first: None,
+        more: VecDeque::new(),
+        room: events_max,
+        bytes: 0,
+        posts: 1,
+        reader: Reader::Away,
+    }));
+    let post = Post(Arc::clone(&shelf));
     let replies = Replies {
-        events: receiver,
-        waiting,
-        farewells: Vec::new(),
+        shelf,
+        farewell: None,
+        others: Vec::new(),
         answered: 0,
         kept: false,
         sealer: None,
     };
     (post, replies)
+}
+
+fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    // Nothing that panics is done under the lock.
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Farewell ===
@@ -80,31 +112,93 @@ impl Farewell {
     }
 }
 
+// === impl Shelf ===
+
+impl Shelf {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    fn put(&mut self, event: Event, bytes: usize) {
+        self.bytes += bytes;
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some(event);
+        } else {
+            self.more.push_back(event);
+        }
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        let event = self.first.take().or_else(|| self.more.pop_front())?;
+        self.bytes -= size(&event);
+        Some(event)
+    }
+
+    /// Whoever is to be woken, once the lock is released.
+    fn waiting(&mut self) -> Option<Waker> {
+        match std::mem::replace(&mut self.reader, Reader::Away) {
+            Reader::Waiting(waker) => Some(waker),
+            Reader::Away => None,
+            Reader::Gone => {
+                self.reader = Reader::Gone;
+                None
+            }
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self.reader, Reader::Gone)
+    }
+}
+
 // === impl Post ===
 
 impl Outlet for Post {
     fn offer(&self, event: Event, weight: Weight) -> Offer {
         let bytes = size(&event);
-        let waiting = self.waiting.load(Ordering::Relaxed);
+        let mut shelf = lock(&self.0);
+        if shelf.is_gone() {
+            return Offer::Gone;
+        }
         let full = match weight {
-            Weight::Droppable => self.events.capacity() <= RESERVED || waiting + bytes > BYTES_MAX,
-            Weight::Needed => waiting > NEEDED_BYTES_MAX,
+            Weight::Droppable => {
+                shelf.len() + RESERVED >= shelf.room || shelf.bytes + bytes > BYTES_MAX
+            }
+            Weight::Needed => shelf.len() >= shelf.room || shelf.bytes > NEEDED_BYTES_MAX,
         };
         if full {
-            return if self.events.is_closed() { Offer::Gone } else { Offer::Full };
+            return Offer::Full;
         }
-        match self.events.try_send(event) {
-            Ok(()) => {
-                self.waiting.fetch_add(bytes, Ordering::Relaxed);
-                Offer::Taken
-            }
-            Err(mpsc::error::TrySendError::Full(_)) => Offer::Full,
-            Err(mpsc::error::TrySendError::Closed(_)) => Offer::Gone,
+        shelf.put(event, bytes);
+        let waiting = shelf.waiting();
+        drop(shelf);
+        if let Some(waker) = waiting {
+            waker.wake();
         }
+        Offer::Taken
     }
 
     fn is_gone(&self) -> bool {
-        self.events.is_closed()
+        lock(&self.0).is_gone()
+    }
+}
+
+impl Clone for Post {
+    fn clone(&self) -> Self {
+        lock(&self.0).posts += 1;
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        let mut shelf = lock(&self.0);
+        shelf.posts -= 1;
+        let waiting = if shelf.posts == 0 { shelf.waiting() } else { None };
+        drop(shelf);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
     }
 }
 
@@ -113,7 +207,11 @@ impl Outlet for Post {
 impl Replies {
     /// Promises that a goodbye is said for this call when the reader leaves.
     pub(crate) fn promise(&mut self, farewell: Farewell) {
-        self.farewells.push(farewell);
+        if self.farewell.is_none() {
+            self.farewell = Some(farewell);
+        } else {
+            self.others.push(farewell);
+        }
     }
 
     /// Has questions sealed in this way. Without it there are none.
@@ -126,23 +224,31 @@ impl Replies {
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let polled = self.events.poll_recv(cx);
-        if let Poll::Ready(Some(event)) = &polled {
-            self.waiting.fetch_sub(size(event), Ordering::Relaxed);
-            match event {
-                Event::Stream { first, .. } => self.kept |= first.is_some(),
-                Event::Answer { id, .. } => {
-                    self.kept |= id.is_some();
-                    self.answered += 1;
-                }
-                Event::Refuse { .. } | Event::Asks(_) => self.answered += 1,
-                Event::Message { id, .. } => self.kept |= id.is_some(),
+        let mut shelf = lock(&self.shelf);
+        let Some(event) = shelf.take() else {
+            if shelf.posts == 0 {
+                return Poll::Ready(None);
             }
+            match &mut shelf.reader {
+                Reader::Waiting(waker) => waker.clone_from(cx.waker()),
+                reader => *reader = Reader::Waiting(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        };
+        drop(shelf);
+        match &event {
+            Event::Stream { first, .. } => self.kept |= first.is_some(),
+            Event::Answer { id, .. } => {
+                self.kept |= id.is_some();
+                self.answered += 1;
+            }
+            Event::Refuse { .. } | Event::Asks(_) => self.answered += 1,
+            Event::Message { id, .. } => self.kept |= id.is_some(),
         }
-        polled.map(|event| match event {
-            Some(Event::Asks(asks)) => Some(self.seal(*asks)),
+        Poll::Ready(Some(match event {
+            Event::Asks(asks) => self.seal(*asks),
             event => event,
-        })
+        }))
     }
 
     /// A response that asks, with its state in it: from here on a response like any other.
@@ -157,18 +263,24 @@ impl Replies {
 
     /// Whether every call has had its answer.
     pub(crate) fn is_complete(&self) -> bool {
-        self.answered > 0 && self.answered >= self.farewells.len()
+        let promised = usize::from(self.farewell.is_some()) + self.others.len();
+        self.answered > 0 && self.answered >= promised
     }
 }
 
 impl Drop for Replies {
     fn drop(&mut self) {
+        let mut shelf = lock(&self.shelf);
+        shelf.reader = Reader::Gone;
+        let unread = (shelf.first.take(), std::mem::take(&mut shelf.more));
+        drop(shelf);
+        drop(unread);
         let finished = self.is_complete();
         // A plain answer that has been handed over leaves nothing behind that a goodbye could end.
         if finished && !self.kept {
             return;
         }
-        for Farewell { permit, call } in self.farewells.drain(..) {
+        for Farewell { permit, call } in self.farewell.take().into_iter().chain(self.others.drain(..)) {
             permit.send(Order::Goodbye { call, finished });
         }
     }
