@@ -4,14 +4,13 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
@@ -21,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Houses;
 use super::complaints::Complaints;
+use super::connection::{self, IDLE_MAX, Patience};
 use super::places::{Place, Places};
 use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
@@ -83,10 +83,6 @@ pub(crate) enum BindError {
     #[error("cannot listen on {address}: {error}")]
     Other { address: String, error: std::io::Error },
 }
-
-/// A connection on which nothing happens, between requests or within a head, is closed after this. It is longer than any client
-/// keeps one, so that no request meets a closing connection.
-const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// How long calls keep a stream open that carries more than their answers, once its listener closes.
 const LAST_CALL: Duration = Duration::from_secs(10);
@@ -188,13 +184,12 @@ impl Listener {
     /// Accepts until it is told to close, then lets the requests in hand finish.
     pub(crate) async fn run(self, houses: Houses, places: Places, closing: Closing) {
         let tasks = TaskTracker::new();
-        let graceful = GracefulShutdown::new();
+        let farewell = Arc::new(connection::Farewell::default());
         let mut server = auto::Builder::new(TokioExecutor::new());
         // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does
         // not read.
-        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
+        server.http1().header_read_timeout(IDLE_MAX);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
-        let server = Arc::new(server);
         let last_call = CancellationToken::new();
         let doorway = Arc::new(Doorway {
             houses,
@@ -216,16 +211,20 @@ impl Listener {
                     continue;
                 }
             };
-            let doorway = Arc::clone(&doorway);
+            let (doorway, farewell) = (Arc::clone(&doorway), Arc::clone(&farewell));
+            let patience = Patience::new();
+            let mut server = server.clone();
+            server.http1().timer(patience.clone());
+            let met = patience.clone();
             let service = service_fn(move |request| {
+                met.meet();
                 let doorway = Arc::clone(&doorway);
                 async move { Ok::<_, Infallible>(super::serve(&doorway, request).await) }
             });
-            let server = Arc::clone(&server);
-            let watcher = graceful.watcher();
             tasks.spawn(async move {
                 let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);
-                if let Err(error) = watcher.watch(connection).await {
+                let end = |it: Pin<&mut auto::Connection<'_, _, _, _>>| it.graceful_shutdown();
+                if let Err(error) = connection::tend(connection, end, &patience, &farewell).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop(place);
@@ -234,11 +233,9 @@ impl Listener {
         // Whoever comes now is refused at once rather than left waiting.
         drop(self.socket);
         closing.released.cancel();
-        let mut ended = pin!(async {
-            graceful.shutdown().await;
-            tasks.close();
-            tasks.wait().await;
-        });
+        farewell.say();
+        tasks.close();
+        let mut ended = pin!(tasks.wait());
         if timeout(LAST_CALL, &mut ended).await.is_err() {
             last_call.cancel();
             ended.await;

@@ -9,6 +9,7 @@
 mod admin;
 mod body;
 mod complaints;
+mod connection;
 mod face;
 mod guard;
 mod listen;
@@ -86,14 +87,11 @@ struct Visit {
     /// Streams that only listen end then too, and when its token says otherwise of push.
     silenced: Option<CancellationToken>,
     headers: HeaderMap,
-    /// The connection is to end: what only listens ends with it.
-    leaving: CancellationToken,
-    /// It has had the time that calls get: streams that also carry answers end too.
-    last_call: CancellationToken,
+    doorway: Arc<Doorway>,
 }
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(doorway: &Doorway, mut request: Request<Incoming>) -> Response<Body> {
+async fn serve(doorway: &Arc<Doorway>, mut request: Request<Incoming>) -> Response<Body> {
     let house = Arc::clone(&doorway.houses.borrow());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let unwanted = Unwanted::of(&request);
@@ -113,7 +111,7 @@ async fn serve(doorway: &Doorway, mut request: Request<Incoming>) -> Response<Bo
 
 async fn answer(
     house: &Arc<House>,
-    doorway: &Doorway,
+    doorway: &Arc<Doorway>,
     request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     guard::host_and_origin(&house.config, &doorway.scope, &doorway.complaints, request)?;
@@ -161,7 +159,7 @@ fn asks_for_quiet(uri: &Uri) -> bool {
 
 fn enter(
     house: &Arc<House>,
-    doorway: &Doorway,
+    doorway: &Arc<Doorway>,
     entry: Arc<Entry>,
     request: &mut Request<Incoming>,
 ) -> Result<Visit, Refused> {
@@ -183,7 +181,6 @@ fn enter(
         return Err(Refusal::Interrupted.into());
     }
     let headers = std::mem::take(request.headers_mut());
-    let (leaving, last_call) = (doorway.leaving.clone(), doorway.last_call.clone());
-    let house = Arc::clone(house);
-    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, leaving, last_call })
+    let (house, doorway) = (Arc::clone(house), Arc::clone(doorway));
+    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, doorway })
 }

@@ -354,7 +354,7 @@ mod tests {
             for event in events {
                 post.offer(event, Weight::Needed);
             }
-            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut cx = Context::from_waker(Waker::noop());
             for _ in 0..read {
                 assert!(replies.poll_next(&mut cx).is_ready());
             }

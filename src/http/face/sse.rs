@@ -59,7 +59,7 @@ pub(in crate::http) fn stream<B>(
     let quiet = if asks_for_quiet(request.uri()) { "&push=off" } else { "" };
     let uri = format!("{prefix}/messages?sessionId={id}{quiet}");
     let events = Events::new(replies, house.config.keep_alive.0);
-    let events = events.until(&visit.last_call);
+    let events = events.until(&visit.doorway.last_call);
     let events = visit.revoked.iter().fold(events, Events::until);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }

@@ -14,6 +14,16 @@ pub(in crate::http::face) struct Accepts {
 impl Accepts {
     /// Nothing said means that anything is taken.
     pub(in crate::http::face) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::ACCEPT).iter();
+        // Nearly all say it in these words.
+        if let (Some(value), None) = (values.next(), values.next())
+            && matches!(
+                value.as_bytes(),
+                b"application/json, text/event-stream" | b"text/event-stream, application/json"
+            )
+        {
+            return Self { json: true, events: true };
+        }
         let mut accepts = Self { json: false, events: false };
         let mut said = false;
         let values = headers.get_all(header::ACCEPT).iter();

@@ -137,7 +137,7 @@ impl Visit {
                 let events = self.events(replies).begin(&event);
                 let events = self.silenced.iter().fold(events, Events::until);
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
-                let end = if resumed { &self.last_call } else { &self.leaving };
+                let end = if resumed { &self.doorway.last_call } else { &self.doorway.leaving };
                 let events = events.until(end);
                 Ok(self.with_session(events.into_response(), true))
             }

@@ -1,0 +1,229 @@
+//! One connection, from the first byte to the last: it ends when its client leaves, when its listener closes and the request in hand
+//! is answered, or when nothing has happened on it for long.
+//!
+//! None of that costs a request anything: no timer is set for one, and nothing is asked that has not said it has news.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Sleep, Timer};
+use tokio::sync::Notify;
+
+/// The closing of a listener, as its connections see it.
+#[derive(Debug, Default)]
+pub(super) struct Farewell {
+    said: AtomicBool,
+    told: Notify,
+}
+
+/// Watches for a head that does not come. The library asks for a timer before each one; here that is a mark on a watch which is
+/// looked at once a minute.
+#[derive(Clone, Debug)]
+pub(super) struct Patience(Arc<Watch>);
+
+#[derive(Debug)]
+struct Watch {
+    /// A request has come; until then nothing else may have begun to wait.
+    met: AtomicBool,
+    /// Looks at which it was still the same head that was waited for.
+    looks: AtomicU32,
+    born: Instant,
+}
+
+/// The waiting for one head.
+#[derive(Debug)]
+struct Waiting(Arc<Watch>);
+
+/// A connection on which nothing happens, between requests or within a head, is closed after this. It is longer than any client
+/// keeps one, so that no request meets a closing connection.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
+
+const LOOK: Duration = Duration::from_secs(60);
+const LOOKS_MAX: u32 = 15;
+
+/// Serves a connection until it ends. `end` asks it to do so once the request in hand is answered.
+pub(super) async fn tend<C, E>(
+    connection: C,
+    end: impl Fn(Pin<&mut C>),
+    patience: &Patience,
+    farewell: &Farewell,
+) -> Result<(), E>
+where
+    C: Future<Output = Result<(), E>>,
+{
+    let (mut connection, mut told) = (pin!(connection), pin!(farewell.told.notified()));
+    let mut look = pin!(tokio::time::sleep(LOOK));
+    let (mut begun, mut ending) = (false, false);
+    std::future::poll_fn(|cx| {
+        if !begun {
+            begun = true;
+            // From here on both wake this task by themselves.
+            let _ = told.as_mut().poll(cx);
+            let _ = look.as_mut().poll(cx);
+        }
+        if !ending && farewell.said.load(Ordering::Relaxed) {
+            ending = true;
+            end(connection.as_mut());
+        }
+        if look.is_elapsed() {
+            patience.0.looks.fetch_add(1, Ordering::Relaxed);
+            look.as_mut().reset(tokio::time::Instant::now() + LOOK);
+            let _ = look.as_mut().poll(cx);
+            if patience.0.is_over() && !patience.0.met.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await
+}
+
+// === impl Farewell ===
+
+impl Farewell {
+    pub(super) fn say(&self) {
+        self.said.store(true, Ordering::Relaxed);
+        self.told.notify_waiters();
+    }
+}
+
+// === impl Patience ===
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        let (met, looks) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self(Arc::new(Watch { met, looks, born: Instant::now() }))
+    }
+
+    /// The client has made a request.
+    pub(super) fn meet(&self) {
+        self.0.met.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Timer for Patience {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
+        self.0.looks.store(0, Ordering::Relaxed);
+        Box::pin(Waiting(Arc::clone(&self.0)))
+    }
+
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(IDLE_MAX)
+    }
+
+    /// Only ever the beginning of something whose end is not looked at.
+    fn now(&self) -> Instant {
+        self.0.born
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    fn is_over(&self) -> bool {
+        self.looks.load(Ordering::Relaxed) > LOOKS_MAX
+    }
+}
+
+// === impl Waiting ===
+
+impl Sleep for Waiting {}
+
+impl Future for Waiting {
+    type Output = ();
+
+    /// Asked again after each look.
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.0.is_over() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::time;
+
+    use super::*;
+
+    const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+
+    async fn serve(near: DuplexStream, farewell: Arc<Farewell>, takes: Duration) {
+        let patience = Patience::new();
+        let met = patience.clone();
+        let service = service_fn(move |_: Request<Incoming>| {
+            met.meet();
+            async move {
+                time::sleep(takes).await;
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"answer"))))
+            }
+        });
+        let mut server = http1::Builder::new();
+        server.timer(patience.clone()).header_read_timeout(IDLE_MAX);
+        let connection = server.serve_connection(TokioIo::new(near), service);
+        // How it ended is seen at the other end.
+        tend(connection, |it| it.graceful_shutdown(), &patience, &farewell).await.ok();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_is_not_waited_for_for_ever() {
+        let half = &HEAD[..20];
+        for said in [&b""[..], half, HEAD, &[HEAD, half].concat()] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let (farewell, begun) = (Arc::new(Farewell::default()), time::Instant::now());
+            let serving = serve(near, farewell, Duration::ZERO);
+            let client = async {
+                far.write_all(said).await.unwrap();
+                let mut rest = Vec::new();
+                far.read_to_end(&mut rest).await.unwrap();
+                begun.elapsed()
+            };
+            let ((), lasted) = tokio::join!(serving, client);
+            assert!(lasted >= IDLE_MAX && lasted <= IDLE_MAX + 2 * LOOK, "{lasted:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_waited_for_however_long_it_takes() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let serving = serve(near, Arc::default(), 10 * IDLE_MAX);
+        let client = async move {
+            far.write_all(HEAD).await.unwrap();
+            let mut answer = vec![0; 12];
+            far.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, b"HTTP/1.1 200");
+        };
+        tokio::join!(serving, client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_farewell_ends_what_is_idle_at_once_and_the_rest_with_its_answer() {
+        let long = Duration::from_secs(5);
+        for (said, lasts) in [(&b""[..], Duration::ZERO), (HEAD, long)] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let (farewell, begun) = (Arc::new(Farewell::default()), time::Instant::now());
+            let serving = serve(near, Arc::clone(&farewell), long);
+            let client = async {
+                far.write_all(said).await.unwrap();
+                time::sleep(Duration::from_millis(1)).await;
+                farewell.say();
+                let mut rest = Vec::new();
+                far.read_to_end(&mut rest).await.unwrap();
+                assert_eq!(rest.ends_with(b"answer"), !said.is_empty());
+            };
+            tokio::join!(serving, client);
+            assert_eq!(begun.elapsed().as_secs(), lasts.as_secs());
+        }
+    }
+}
