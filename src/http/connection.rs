@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use hyper::Version;
 use hyper::rt::{Sleep, Timer};
 use tokio::sync::Notify;
 
@@ -19,8 +20,8 @@ pub(super) struct Farewell {
     told: Notify,
 }
 
-/// Watches for a head that does not come. The library asks for a timer before each one; here that is a mark on a watch which is
-/// looked at once a minute.
+/// Watches for heads and bodies that do not come. The library asks for a timer before each head; here that is a mark on a watch
+/// which is looked at now and then.
 #[derive(Clone, Debug)]
 pub(super) struct Patience(Arc<Watch>);
 
@@ -37,12 +38,25 @@ struct Watch {
 #[derive(Debug)]
 struct Waiting(Arc<Watch>);
 
+/// The waiting for the next part of a body.
+#[derive(Debug)]
+pub(super) enum Stall {
+    /// Looks are taken by the task that reads.
+    Looked { patience: Patience, since: u32 },
+    /// Another task reads, which nobody would wake.
+    Timed(Option<Pin<Box<tokio::time::Sleep>>>),
+}
+
 /// A connection on which nothing happens, between requests or within a head, is closed after this. It is longer than any client
 /// keeps one, so that no request meets a closing connection.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 
-const LOOK: Duration = Duration::from_secs(60);
-const LOOKS_MAX: u32 = 15;
+/// How long a body may stand still.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+const LOOK: Duration = Duration::from_secs(20);
+const IDLE_LOOKS: u32 = 45;
+const STALL_LOOKS: u32 = 4;
 
 /// Serves a connection until it ends. `end` asks it to do so once the request in hand is answered.
 pub(super) async fn tend<C, E>(
@@ -102,6 +116,19 @@ impl Patience {
     pub(super) fn meet(&self) {
         self.0.met.store(true, Ordering::Relaxed);
     }
+
+    fn looks(&self) -> u32 {
+        self.0.looks.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the parts of the body of a request of this version.
+    pub(super) fn stall(&self, version: Version) -> Stall {
+        if version < Version::HTTP_2 {
+            Stall::Looked { patience: self.clone(), since: self.looks() }
+        } else {
+            Stall::Timed(None)
+        }
+    }
 }
 
 impl Timer for Patience {
@@ -120,11 +147,37 @@ impl Timer for Patience {
     }
 }
 
+// === impl Stall ===
+
+impl Stall {
+    /// Something has come.
+    pub(super) fn ends(&mut self) {
+        match self {
+            Self::Looked { patience, since } => *since = patience.looks(),
+            Self::Timed(timer) => *timer = None,
+        }
+    }
+
+    /// Nothing has come. Ready once that has lasted too long.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Looked { patience, since } => {
+                let looks = patience.looks() - *since;
+                if looks >= STALL_LOOKS { Poll::Ready(()) } else { Poll::Pending }
+            }
+            Self::Timed(timer) => timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_MAX)))
+                .as_mut()
+                .poll(cx),
+        }
+    }
+}
+
 // === impl Watch ===
 
 impl Watch {
     fn is_over(&self) -> bool {
-        self.looks.load(Ordering::Relaxed) > LOOKS_MAX
+        self.looks.load(Ordering::Relaxed) > IDLE_LOOKS
     }
 }
 
@@ -158,6 +211,39 @@ mod tests {
     use super::*;
 
     const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_is_given_up_and_a_slow_one_is_not() {
+        for (version, parts, lasts) in [
+            (Version::HTTP_11, 1, STALL_MAX),
+            (Version::HTTP_11, 10, 10 * STALL_MAX),
+            (Version::HTTP_2, 10, 10 * STALL_MAX),
+        ] {
+            let patience = Patience::new();
+            let mut stall = patience.stall(version);
+            let begun = time::Instant::now();
+            let looking = async {
+                loop {
+                    time::sleep(LOOK).await;
+                    patience.0.looks.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            let reading = async {
+                for _ in 1..parts {
+                    time::sleep(STALL_MAX - LOOK / 2).await;
+                    stall.ends();
+                }
+                std::future::poll_fn(|cx| stall.poll_over(cx)).await;
+            };
+            // Looks wake whoever reads.
+            let both = async {
+                tokio::select! { () = looking => {}, () = reading => {} }
+            };
+            both.await;
+            let lasted = begun.elapsed();
+            assert!(lasted + parts * LOOK > lasts && lasted < lasts + 2 * LOOK, "{lasted:?}");
+        }
+    }
 
     async fn serve(near: DuplexStream, farewell: Arc<Farewell>, takes: Duration) {
         let patience = Patience::new();

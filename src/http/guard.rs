@@ -3,17 +3,20 @@
 //! A page in a browser can make it send requests to loopback addresses. Its `Origin` gives it away, and after a trick with DNS its
 //! `Host` does.
 
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::body::Body;
 use super::complaints::Complaints;
+use super::connection::Stall;
 use super::listen::Scope;
 use super::render::Refused;
 
@@ -25,8 +28,8 @@ use crate::link::directory::Entry;
 /// Names that mean this host, for its own processes or for containers on it.
 const HOSTS: [&str; 3] = ["localhost", "host.containers.internal", "host.docker.internal"];
 
-/// How long a body may stand still.
-const STALL_MAX: Duration = Duration::from_secs(60);
+/// A body below this length is cheaper to copy than a buffer for its connection is to make.
+const SMALL: usize = 8 * 1024;
 
 /// Of a body that nobody wants so much is taken in, and waited for so long.
 const UNWANTED_MAX: u64 = 256 * 1024;
@@ -149,22 +152,23 @@ impl<'a> Sight<'a> {
     }
 }
 
-/// Reads a body that is not too long.
-pub(super) async fn body(config: &Http, incoming: &mut Incoming) -> Result<Bytes, Refused> {
+/// Reads a body that is not too long. A client that stops in the middle of it is not waited for.
+pub(super) async fn body(
+    config: &Http,
+    incoming: &mut Incoming,
+    mut stall: Stall,
+) -> Result<Bytes, Refused> {
     let limit = config.max_body.bytes();
     let too_large = || Refused::from(Refusal::BodyTooLarge { limit: config.max_body.0 });
     let hint = incoming.size_hint();
     if hint.lower() > config.max_body.0 {
         return Err(too_large());
     }
-    // A small body comes as one piece and is taken as it is.
+    // A body that comes as one piece is taken as it is.
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    // A client that stops in the middle is not waited for.
-    while let Some(frame) =
-        timeout(STALL_MAX, incoming.frame()).await.map_err(|_| Refusal::BodyBroken)?
-    {
-        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+    while let Some(frame) = part(incoming, &mut stall).await {
+        let frame = frame.ok_or(Refusal::BodyBroken)?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > limit {
             return Err(too_large());
@@ -180,8 +184,27 @@ pub(super) async fn body(config: &Http, incoming: &mut Incoming) -> Result<Bytes
             }
             rest.extend_from_slice(&data);
         }
+        if incoming.is_end_stream() {
+            break;
+        }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(match first.len() {
+        _ if !rest.is_empty() => rest.freeze(),
+        // It is part of the buffer of its connection, which can be used again once nobody holds any of it.
+        length if length < SMALL => Bytes::copy_from_slice(&first),
+        _ => first,
+    })
+}
+
+/// The next part of a body; `Some(None)` if it breaks off or stands still.
+async fn part(incoming: &mut Incoming, stall: &mut Stall) -> Option<Option<Frame<Bytes>>> {
+    let part = std::future::poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
+        Poll::Ready(part) => Poll::Ready(part.map(Result::ok)),
+        Poll::Pending => stall.poll_over(cx).map(|()| Some(None)),
+    });
+    let part = part.await;
+    stall.ends();
+    part
 }
 
 /// How a body that nobody wants is treated.

@@ -215,11 +215,10 @@ impl Listener {
             let patience = Patience::new();
             let mut server = server.clone();
             server.http1().timer(patience.clone());
-            let met = patience.clone();
+            let watched = patience.clone();
             let service = service_fn(move |request| {
-                met.meet();
-                let doorway = Arc::clone(&doorway);
-                async move { Ok::<_, Infallible>(super::serve(&doorway, request).await) }
+                let (doorway, patience) = (Arc::clone(&doorway), watched.clone());
+                async move { Ok::<_, Infallible>(super::serve(&doorway, &patience, request).await) }
             });
             tasks.spawn(async move {
                 let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);

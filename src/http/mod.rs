@@ -21,6 +21,7 @@ mod stall;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, Uri, Version};
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
+use self::connection::Patience;
 pub(crate) use self::guard::knows_host;
 use self::guard::{Sight, Unwanted};
 use self::listen::Doorway;
@@ -88,14 +90,20 @@ struct Visit {
     silenced: Option<CancellationToken>,
     headers: HeaderMap,
     doorway: Arc<Doorway>,
+    patience: Patience,
 }
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(doorway: &Arc<Doorway>, mut request: Request<Incoming>) -> Response<Body> {
+async fn serve(
+    doorway: &Arc<Doorway>,
+    patience: &Patience,
+    mut request: Request<Incoming>,
+) -> Response<Body> {
+    patience.meet();
     let house = Arc::clone(&doorway.houses.borrow());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let unwanted = Unwanted::of(&request);
-    let mut response = match answer(&house, doorway, &mut request).await {
+    let mut response = match answer(&house, doorway, patience, &mut request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
@@ -112,6 +120,7 @@ async fn serve(doorway: &Arc<Doorway>, mut request: Request<Incoming>) -> Respon
 async fn answer(
     house: &Arc<House>,
     doorway: &Arc<Doorway>,
+    patience: &Patience,
     request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     guard::host_and_origin(&house.config, &doorway.scope, &doorway.complaints, request)?;
@@ -138,17 +147,25 @@ async fn answer(
             Err(Refusal::UnknownServer(name).into())
         }
         Route::Streamable(entry) => {
-            let visit = enter(house, doorway, entry, request)?;
+            let visit = enter(house, (doorway, patience), entry, request)?;
             face::streamable::serve(visit, request).await
         }
         Route::Sse(entry, prefix) => {
-            let visit = enter(house, doorway, entry, request)?;
+            let visit = enter(house, (doorway, patience), entry, request)?;
             face::sse::stream(&visit, request, &prefix)
         }
         Route::Messages(entry) => {
-            let visit = enter(house, doorway, entry, request)?;
+            let visit = enter(house, (doorway, patience), entry, request)?;
             face::sse::message(visit, request).await
         }
+    }
+}
+
+impl Visit {
+    /// Reads the body of its request.
+    async fn body(&self, request: &mut Request<Incoming>) -> Result<Bytes, Refused> {
+        let stall = self.patience.stall(request.version());
+        guard::body(&self.house.config, request.body_mut(), stall).await
     }
 }
 
@@ -159,7 +176,7 @@ fn asks_for_quiet(uri: &Uri) -> bool {
 
 fn enter(
     house: &Arc<House>,
-    doorway: &Arc<Doorway>,
+    (doorway, patience): (&Arc<Doorway>, &Patience),
     entry: Arc<Entry>,
     request: &mut Request<Incoming>,
 ) -> Result<Visit, Refused> {
@@ -181,6 +198,6 @@ fn enter(
         return Err(Refusal::Interrupted.into());
     }
     let headers = std::mem::take(request.headers_mut());
-    let (house, doorway) = (Arc::clone(house), Arc::clone(doorway));
-    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, doorway })
+    let (house, doorway, patience) = (Arc::clone(house), Arc::clone(doorway), patience.clone());
+    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, doorway, patience })
 }

@@ -280,7 +280,9 @@ impl Drop for Replies {
         if finished && !self.kept {
             return;
         }
-        for Farewell { permit, call } in self.farewell.take().into_iter().chain(self.others.drain(..)) {
+        for Farewell { permit, call } in
+            self.farewell.take().into_iter().chain(self.others.drain(..))
+        {
             permit.send(Order::Goodbye { call, finished });
         }
     }

@@ -73,7 +73,7 @@ pub(in crate::http) async fn message(
         return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
     }
     let id = session_id(request.uri().query().unwrap_or_default());
-    let text = guard::body(&visit.house.config, request.body_mut()).await?;
+    let text = visit.body(request).await?;
     let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
     if visit.house.stopping.is_cancelled() {
         return Err(Refusal::Interrupted.into());

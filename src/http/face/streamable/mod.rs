@@ -45,7 +45,7 @@ pub(in crate::http) async fn serve(
     let push = visit.push == Push::On;
     match *request.method() {
         Method::POST => {
-            let text = guard::body(&visit.house.config, request.body_mut()).await?;
+            let text = visit.body(request).await?;
             visit.post(text).await
         }
         // Nothing but POST is known to who speaks without a handshake.
