@@ -18,12 +18,12 @@ use crate::wire::splice::{Patch, splice};
 
 /// The slot's end: events are offered, never awaited.
 #[derive(Debug)]
-pub(crate) struct Post(Arc<Mutex<Shelf>>);
+pub(crate) struct Post(Arc<Mutex<Tray>>);
 
 /// The client's end. Dropping it says goodbye for every call that was promised to it.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    shelf: Arc<Mutex<Shelf>>,
+    tray: Arc<Mutex<Tray>>,
     farewell: Option<Farewell>,
     /// Those of the other calls of a batch.
     others: Vec<Farewell>,
@@ -36,7 +36,7 @@ pub(crate) struct Replies {
 
 /// What lies between the two.
 #[derive(Debug)]
-struct Shelf {
+struct Tray {
     first: Option<Event>,
     /// What came behind the first.
     more: VecDeque<Event>,
@@ -75,7 +75,7 @@ const NEEDED_BYTES_MAX: usize = 64 << 20;
 
 /// Makes the two ends, with room for this many events.
 pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
-    let shelf = Arc::new(Mutex::new(Shelf {
+    let tray = Arc::new(Mutex::new(Tray {
         first: None,
         more: VecDeque::new(),
         room: events_max,
@@ -83,9 +83,9 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
         posts: 1,
         reader: Reader::Away,
     }));
-    let post = Post(Arc::clone(&shelf));
+    let post = Post(Arc::clone(&tray));
     let replies = Replies {
-        shelf,
+        tray,
         farewell: None,
         others: Vec::new(),
         answered: 0,
@@ -95,9 +95,9 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
     (post, replies)
 }
 
-fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+fn lock(tray: &Mutex<Tray>) -> MutexGuard<'_, Tray> {
     // Nothing that panics is done under the lock.
-    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    tray.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Farewell ===
@@ -112,9 +112,9 @@ impl Farewell {
     }
 }
 
-// === impl Shelf ===
+// === impl Tray ===
 
-impl Shelf {
+impl Tray {
     fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.len()
     }
@@ -156,22 +156,22 @@ impl Shelf {
 impl Outlet for Post {
     fn offer(&self, event: Event, weight: Weight) -> Offer {
         let bytes = size(&event);
-        let mut shelf = lock(&self.0);
-        if shelf.is_gone() {
+        let mut tray = lock(&self.0);
+        if tray.is_gone() {
             return Offer::Gone;
         }
         let full = match weight {
             Weight::Droppable => {
-                shelf.len() + RESERVED >= shelf.room || shelf.bytes + bytes > BYTES_MAX
+                tray.len() + RESERVED >= tray.room || tray.bytes + bytes > BYTES_MAX
             }
-            Weight::Needed => shelf.len() >= shelf.room || shelf.bytes > NEEDED_BYTES_MAX,
+            Weight::Needed => tray.len() >= tray.room || tray.bytes > NEEDED_BYTES_MAX,
         };
         if full {
             return Offer::Full;
         }
-        shelf.put(event, bytes);
-        let waiting = shelf.waiting();
-        drop(shelf);
+        tray.put(event, bytes);
+        let waiting = tray.waiting();
+        drop(tray);
         if let Some(waker) = waiting {
             waker.wake();
         }
@@ -192,10 +192,10 @@ impl Clone for Post {
 
 impl Drop for Post {
     fn drop(&mut self) {
-        let mut shelf = lock(&self.0);
-        shelf.posts -= 1;
-        let waiting = if shelf.posts == 0 { shelf.waiting() } else { None };
-        drop(shelf);
+        let mut tray = lock(&self.0);
+        tray.posts -= 1;
+        let waiting = if tray.posts == 0 { tray.waiting() } else { None };
+        drop(tray);
         if let Some(waker) = waiting {
             waker.wake();
         }
@@ -224,18 +224,18 @@ impl Replies {
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut shelf = lock(&self.shelf);
-        let Some(event) = shelf.take() else {
-            if shelf.posts == 0 {
+        let mut tray = lock(&self.tray);
+        let Some(event) = tray.take() else {
+            if tray.posts == 0 {
                 return Poll::Ready(None);
             }
-            match &mut shelf.reader {
+            match &mut tray.reader {
                 Reader::Waiting(waker) => waker.clone_from(cx.waker()),
                 reader => *reader = Reader::Waiting(cx.waker().clone()),
             }
             return Poll::Pending;
         };
-        drop(shelf);
+        drop(tray);
         match &event {
             Event::Stream { first, .. } => self.kept |= first.is_some(),
             Event::Answer { id, .. } => {
@@ -270,10 +270,10 @@ impl Replies {
 
 impl Drop for Replies {
     fn drop(&mut self) {
-        let mut shelf = lock(&self.shelf);
-        shelf.reader = Reader::Gone;
-        let unread = (shelf.first.take(), std::mem::take(&mut shelf.more));
-        drop(shelf);
+        let mut tray = lock(&self.tray);
+        tray.reader = Reader::Gone;
+        let unread = (tray.first.take(), std::mem::take(&mut tray.more));
+        drop(tray);
         drop(unread);
         let finished = self.is_complete();
         // A plain answer that has been handed over leaves nothing behind that a goodbye could end.
