@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 /// The closing of a listener, as its connections see it.
 #[derive(Debug, Default)]
-pub(super) struct Farewell {
+pub(super) struct Curfew {
     said: AtomicBool,
     told: Notify,
 }
@@ -63,12 +63,12 @@ pub(super) async fn tend<C, E>(
     connection: C,
     end: impl Fn(Pin<&mut C>),
     patience: &Patience,
-    farewell: &Farewell,
+    curfew: &Curfew,
 ) -> Result<(), E>
 where
     C: Future<Output = Result<(), E>>,
 {
-    let (mut connection, mut told) = (pin!(connection), pin!(farewell.told.notified()));
+    let (mut connection, mut told) = (pin!(connection), pin!(curfew.told.notified()));
     let mut look = pin!(tokio::time::sleep(LOOK));
     let (mut begun, mut ending) = (false, false);
     std::future::poll_fn(|cx| {
@@ -78,7 +78,7 @@ where
             let _ = told.as_mut().poll(cx);
             let _ = look.as_mut().poll(cx);
         }
-        if !ending && farewell.said.load(Ordering::Relaxed) {
+        if !ending && curfew.said.load(Ordering::Relaxed) {
             ending = true;
             end(connection.as_mut());
         }
@@ -95,9 +95,9 @@ where
     .await
 }
 
-// === impl Farewell ===
+// === impl Curfew ===
 
-impl Farewell {
+impl Curfew {
     pub(super) fn say(&self) {
         self.said.store(true, Ordering::Relaxed);
         self.told.notify_waiters();
@@ -230,7 +230,7 @@ mod tests {
             };
             let reading = async {
                 for _ in 1..parts {
-                    time::sleep(STALL_MAX - LOOK / 2).await;
+                    time::sleep(STALL_MAX.saturating_sub(LOOK / 2)).await;
                     stall.ends();
                 }
                 std::future::poll_fn(|cx| stall.poll_over(cx)).await;
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    async fn serve(near: DuplexStream, farewell: Arc<Farewell>, takes: Duration) {
+    async fn serve(near: DuplexStream, curfew: Arc<Curfew>, takes: Duration) {
         let patience = Patience::new();
         let met = patience.clone();
         let service = service_fn(move |_: Request<Incoming>| {
@@ -259,7 +259,7 @@ mod tests {
         server.timer(patience.clone()).header_read_timeout(IDLE_MAX);
         let connection = server.serve_connection(TokioIo::new(near), service);
         // How it ended is seen at the other end.
-        tend(connection, |it| it.graceful_shutdown(), &patience, &farewell).await.ok();
+        tend(connection, http1::Connection::graceful_shutdown, &patience, &curfew).await.ok();
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,8 +267,8 @@ mod tests {
         let half = &HEAD[..20];
         for said in [&b""[..], half, HEAD, &[HEAD, half].concat()] {
             let (near, mut far) = tokio::io::duplex(4096);
-            let (farewell, begun) = (Arc::new(Farewell::default()), time::Instant::now());
-            let serving = serve(near, farewell, Duration::ZERO);
+            let (curfew, begun) = (Arc::new(Curfew::default()), time::Instant::now());
+            let serving = serve(near, curfew, Duration::ZERO);
             let client = async {
                 far.write_all(said).await.unwrap();
                 let mut rest = Vec::new();
@@ -294,16 +294,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_farewell_ends_what_is_idle_at_once_and_the_rest_with_its_answer() {
+    async fn a_curfew_ends_what_is_idle_at_once_and_the_rest_with_its_answer() {
         let long = Duration::from_secs(5);
         for (said, lasts) in [(&b""[..], Duration::ZERO), (HEAD, long)] {
             let (near, mut far) = tokio::io::duplex(4096);
-            let (farewell, begun) = (Arc::new(Farewell::default()), time::Instant::now());
-            let serving = serve(near, Arc::clone(&farewell), long);
+            let (curfew, begun) = (Arc::new(Curfew::default()), time::Instant::now());
+            let serving = serve(near, Arc::clone(&curfew), long);
             let client = async {
                 far.write_all(said).await.unwrap();
                 time::sleep(Duration::from_millis(1)).await;
-                farewell.say();
+                curfew.say();
                 let mut rest = Vec::new();
                 far.read_to_end(&mut rest).await.unwrap();
                 assert_eq!(rest.ends_with(b"answer"), !said.is_empty());

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,7 +184,7 @@ impl Listener {
     /// Accepts until it is told to close, then lets the requests in hand finish.
     pub(crate) async fn run(self, houses: Houses, places: Places, closing: Closing) {
         let tasks = TaskTracker::new();
-        let farewell = Arc::new(connection::Farewell::default());
+        let curfew = Arc::new(connection::Curfew::default());
         let mut server = auto::Builder::new(TokioExecutor::new());
         // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does
         // not read.
@@ -211,7 +211,7 @@ impl Listener {
                     continue;
                 }
             };
-            let (doorway, farewell) = (Arc::clone(&doorway), Arc::clone(&farewell));
+            let (doorway, curfew) = (Arc::clone(&doorway), Arc::clone(&curfew));
             let patience = Patience::new();
             let mut server = server.clone();
             server.http1().timer(patience.clone());
@@ -222,8 +222,8 @@ impl Listener {
             });
             tasks.spawn(async move {
                 let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);
-                let end = |it: Pin<&mut auto::Connection<'_, _, _, _>>| it.graceful_shutdown();
-                if let Err(error) = connection::tend(connection, end, &patience, &farewell).await {
+                let end = auto::Connection::graceful_shutdown;
+                if let Err(error) = connection::tend(connection, end, &patience, &curfew).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop(place);
@@ -232,7 +232,7 @@ impl Listener {
         // Whoever comes now is refused at once rather than left waiting.
         drop(self.socket);
         closing.released.cancel();
-        farewell.say();
+        curfew.say();
         tasks.close();
         let mut ended = pin!(tasks.wait());
         if timeout(LAST_CALL, &mut ended).await.is_err() {

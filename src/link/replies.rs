@@ -231,7 +231,9 @@ impl Replies {
             }
             match &mut tray.reader {
                 Reader::Waiting(waker) => waker.clone_from(cx.waker()),
-                reader => *reader = Reader::Waiting(cx.waker().clone()),
+                reader @ (Reader::Away | Reader::Gone) => {
+                    *reader = Reader::Waiting(cx.waker().clone());
+                }
             }
             return Poll::Pending;
         };
@@ -245,10 +247,10 @@ impl Replies {
             Event::Refuse { .. } | Event::Asks(_) => self.answered += 1,
             Event::Message { id, .. } => self.kept |= id.is_some(),
         }
-        Poll::Ready(Some(match event {
-            Event::Asks(asks) => self.seal(*asks),
-            event => event,
-        }))
+        if let Event::Asks(asks) = event {
+            return Poll::Ready(Some(self.seal(*asks)));
+        }
+        Poll::Ready(Some(event))
     }
 
     /// A response that asks, with its state in it: from here on a response like any other.
