@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
 use self::ended::Ended;
-use self::tables::{Home, Known, RECENT_MAX, Tables};
+use self::tables::{ById, Home, Known, RECENT_MAX, Tables};
 use super::directory::{Entry, Place};
 use super::handle::{Link, WeakLink};
 use crate::bridge::front::{FrontCard, Principal, Who};
@@ -74,8 +74,8 @@ impl Sessions {
         let tables = Tables {
             keys,
             ended,
-            recent: HashMap::new(),
-            earlier: HashMap::new(),
+            recent: ById::default(),
+            earlier: ById::default(),
             homes: HashMap::new(),
         };
         Self { tables: Mutex::new(tables), epoch, serials: AtomicU64::new(0), born: Instant::now() }

@@ -1,6 +1,7 @@
 //! What is kept of sessions: those used a moment ago, those with a child of their own, and which were ended.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use tokio::sync::{OnceCell, mpsc};
@@ -18,11 +19,19 @@ pub(super) struct Tables {
     pub(super) keys: Keys,
     pub(super) ended: Ended,
     /// Those used a moment ago, by their ids, and those used a moment before.
-    pub(super) recent: HashMap<Box<str>, Known>,
-    pub(super) earlier: HashMap<Box<str>, Known>,
+    pub(super) recent: ById,
+    pub(super) earlier: ById,
     /// The slots of those with a child of their own.
     pub(super) homes: HashMap<FrontId, Home>,
 }
+
+/// Sessions by their ids.
+pub(super) type ById = HashMap<Box<str>, Known, BuildHasherDefault<TailHasher>>;
+
+/// Takes the end of an id for its hash. It belongs to a seal that is ours, so what is in the table is as good as random, and nobody
+/// can choose what is.
+#[derive(Debug, Default)]
+pub(super) struct TailHasher(u64);
 
 /// The slot of one session, or its making, which all that want it wait for.
 #[derive(Debug)]
@@ -71,6 +80,23 @@ impl Tables {
             self.earlier = std::mem::take(&mut self.recent);
         }
         self.recent.insert(id.into(), known);
+    }
+}
+
+// === impl TailHasher ===
+
+impl Hasher for TailHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(tail) = bytes.last_chunk() {
+            self.0 = u64::from_le_bytes(*tail);
+        }
+    }
+
+    /// An id is written in letters, whose upper bits vary little: all of them are folded into the place and the mark.
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+    fn finish(&self) -> u64 {
+        let product = u128::from(self.0) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
+        product as u64 ^ (product >> 64) as u64
     }
 }
 
