@@ -55,7 +55,10 @@ impl<R: Outlet> Switchboard<R> {
             return old;
         }
         let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
-        let trimmed = frame.payload().filter(|_| hides).and_then(|r| self.limits.tools.trim(r));
+        if !hides {
+            return frame.splice(&[id]);
+        }
+        let trimmed = frame.payload().and_then(|result| self.limits.tools.trim(result));
         let (Some((tools, trimmed)), Some(result)) = (trimmed, frame.payload_span()) else {
             return frame.splice(&[id]);
         };

@@ -150,9 +150,8 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Gives a request the child's name for the task it is about.
     pub(super) fn rename_for_child(&self, call: &Call<R>, request: &Frame, edits: &mut Edits<'_>) {
-        let task = call.task.and_then(|task| self.tasks.get(task));
-        let leaf = Params::of(request.payload()).task_id.filter(|_| task.is_some());
-        if let (Some(task), Some(leaf)) = (task, leaf) {
+        let Some(task) = call.task.and_then(|task| self.tasks.get(task)) else { return };
+        if let Some(leaf) = Params::of(request.payload()).task_id {
             let at = meta::place(leaf, request.text());
             edits.push(at, raw::quoted(&task.name).into_bytes());
         }
