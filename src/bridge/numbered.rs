@@ -54,8 +54,8 @@ mod tests {
 
     /// How many places of a table for so many are taken, and how many different marks are seen.
     fn spread<K: Hash>(keys: impl Iterator<Item = K>) -> (usize, usize) {
-        let hasher = BuildHasherDefault::<NumberHasher>::default();
-        let hashes: Vec<u64> = keys.map(|key| hasher.hash_one(key)).collect();
+        let table = BuildHasherDefault::<NumberHasher>::default();
+        let hashes: Vec<u64> = keys.map(|key| table.hash_one(key)).collect();
         let places: HashSet<u64> = hashes.iter().map(|hash| hash % 2048).collect();
         let marks: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
         (places.len(), marks.len())

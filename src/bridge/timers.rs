@@ -92,28 +92,34 @@ impl Timers {
         while self.heap.peek().is_some_and(|Reverse((_, due))| !matters(*due)) {
             self.heap.pop();
         }
-        self.first().map(|((at, _), _)| at)
+        self.first().map(|(at, _)| at)
     }
 
     /// Takes one entry that is due.
     pub(super) fn take(&mut self, now: Instant) -> Option<Due> {
-        let ((at, due), place) = self.first()?;
-        if at > now {
-            return None;
-        }
-        match place {
-            Place::Commits => drop(self.commits.pop_front()),
-            Place::Deadlines => drop(self.deadlines.pop_front()),
-            Place::Heap => drop(self.heap.pop()),
-        }
-        Some(due)
+        let (_, place) = self.first().filter(|(at, _)| *at <= now)?;
+        let entry = match place {
+            Place::Commits => self.commits.pop_front(),
+            Place::Deadlines => self.deadlines.pop_front(),
+            Place::Heap => self.heap.pop().map(|Reverse(entry)| entry),
+        };
+        entry.map(|(_, due)| due)
     }
 
-    fn first(&self) -> Option<(Entry, Place)> {
-        let commit = self.commits.front().map(|entry| (*entry, Place::Commits));
-        let deadline = self.deadlines.front().map(|entry| (*entry, Place::Deadlines));
-        let other = self.heap.peek().map(|Reverse(entry)| (*entry, Place::Heap));
-        [commit, deadline, other].into_iter().flatten().min_by_key(|(entry, _)| *entry)
+    fn first(&self) -> Option<(Instant, Place)> {
+        let mut first = self.commits.front().map(|(at, _)| (*at, Place::Commits));
+        let others = [
+            (self.deadlines.front().map(|(at, _)| *at), Place::Deadlines),
+            (self.heap.peek().map(|Reverse((at, _))| *at), Place::Heap),
+        ];
+        for (at, place) in others {
+            if let Some(at) = at
+                && first.is_none_or(|(earliest, _)| at < earliest)
+            {
+                first = Some((at, place));
+            }
+        }
+        first
     }
 
     /// Lets go of what no longer matters once it is the larger part; `live` is how much may matter.
@@ -174,7 +180,7 @@ mod tests {
         sorted.sort_unstable();
         for (at, due) in sorted {
             assert_eq!(timers.next(|_| true), Some(at));
-            assert_eq!(timers.take(at - Duration::from_millis(1)), None);
+            assert_eq!(timers.take(start), None);
             assert_eq!(timers.take(at), Some(due));
         }
         assert_eq!(timers.len(), 0);

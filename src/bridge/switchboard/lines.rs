@@ -46,7 +46,7 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame) -> Bytes {
         let id = Patch {
             at: frame.id_span().expect("it was found by its id"),
-            with: call.client_id.as_str().as_bytes(),
+            with: call.client_id.as_bytes(),
         };
         // Asked of errors alone: looking into a result would cost as much as reading it.
         if frame.kind() == Kind::Error
@@ -110,8 +110,8 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn share(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let at = frame.id_span().expect("it was found by its id");
-        let text = frame.splice(&[Patch { at, with: call.client_id.as_str().as_bytes() }]);
-        self.settle(id, &text, outcome(frame), turn);
+        let text = frame.splice(&[Patch { at, with: call.client_id.as_bytes() }]);
+        self.settle(id, text, outcome(frame), turn);
     }
 }
 

@@ -190,11 +190,11 @@ impl<R: Outlet> Switchboard<R> {
                 let text = format!(r#"{{"jsonrpc":"2.0","id":{client_id},"result":{result}}}"#);
                 let frame = Frame::skim(text.into()).expect("it was read from a message");
                 let text = self.as_said(call, &frame);
-                self.settle(id, &text, Outcome::Result, turn);
+                self.settle(id, text, Outcome::Result, turn);
             }
             Said::Unknown(error) => {
                 let text = format!(r#"{{"jsonrpc":"2.0","id":{client_id},"error":{error}}}"#);
-                self.settle(id, &text.into(), Outcome::Error(METHOD_NOT_FOUND), turn);
+                self.settle(id, text.into(), Outcome::Error(METHOD_NOT_FOUND), turn);
             }
         }
     }

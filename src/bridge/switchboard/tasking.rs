@@ -110,13 +110,13 @@ impl<R: Outlet> Switchboard<R> {
         let text = if child_is_modern {
             let mut edits = Edits::new();
             let at = frame.id_span().expect("it was found by its id");
-            edits.push(at, call.client_id.as_str().as_bytes());
+            edits.push(at, call.client_id.as_bytes());
             task.rename(task_id.quoted(), &mut edits);
             edits.splice(frame)
         } else {
             self.told_of_task(call, frame, task_id)
         };
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
     }
 
     /// Nobody will ever ask for a task: the child need not go on with it.

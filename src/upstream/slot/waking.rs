@@ -157,7 +157,7 @@ impl Slot {
     /// Writes what the child is to be told, as much as it takes. Says whether there is more to do by that.
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(occupant) = &mut self.occupant else { return false };
-        if let Err(_) = occupant.write(cx) {
+        if occupant.write(cx).is_err() {
             // The other end is closed; the exit or the end of stdout will tell the rest.
             occupant.close_stdin();
         }
