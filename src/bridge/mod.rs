@@ -29,6 +29,7 @@ pub mod switchboard;
 mod ask;
 mod call;
 pub mod front;
+mod numbered;
 mod queue;
 mod rounds;
 pub mod stream_log;

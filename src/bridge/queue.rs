@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::call::Caller;
 use super::front::Principal;
+use super::numbered::ByNumber;
 use crate::wire::id::{CallId, FrontId};
 
 /// Whose turn it is. Requests without a session are counted by who sent them: each its own party would let a flood of them take
@@ -22,7 +23,7 @@ pub(super) enum Party {
 pub(super) struct Queue {
     /// In the order of their turns. Within a round whoever came first goes first.
     turns: BTreeMap<(u64, CallId), Waiting>,
-    rounds: HashMap<CallId, u64>,
+    rounds: ByNumber<CallId, u64>,
     parties: HashMap<Party, Share>,
     /// The round that has begun.
     round: u64,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::numbered::ByNumber;
 use crate::wire::id::{CallId, FrontId};
 
 /// Who wants to hear of a resource.
@@ -20,9 +21,9 @@ pub(super) struct Topics {
     /// What each subscriber hears of or waits for.
     held: HashMap<Subscriber, BTreeSet<Arc<str>>>,
     /// What the child was asked for and has not ended, by the numbers of the bridge's own requests.
-    serials: HashMap<u64, Arc<str>>,
+    serials: ByNumber<u64, Arc<str>>,
     /// What calls of sessions wait for.
-    calls: HashMap<CallId, Arc<str>>,
+    calls: ByNumber<CallId, Arc<str>>,
 }
 
 #[derive(Debug, Default)]

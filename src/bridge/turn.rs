@@ -25,7 +25,7 @@ pub struct Turn {
 pub enum Note {
     /// The child may have other tools now.
     ToolsChanged,
-    Settled(Box<Settled>),
+    Settled(Settled),
     /// A message was let go on purpose.
     Dropped(Dropped),
     /// A front ended without being closed from outside.

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 /// Messages in order, each written as one line.
 #[derive(Debug, Default)]
@@ -51,29 +53,42 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Writes once, as much as fits. Cancel-safe: what was written is taken off in the same step.
-    pub(super) async fn flush(
+    /// Writes once, as much as fits. What was written is taken off in the same step.
+    pub(super) fn poll_flush(
         &mut self,
         pipe: &mut (impl AsyncWrite + Unpin),
-    ) -> std::io::Result<()> {
-        let written = {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let mut used = 0;
-            for (n, message) in self.messages.iter().take(SLICES_MAX / 2).enumerate() {
-                if n > 0 || !self.owes_break {
-                    slices[used] = IoSlice::new(message);
-                    used += 1;
-                }
-                slices[used] = IoSlice::new(b"\n");
-                used += 1;
-            }
-            pipe.write_vectored(&slices[..used]).await?
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let written = if self.messages.len() == 1 {
+            // Most often there is one, and no table of many pieces to be cleared for it.
+            ready!(self.poll_write::<2>(pipe, cx))?
+        } else {
+            ready!(self.poll_write::<SLICES_MAX>(pipe, cx))?
         };
         if written == 0 {
-            return Err(std::io::ErrorKind::WriteZero.into());
+            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
         }
         self.take_off(written);
-        Ok(())
+        Poll::Ready(Ok(()))
+    }
+
+    /// Offers so many pieces.
+    fn poll_write<const PIECES: usize>(
+        &self,
+        pipe: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let mut used = 0;
+        for (n, message) in self.messages.iter().take(PIECES / 2).enumerate() {
+            if n > 0 || !self.owes_break {
+                slices[used] = IoSlice::new(message);
+                used += 1;
+            }
+            slices[used] = IoSlice::new(b"\n");
+            used += 1;
+        }
+        Pin::new(pipe).poll_write_vectored(cx, &slices[..used])
     }
 
     fn take_off(&mut self, mut written: usize) {
@@ -97,9 +112,6 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
     use super::*;
 
     /// A pipe that takes a few bytes at a time.
@@ -148,7 +160,7 @@ mod tests {
             }
             let mut pipe = Narrow { width, got: Vec::new() };
             while !outbox.is_empty() {
-                outbox.flush(&mut pipe).await.unwrap();
+                std::future::poll_fn(|cx| outbox.poll_flush(&mut pipe, cx)).await.unwrap();
             }
             let expected: Vec<String> = (0..50).map(|n| format!("message {n}")).collect();
             let expected = expected.join("\n") + "\n";

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -271,10 +270,17 @@ impl UpstreamId {
 
     /// It in decimal digits, written into `room`.
     pub fn digits(self, room: &mut [u8; 20]) -> &[u8] {
-        let mut rest = &mut room[..];
-        write!(rest, "{}", self.0).expect("the largest number has twenty digits");
-        let unused = rest.len();
-        &room[..20 - unused]
+        let mut rest = self.0;
+        let mut start = room.len();
+        // From the last digit to the first. Zero has one too.
+        loop {
+            start -= 1;
+            room[start] = b'0' + u8::try_from(rest % 10).expect("a digit");
+            rest /= 10;
+            if rest == 0 {
+                return &room[start..];
+            }
+        }
     }
 
     pub fn read(self) -> Option<Numbered> {

@@ -244,7 +244,7 @@ impl<R: Outlet> Switchboard<R> {
     fn end_absorbed(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         match self.to_legacy(call, frame) {
-            Answered::Final(text, outcome) => self.settle(id, &text, outcome, turn),
+            Answered::Final(text, outcome) => self.settle(id, text, outcome, turn),
             Answered::Refused(why) => self.refuse(id, why, turn),
             Answered::Asks(_)
             | Answered::Loops

@@ -254,7 +254,7 @@ impl<R: Outlet> Switchboard<R> {
                 None => true,
             });
         }
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
         true
     }
 

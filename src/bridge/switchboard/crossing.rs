@@ -144,7 +144,7 @@ impl<R: Outlet> Switchboard<R> {
     /// Between a client and a child without a handshake.
     fn in_modern(&self, call: &Call<R>, frame: &Frame) -> Answered {
         let mut edits = Edits::new();
-        edits.push(at_id(frame), call.client_id.as_str().as_bytes());
+        edits.push(at_id(frame), call.client_id.as_bytes());
         if frame.kind() == Kind::Error {
             let code = super::lines::error_code(frame);
             if super::tasking::is_unknown(call, frame) {
@@ -198,7 +198,7 @@ impl<R: Outlet> Switchboard<R> {
         if let Some(lacks) = undeclared(&asked.entries, call.card()) {
             return Answered::Refused(Refusal::CapabilityRequired(lacks.into()));
         }
-        let id = Patch { at: at_id(frame), with: call.client_id.as_str().as_bytes() };
+        let id = Patch { at: at_id(frame), with: call.client_id.as_bytes() };
         let (state, member) = match view.request_state {
             Some(leaf) => (meta::place(leaf, frame.text()), "\"\""),
             None => {
@@ -228,7 +228,7 @@ impl<R: Outlet> Switchboard<R> {
             return answered;
         }
         let mut edits = Edits::new();
-        edits.push(at_id(frame), call.client_id.as_str().as_bytes());
+        edits.push(at_id(frame), call.client_id.as_bytes());
         if frame.kind() == Kind::Error {
             let params = Params::of(call.request.as_ref().and_then(Frame::payload));
             let uri = params.uri.map(serde_json::value::RawValue::get);
@@ -275,7 +275,7 @@ impl<R: Outlet> Switchboard<R> {
     /// From a child without a handshake to a client with one.
     pub(super) fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
         let mut edits = Edits::new();
-        edits.push(at_id(frame), call.client_id.as_str().as_bytes());
+        edits.push(at_id(frame), call.client_id.as_bytes());
         if frame.kind() == Kind::Error {
             return match errors::for_legacy(frame, call.method, &mut edits) {
                 ForLegacy::Error(code) => {
@@ -374,7 +374,7 @@ fn complete(frame: &Frame, edits: &mut Edits<'_>) {
 fn restamp<'a, R>(call: &'a Call<R>, frame: &Frame, edits: &mut Edits<'a>) {
     let view = ResultView::of(frame.payload());
     if let Some(leaf) = Meta::of(view.meta).subscription_id {
-        edits.push(meta::place(leaf, frame.text()), call.client_id.as_str().as_bytes());
+        edits.push(meta::place(leaf, frame.text()), call.client_id.as_bytes());
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is due, and what is done then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Switchboard;
 use crate::bridge::ask::Ask;
 use crate::bridge::call::Call;
 use crate::bridge::front::Front;
+use crate::bridge::numbered::ByNumber;
 use crate::bridge::outlet::Outlet;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::Turn;
@@ -52,9 +53,9 @@ impl<R: Outlet> Switchboard<R> {
 
 /// Whether something that is due still has to be looked at.
 fn matters<R>(
-    calls: &HashMap<CallId, Call<R>>,
+    calls: &ByNumber<CallId, Call<R>>,
     asks: &BTreeMap<u64, Ask>,
-    fronts: &HashMap<FrontId, Front<R>>,
+    fronts: &ByNumber<FrontId, Front<R>>,
     due: Due,
 ) -> bool {
     match due {

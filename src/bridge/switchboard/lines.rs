@@ -46,7 +46,7 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame) -> Bytes {
         let id = Patch {
             at: frame.id_span().expect("it was found by its id"),
-            with: call.client_id.as_str().as_bytes(),
+            with: call.client_id.as_bytes(),
         };
         // Asked of errors alone: looking into a result would cost as much as reading it.
         if frame.kind() == Kind::Error
@@ -55,7 +55,10 @@ impl<R: Outlet> Switchboard<R> {
             return old;
         }
         let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
-        let trimmed = frame.payload().filter(|_| hides).and_then(|r| self.limits.tools.trim(r));
+        if !hides {
+            return frame.splice(&[id]);
+        }
+        let trimmed = frame.payload().and_then(|result| self.limits.tools.trim(result));
         let (Some((tools, trimmed)), Some(result)) = (trimmed, frame.payload_span()) else {
             return frame.splice(&[id]);
         };
@@ -107,8 +110,8 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn share(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let at = frame.id_span().expect("it was found by its id");
-        let text = frame.splice(&[Patch { at, with: call.client_id.as_str().as_bytes() }]);
-        self.settle(id, &text, outcome(frame), turn);
+        let text = frame.splice(&[Patch { at, with: call.client_id.as_bytes() }]);
+        self.settle(id, text, outcome(frame), turn);
     }
 }
 

@@ -270,7 +270,7 @@ impl<R: Outlet> Switchboard<R> {
             Some(Numbered::Call { call, flight }) if self.is_listening(call, flight) => {
                 let Some(call_of_it) = self.calls.get(&call) else { return true };
                 let text = listens::end(&call_of_it.client_id);
-                self.settle(call, &text, Outcome::Result, turn);
+                self.settle(call, text, Outcome::Result, turn);
                 true
             }
             Some(Numbered::Own(serial)) => self.own_listen_ended(serial, false, turn),
@@ -283,7 +283,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get(&id) else { return };
         let text = listens::end(&call.client_id);
         self.tell_child_to_cancel(id, "its client does not listen", turn);
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
     }
 
     /// Ends all of them.

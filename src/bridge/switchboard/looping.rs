@@ -174,10 +174,10 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get(&id) else { return };
         if call.method == Method::ToolsCall {
             let text = fault::result(&call.client_id, &tool_failure(why));
-            self.settle(id, &text, Outcome::Result, turn);
+            self.settle(id, text, Outcome::Result, turn);
         } else {
             let text = fault::Fault::new(fault::INTERNAL_ERROR, why).answer(Some(&call.client_id));
-            self.settle(id, &text, Outcome::Error(fault::INTERNAL_ERROR), turn);
+            self.settle(id, text, Outcome::Error(fault::INTERNAL_ERROR), turn);
         }
         self.pump(turn);
     }

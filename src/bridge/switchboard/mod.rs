@@ -47,7 +47,7 @@ mod suspending;
 mod tasking;
 mod telling;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,7 @@ pub use super::call::{Caller, Reach};
 use super::front::{Changed, Front, Level, Parties};
 use super::greeting::{Abilities, Greeting};
 use super::listens::Listens;
+use super::numbered::ByNumber;
 use super::outlet::Outlet;
 use super::queue::Queue;
 use super::tasks::{Secret, Tasks};
@@ -97,8 +98,8 @@ pub struct Switchboard<R> {
     limits: Limits,
     child: Child,
     recall: Recall,
-    fronts: HashMap<FrontId, Front<R>>,
-    calls: HashMap<CallId, Call<R>>,
+    fronts: ByNumber<FrontId, Front<R>>,
+    calls: ByNumber<CallId, Call<R>>,
     /// Calls that wait for the child or behind `concurrency`, in order.
     waiting: Queue,
     flying: usize,
@@ -119,9 +120,9 @@ pub struct Switchboard<R> {
     child_level: Option<Level>,
     own_requests: u64,
     /// Who reads which stream, where that is not simply the call of the same number.
-    readers: HashMap<CallId, Reader>,
+    readers: ByNumber<CallId, Reader>,
     /// Calls that go on under another request than they came with, by the number of that.
-    resumed: HashMap<CallId, CallId>,
+    resumed: ByNumber<CallId, CallId>,
     /// Why there is no child, for those who have waited long enough.
     absence: Absence,
     /// Since when it has been starting, however many attempts that took.
@@ -176,8 +177,8 @@ impl<R: Outlet> Switchboard<R> {
             limits,
             child: Child::Absent { hopeless: None, before: false },
             recall: Recall::default(),
-            fronts: HashMap::new(),
-            calls: HashMap::new(),
+            fronts: ByNumber::default(),
+            calls: ByNumber::default(),
             waiting: Queue::default(),
             flying: 0,
             working: 0,
@@ -191,8 +192,8 @@ impl<R: Outlet> Switchboard<R> {
             parties: Parties::default(),
             child_level: None,
             own_requests: 0,
-            readers: HashMap::new(),
-            resumed: HashMap::new(),
+            readers: ByNumber::default(),
+            resumed: ByNumber::default(),
             absence: Absence::Starting,
             starting: None,
             closed_early: VecDeque::new(),

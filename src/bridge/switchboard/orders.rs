@@ -259,7 +259,7 @@ impl<R: Outlet> Switchboard<R> {
         };
         let card = call.card();
         let text = abilities.answer(&call.client_id, card.version, card.hears);
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
     }
 
     /// Answers a client without a handshake, who asks what the server is.
@@ -268,13 +268,13 @@ impl<R: Outlet> Switchboard<R> {
             return;
         };
         let text = fault::result(&call.client_id, abilities.discovery(self.limits.tasks));
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
     }
 
     pub(super) fn settle_empty(&mut self, id: CallId, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let text = fault::result(&call.client_id, "{}");
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
     }
 
     pub(super) fn set_level(&mut self, id: CallId, params: &Params<'_>, turn: &mut Turn) {

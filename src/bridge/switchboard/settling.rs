@@ -24,22 +24,22 @@ const REPEATED_MAX: usize = 64 << 10;
 
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
-    pub(super) fn settle(&mut self, id: CallId, text: &Bytes, outcome: Outcome, turn: &mut Turn) {
+    pub(super) fn settle(&mut self, id: CallId, text: Bytes, outcome: Outcome, turn: &mut Turn) {
         self.tell_progress_last(id, turn);
         let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
         let front = call.front();
         match call.path {
             Path::Standing => {
                 if let Some(front) = front {
-                    self.tell_front(front, text, Weight::Needed, turn);
+                    self.tell_front(front, &text, Weight::Needed, turn);
                 }
             }
             Path::Own { outlet, open, stream, reader, .. } => {
                 let by = front.filter(|_| open).map(|front| Reader { front, stream });
                 // Kept until its reader says that it has all of it.
-                let kept = by.and_then(|by| Some((by, self.keep_answer(by, text)?)));
+                let kept = by.and_then(|by| Some((by, self.keep_answer(by, &text)?)));
                 let offer = outlet.map_or(Offer::Gone, |outlet| {
-                    let (id, text) = (kept.map(|(_, id)| id), text.clone());
+                    let id = kept.map(|(_, id)| id);
                     let error = outcome.code();
                     outlet.offer(Event::Answer { id, text, error }, Weight::Needed)
                 });
@@ -74,10 +74,10 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get(&id) else { return };
         let text = why.fault().answer(Some(&call.client_id));
         if matches!(why, Refusal::Cancelled) {
-            return self.settle(id, &text, Outcome::Cancelled, turn);
+            return self.settle(id, text, Outcome::Cancelled, turn);
         }
         let Path::Own { outlet: Some(outlet), open: false, .. } = &call.path else {
-            return self.settle(id, &text, Outcome::Refused, turn);
+            return self.settle(id, text, Outcome::Refused, turn);
         };
         let refusal = Event::Refuse { why, id: Some(call.client_id.clone()) };
         let _ = outlet.offer(refusal, Weight::Needed);
@@ -275,7 +275,7 @@ impl<R: Outlet> Switchboard<R> {
     fn note(call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
         let name = std::mem::take(&mut call.name);
         let card = call.card();
-        turn.notes.push(Note::Settled(Box::new(Settled {
+        turn.notes.push(Note::Settled(Settled {
             method: call.method,
             name,
             client: Arc::clone(&card.client),
@@ -284,7 +284,7 @@ impl<R: Outlet> Switchboard<R> {
             recalled: call.recalled,
             took: turn.now.duration_since(call.started),
             bytes,
-        })));
+        }));
     }
 
     /// The child answered the request with this number, but what it said cannot be passed on.

@@ -221,7 +221,7 @@ impl<R: Outlet> Switchboard<R> {
         self.learn(id, frame, matches!(answered, Answered::Final(..)));
         self.hear_of_task(id, frame, turn);
         match answered {
-            Answered::Final(text, outcome) => self.settle(id, &text, outcome, turn),
+            Answered::Final(text, outcome) => self.settle(id, text, outcome, turn),
             Answered::Asks(asks) => self.settle_asking(id, asks, turn),
             Answered::Loops => self.ask_by_requests(id, frame, turn),
             Answered::Task => self.become_task(id, frame, turn),

@@ -110,13 +110,13 @@ impl<R: Outlet> Switchboard<R> {
         let text = if child_is_modern {
             let mut edits = Edits::new();
             let at = frame.id_span().expect("it was found by its id");
-            edits.push(at, call.client_id.as_str().as_bytes());
+            edits.push(at, call.client_id.as_bytes());
             task.rename(task_id.quoted(), &mut edits);
             edits.splice(frame)
         } else {
             self.told_of_task(call, frame, task_id)
         };
-        self.settle(id, &text, Outcome::Result, turn);
+        self.settle(id, text, Outcome::Result, turn);
     }
 
     /// Nobody will ever ask for a task: the child need not go on with it.
@@ -150,9 +150,8 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Gives a request the child's name for the task it is about.
     pub(super) fn rename_for_child(&self, call: &Call<R>, request: &Frame, edits: &mut Edits<'_>) {
-        let task = call.task.and_then(|task| self.tasks.get(task));
-        let leaf = Params::of(request.payload()).task_id.filter(|_| task.is_some());
-        if let (Some(task), Some(leaf)) = (task, leaf) {
+        let Some(task) = call.task.and_then(|task| self.tasks.get(task)) else { return };
+        if let Some(leaf) = Params::of(request.payload()).task_id {
             let at = meta::place(leaf, request.text());
             edits.push(at, raw::quoted(&task.name).into_bytes());
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::Plan;
@@ -34,12 +35,12 @@ impl Coming {
         Self { since, arrival: Box::pin(arrival(plan.clone(), places, since)) }
     }
 
-    /// Waits on. Cancel-safe.
-    pub(super) async fn arrive(coming: &mut Option<Self>) -> Arrival {
-        let Some(this) = coming else { return std::future::pending().await };
-        let arrival = this.arrival.as_mut().await;
+    /// Waits on.
+    pub(super) fn poll(coming: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<Arrival> {
+        let Some(this) = coming else { return Poll::Pending };
+        let arrival = ready!(this.arrival.as_mut().poll(cx));
         *coming = None;
-        arrival
+        Poll::Ready(arrival)
     }
 }
 

@@ -19,9 +19,6 @@ impl Slot {
         match seen {
             Seen::Exit(why) => occupant.exited(why, now),
             Seen::Stderr => occupant.stderr.drain(&self.plan.name, now, &mut self.tail),
-            // The other end is closed; the exit or the end of stdout will tell the rest.
-            Seen::Wrote(Err(_)) => occupant.close_stdin(),
-            Seen::Wrote(Ok(())) => {}
             Seen::Read { ended } => {
                 while let Some(line) = self.occupant.as_mut().and_then(|o| o.lines.next_line()) {
                     self.on_line(line);

@@ -80,12 +80,10 @@ impl Slot {
     /// unless that has just been done. Waits for the disk, at most as long as a start would, and only here: there is no child
     /// to be served meanwhile, and whoever is to be answered needs to have that known.
     pub(super) async fn look_again(&mut self) {
-        let now = Instant::now();
-        let is_old = self.recall.as_ref().is_some_and(|recall| recall.is_old(now));
-        let answers = self.board.is_child_resting() && self.board.memory().greeting().is_some();
-        if !is_old || !answers {
+        if !self.has_to_look() {
             return;
         }
+        let now = Instant::now();
         let found = self.plan.site.fingerprint().await;
         if self.compare_with_memory(found, now) {
             return;
@@ -95,6 +93,12 @@ impl Slot {
         } else {
             tracing::warn!(server = %self.plan.name, "whether it has changed since it last ran cannot be seen, because its files do not answer (is their file system mounted?): what it said then is forgotten");
         }
+    }
+
+    /// Whether an answer for the child would be one from before the last look.
+    pub(super) fn has_to_look(&self) -> bool {
+        let answers = self.board.is_child_resting() && self.board.memory().greeting().is_some();
+        answers && self.recall.as_ref().is_some_and(|recall| recall.is_old(Instant::now()))
     }
 
     /// What is remembered must be of what is started. Says whether it is; if not, it is forgotten.

@@ -1,8 +1,9 @@
 //! The owner of one child: a single loop around its process, its switchboard and its lifecycle.
 //!
-//! The loop waits for one thing, lets the pure core take it, and then does what came out: lines to the child, notes to the log,
+//! The loop takes what has come, lets the pure core have it, and then does what came out: lines to the child, notes to the log,
 //! acts of the lifecycle. A panic in it ends this slot's child and sessions, is counted, and the slot begins anew.
 
+mod alarm;
 mod coming;
 mod commands;
 mod due;
@@ -14,7 +15,9 @@ mod occupant;
 mod plan;
 mod start;
 mod waiting;
+mod waking;
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -22,14 +25,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use self::alarm::Alarm;
 use self::coming::Coming;
 pub(super) use self::commands::Command;
 use self::idle::Idle;
 pub(super) use self::ledger::Gauge;
 use self::ledger::Ledger;
-use self::occupant::{Occupant, Seen};
+use self::occupant::Occupant;
 pub(super) use self::plan::{Plan, Policy};
 use self::waiting::Waiting;
+use self::waking::Woken;
 use super::recall::Recall;
 use super::stderr::Tail;
 use crate::bridge::greeting::Greeting;
@@ -62,7 +67,7 @@ pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Re
         let mut slot = Slot::new(plan.clone());
         let ended = {
             let mut life = pin!(slot.live(&mut inbox, &mut commands));
-            std::future::poll_fn(|cx| {
+            poll_fn(|cx| {
                 let poll = std::panic::catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
                 match poll {
                     Ok(poll) => poll.map(Ok),
@@ -167,55 +172,29 @@ impl Slot {
         if self.plan.eager {
             self.happened(Happened::Wanted);
         }
-        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
-        let mut alarm_at = Instant::now();
+        let mut alarm = Alarm::new();
         loop {
-            if self.is_over() {
-                if let Some(recall) = &mut self.recall {
-                    recall.close(self.board.memory(), self.plan.era.verdict()).await;
-                }
-                return;
-            }
-            let deadline = self.deadline();
-            // Moving a timer costs more than being woken once too often, so it is only ever moved forward in time.
-            if let Some(at) = deadline.filter(|at| *at < alarm_at || alarm_at <= self.turn.now) {
-                alarm_at = at;
-                alarm.as_mut().reset(at.into());
-            }
-            // In no fixed order: a child that never stops talking must not keep its clients from being heard.
-            tokio::select! {
-                command = commands.recv(), if !self.orphaned => {
+            match poll_fn(|cx| self.poll(inbox, commands, &mut alarm, cx)).await {
+                Woken::Command(command) => {
                     if !inbox.orders.is_empty() {
                         // A command may be to take them.
                         self.look_again().await;
                     }
                     self.on_command(command, inbox);
+                    self.turn.now = Instant::now();
                 }
-                seen = next(&mut self.occupant) => self.on_seen(seen),
-                order = inbox.control.recv(), if !self.no_control => {
-                    self.no_control = order.is_none();
-                    self.on_orders(order, &mut inbox.control);
-                }
-                order = inbox.orders.recv(), if !self.no_orders => {
-                    self.no_orders = order.is_none();
+                Woken::Orders(first) => {
                     self.look_again().await;
-                    self.on_orders(order, &mut inbox.orders);
+                    self.on_orders(Some(first), &mut inbox.orders);
                 }
-                (places, turn) = self.waiting.leave() => {
-                    if let Some(places) = places {
-                        self.start(places, turn);
-                    } else {
-                        self.stopping.get_or_insert(self.turn.now);
+                Woken::Over => {
+                    if let Some(recall) = &mut self.recall {
+                        recall.close(self.board.memory(), self.plan.era.verdict()).await;
                     }
+                    return;
                 }
-                arrival = Coming::arrive(&mut self.coming) => self.arrived(arrival),
-                () = &mut alarm, if deadline.is_some() => alarm_at = Instant::now(),
             }
-            self.turn.now = Instant::now();
-            self.on_time(inbox);
-            let room = self.occupant.as_ref().map_or(usize::MAX, |o| o.outbox.room());
-            self.board.allow(room, &mut self.turn);
-            self.perform();
+            self.take_turn(inbox);
         }
     }
 
@@ -302,11 +281,4 @@ fn secret() -> Secret {
     let mut secret = Secret::default();
     getrandom::fill(&mut secret).expect("the system gives random numbers");
     secret
-}
-
-async fn next(occupant: &mut Option<Occupant>) -> Seen {
-    match occupant {
-        Some(occupant) => occupant.next().await,
-        None => std::future::pending().await,
-    }
 }

@@ -1,6 +1,8 @@
 //! The process that lives in a slot, with its pipes.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
@@ -34,12 +36,25 @@ pub(super) enum Seen {
     Read {
         ended: bool,
     },
-    Wrote(std::io::Result<()>),
+    Stderr,
+}
+
+/// A way to see something of a process.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sense {
+    Exit,
+    Stdout,
     Stderr,
 }
 
 /// How long after an exit its last words may come, and after the end of stdout the exit.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+
+// === impl Sense ===
+
+impl Sense {
+    pub(super) const ALL: [Self; 3] = [Self::Exit, Self::Stdout, Self::Stderr];
+}
 
 // === impl Occupant ===
 
@@ -58,17 +73,30 @@ impl Occupant {
         }
     }
 
-    /// Waits for the next thing to see. Each arm is one step that is complete or has not begun, so dropping this loses
-    /// nothing.
-    pub(super) async fn next(&mut self) -> Seen {
-        let Self { process, stdin, stdout, stderr, lines, outbox, exit, .. } = self;
-        // In no fixed order: a flood of output must not keep requests from being written.
-        tokio::select! {
-            why = process.exited(), if exit.is_none() => Seen::Exit(why),
-            ended = fill(stdout, lines) => Seen::Read { ended },
-            wrote = flush(stdin, outbox) => Seen::Wrote(wrote),
-            () = stderr.fill() => Seen::Stderr,
+    /// Looks with one sense.
+    pub(super) fn poll(&mut self, sense: Sense, cx: &mut Context<'_>) -> Poll<Seen> {
+        match sense {
+            Sense::Exit if self.exit.is_some() => Poll::Pending,
+            Sense::Exit => pin!(self.process.exited()).poll(cx).map(Seen::Exit),
+            Sense::Stdout => {
+                let Some(pipe) = &mut self.stdout else { return Poll::Pending };
+                let read = pin!(pipe.read_buf(self.lines.space())).poll(cx);
+                read.map(|read| Seen::Read { ended: !matches!(read, Ok(1..)) })
+            }
+            Sense::Stderr => pin!(self.stderr.fill()).poll(cx).map(|()| Seen::Stderr),
         }
+    }
+
+    /// Writes as much as it takes of what waits for its stdin.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {
+        let Some(pipe) = &mut self.stdin else { return Ok(()) };
+        while !self.outbox.is_empty() {
+            match self.outbox.poll_flush(pipe, cx) {
+                Poll::Ready(wrote) => wrote?,
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn exited(&mut self, why: Arc<str>, now: Instant) {
@@ -105,17 +133,5 @@ impl Occupant {
     /// Queues a message. False if it has been let go: stdin is closed, or the child reads nothing of what it keeps asking for.
     pub(super) fn tell(&mut self, message: bytes::Bytes) -> bool {
         self.stdin.is_some() && self.outbox.push(message)
-    }
-}
-
-async fn fill(stdout: &mut Option<ChildStdout>, lines: &mut Lines) -> bool {
-    let Some(pipe) = stdout else { return std::future::pending().await };
-    !matches!(pipe.read_buf(lines.space()).await, Ok(1..))
-}
-
-async fn flush(stdin: &mut Option<ChildStdin>, outbox: &mut Outbox) -> std::io::Result<()> {
-    match stdin {
-        Some(pipe) if !outbox.is_empty() => outbox.flush(pipe).await,
-        _ => std::future::pending().await,
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -34,12 +35,12 @@ impl Waiting {
         self.0.is_some()
     }
 
-    /// Waits on. Cancel-safe.
-    pub(super) async fn leave(&mut self) -> Leave {
-        let Some(waiting) = &mut self.0 else { return std::future::pending().await };
-        let leave = waiting.await;
+    /// Waits on.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Leave> {
+        let Some(waiting) = &mut self.0 else { return Poll::Pending };
+        let leave = ready!(waiting.as_mut().poll(cx));
         self.0 = None;
-        leave
+        Poll::Ready(leave)
     }
 }
 
