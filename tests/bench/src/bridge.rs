@@ -76,13 +76,14 @@ pub fn stdiod_command(
     eras: &[&str],
 ) -> Result<(Command, Vec<String>), String> {
     let echo = sibling("echo")?;
+    let echo = echo.display();
     let mut text = format!(
-        "state_dir = {:?}\n[http]\nlisten = [\"{}\"]\n[log]\nlevel = \"{log_level}\"\n",
-        place.folder.join("state"),
+        "state_dir = \"{}\"\n[http]\nlisten = [\"{}\"]\n[log]\nlevel = \"{log_level}\"\n",
+        place.folder.join("state").display(),
         place.address
     );
     for (n, era) in eras.iter().enumerate() {
-        let lines = format!("command = {echo:?}\nargs = [\"{era}\"]\nmode = \"shared\"\n");
+        let lines = format!("command = \"{echo}\"\nargs = [\"{era}\"]\nmode = \"shared\"\n");
         write!(text, "[servers.echo{n}]\n{lines}").expect("strings take any text");
     }
     let file = place.folder.join("stdiod.toml");

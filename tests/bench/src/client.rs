@@ -146,7 +146,7 @@ impl Client {
 
     /// Makes so many calls one after another and gives how long each took, in microseconds.
     pub async fn calls(&mut self, count: usize) -> Result<Vec<f64>, String> {
-        self.spend(&Budget::new(count, Duration::from_secs(3600))).await
+        self.spend(&Budget::new(count, Duration::from_hours(1))).await
     }
 
     async fn spend(&mut self, budget: &Budget) -> Result<Vec<f64>, String> {
@@ -170,7 +170,6 @@ impl Client {
     /// Looks for the id and for the whole of the text.
     fn is_answer(&self, id: &[u8]) -> bool {
         let message = &self.wire.message;
-        let filler = message.iter().filter(|byte| **byte == messages::FILLER).count();
-        filler >= self.text_bytes && memmem::find(message, id).is_some()
+        messages::filler(message) >= self.text_bytes && memmem::find(message, id).is_some()
     }
 }

@@ -16,7 +16,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
         for _ in 0..clients {
             open.push(Client::open(address, path).await?);
         }
-        let budget = Budget::new(clients * calls, Duration::from_secs(3600));
+        let budget = Budget::new(clients * calls, Duration::from_hours(1));
         // Whose processor time it is does not matter here.
         let (crowd, _) = crowd(std::process::id(), open, budget).await?;
         println!("{:.0} calls/s", crowd.rate);

@@ -125,7 +125,7 @@ impl Cell {
                 Client::legacy(daemon.address, path, bytes).await?
             });
         }
-        let budget = Budget::new(calls, Duration::from_secs(600));
+        let budget = Budget::new(calls, Duration::from_mins(10));
         let (crowd, _) = crowd(daemon.pid(), clients, budget).await?;
         Ok((crowd.rate, crowd.cpu_us))
     }

@@ -29,6 +29,7 @@ usage: stdiod-bench micro
        stdiod-bench drive ADDRESS PATH CLIENTS CALLS";
 
 /// Printed where the arguments are wrong.
+#[must_use]
 pub fn usage() -> String {
     format!(
         "{USAGE}\n{}\n\nWithout --daemon the release build of this repository is measured; build it first with `cargo build --release`.",

@@ -6,6 +6,11 @@ pub const ECHO_BYTES: usize = 926;
 /// What texts are made of: a letter that no message has elsewhere.
 pub const FILLER: u8 = b'z';
 
+/// How much of it there is.
+pub fn filler(text: &[u8]) -> usize {
+    memchr::memchr_iter(FILLER, text).count()
+}
+
 /// A call of the tool `echo` as clients that opened a session make it.
 pub fn call(id: usize) -> String {
     echo(id, ECHO_BYTES, "")

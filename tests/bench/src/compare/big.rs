@@ -46,7 +46,7 @@ async fn result(wire: &mut Wire, request: &[u8], id: usize) -> Result<(), String
     let (mut filler, mut edges) = (0, Vec::new());
     while let Some(piece) = wire.piece().await? {
         let piece = &wire.read_in()[piece];
-        let of_piece = piece.iter().filter(|byte| **byte == messages::FILLER).count();
+        let of_piece = messages::filler(piece);
         filler += of_piece;
         if of_piece < piece.len() {
             edges.extend(piece.iter().filter(|byte| **byte != messages::FILLER).take(1000));

@@ -67,7 +67,7 @@ async fn at_once(
     Ok(took)
 }
 
-/// On connections of its own, one of them for the stream, which is held until the end, as LiteLLM does.
+/// On connections of its own, one of them for the stream, which is held until the end, as `LiteLLM` does.
 async fn round_trip(address: SocketAddr, path: &str) -> Result<(), String> {
     let mut wire = Wire::connect(address).await?;
     let session = open_session(&mut wire, path).await?;

@@ -107,7 +107,7 @@ impl Effort {
     }
 
     /// For a look.
-    pub fn quick(self) -> Self {
+    pub fn quick() -> Self {
         Self {
             calls: 10_000,
             time: Duration::from_secs(2),
@@ -124,7 +124,7 @@ impl Effort {
 
     /// A million requests without a session, however long they take.
     pub fn million(self) -> Self {
-        Self { posts: 1_000_000, posts_time: Duration::from_secs(3600), ..self }
+        Self { posts: 1_000_000, posts_time: Duration::from_hours(1), ..self }
     }
 }
 

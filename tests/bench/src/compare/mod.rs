@@ -120,7 +120,7 @@ impl Asked {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "--quick" => effort = effort.quick(),
+                "--quick" => effort = Effort::quick(),
                 "--million" => {
                     effort = effort.million();
                     is_unbounded = true;
@@ -162,7 +162,7 @@ impl Asked {
     fn measure(&self, subject: &Subject, case: Case, found: &mut Found) -> Result<(), String> {
         let effort = if subject.is_peer() { self.effort.of_peers() } else { self.effort };
         let bench = Bench { subject, effort };
-        let limit = if self.is_unbounded { Duration::from_secs(3600) } else { CASE_MAX };
+        let limit = if self.is_unbounded { Duration::from_hours(1) } else { CASE_MAX };
         block_on(async {
             let done = tokio::time::timeout(limit, case.run(&bench, found)).await;
             done.map_err(|_| format!("it took longer than {} s", limit.as_secs()))?

@@ -1,7 +1,5 @@
 //! The tables.
 
-use std::fmt::Write as _;
-
 use super::effort::CASES;
 use super::found::{FIGURES, Figure, Rounds};
 use super::limits::LIMITS;
@@ -9,96 +7,102 @@ use super::subject::{Kind, Subject};
 
 /// Everything for people.
 pub fn markdown(subjects: &[Subject], cases: &[&str], rounds: &Rounds) -> String {
-    let mut text = format!(
-        "Medians of {} rounds, in brackets the lowest and the highest; × is the median of the rounds' ratios to the pipe floor.\n\n",
-        rounds.found.len()
-    );
-    for subject in subjects {
-        text += &match &subject.kind {
+    let mut lines = vec![
+        format!(
+            "Medians of {} rounds, in brackets the lowest and the highest; × is the median of the ratios to the pipe floor of the same round.",
+            rounds.found.len()
+        ),
+        String::new(),
+    ];
+    for Subject { name, kind } in subjects {
+        match kind {
             Kind::Stdiod { program, log_level } => {
-                format!("{}: {}, log level {log_level}\n", subject.name, program.display())
+                lines.push(format!("- {name}: {}, log level {log_level}", program.display()));
             }
-            Kind::Peer { program, .. } => format!("{}: {}\n", subject.name, program.display()),
-            Kind::PipeFloor | Kind::HttpFloor => String::new(),
-        };
+            Kind::Peer { program, .. } => lines.push(format!("- {name}: {}", program.display())),
+            Kind::PipeFloor | Kind::HttpFloor => {}
+        }
     }
     for case in cases {
-        table(&mut text, subjects, case, rounds);
+        lines.extend(table(subjects, case, rounds));
     }
-    left_out(&mut text, subjects, cases, rounds);
-    limits(&mut text, subjects, rounds);
-    text
+    lines.extend(missing(subjects, cases, rounds));
+    lines.extend(limits(subjects, rounds));
+    lines.join("\n") + "\n"
 }
 
-fn table(text: &mut String, subjects: &[Subject], case: &str, rounds: &Rounds) {
+fn row(first: &str, cells: impl Iterator<Item = String>) -> String {
+    format!("| {first} | {} |", cells.collect::<Vec<_>>().join(" | "))
+}
+
+fn table(subjects: &[Subject], case: &str, rounds: &Rounds) -> Vec<String> {
     let figures = || FIGURES.iter().filter(|figure| figure.case() == case);
-    let has_any = |n: usize| figures().any(|figure| rounds.told(n, figure.key).is_some());
-    let shown: Vec<usize> = (0..subjects.len()).filter(|n| has_any(*n)).collect();
-    write!(text, "\n| {case} |").expect("strings take any text");
-    for n in &shown {
-        *text += &format!(" {} |", subjects[*n].name);
-    }
-    *text += "\n| --- |";
-    *text += &" ---: |".repeat(shown.len());
-    *text += "\n";
+    let has_any = |n: &usize| figures().any(|figure| rounds.told(*n, figure.key).is_some());
+    let shown: Vec<usize> = (0..subjects.len()).filter(has_any).collect();
+    let mut lines = vec![
+        String::new(),
+        row(case, shown.iter().map(|n| subjects[*n].name.clone())),
+        row("---", shown.iter().map(|_| "---:".to_owned())),
+    ];
     for figure in figures() {
-        *text += &format!("| {} |", figure.text);
-        for n in &shown {
-            *text += &format!(" {} |", cell(*n, figure, rounds));
-        }
-        *text += "\n";
+        lines.push(row(figure.text, shown.iter().map(|n| cell(*n, figure, rounds))));
     }
+    lines
 }
 
 fn cell(subject: usize, figure: &Figure, rounds: &Rounds) -> String {
     let Some(told) = rounds.told(subject, figure.key) else { return String::new() };
     let digits = figure.digits;
-    let mut text = format!("{:.digits$}", told.median);
-    if told.low < told.high {
-        text += &format!(" ({:.digits$} to {:.digits$})", told.low, told.high);
-    }
-    if rounds.floor != Some(subject)
-        && let Some(ratio) = rounds.ratio(subject, figure.key)
-    {
-        text += &format!(" {ratio:.2}×");
-    }
-    text
+    let spread = if told.low < told.high {
+        format!(" ({:.digits$} to {:.digits$})", told.low, told.high)
+    } else {
+        String::new()
+    };
+    let ratio = rounds.ratio(subject, figure.key).filter(|_| rounds.floor != Some(subject));
+    let ratio = ratio.map_or_else(String::new, |ratio| format!(" {ratio:.2}×"));
+    format!("{:.digits$}{spread}{ratio}", told.median)
 }
 
-/// What is missing from the tables, and why.
-fn left_out(text: &mut String, subjects: &[Subject], cases: &[&str], rounds: &Rounds) {
-    let mut lines = String::new();
+/// What is not in the tables, and why.
+fn missing(subjects: &[Subject], cases: &[&str], rounds: &Rounds) -> Vec<String> {
+    let mut lines = Vec::new();
     for (n, subject) in subjects.iter().enumerate() {
         for (name, case) in CASES.iter().filter(|(name, _)| cases.contains(name)) {
+            let subject_name = &subject.name;
             if !subject.takes(*case) && subject.is_peer() {
-                lines += &format!("- {}, {name}: it has one server behind it.\n", subject.name);
+                lines.push(format!("- {subject_name}, {name}: it has one server behind it."));
             }
             if let Some(reason) = rounds.failure(n, name) {
                 let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-                lines += &format!("- {}, {name}: failed: {reason}\n", subject.name);
+                lines.push(format!("- {subject_name}, {name}: failed: {reason}"));
             }
         }
     }
     if !lines.is_empty() {
-        *text += &format!("\nMissing from the tables, in whole or in part:\n\n{lines}");
+        let title = "Missing from the tables, in whole or in part:";
+        lines.splice(0..0, ["", title, ""].map(str::to_owned));
     }
+    lines
 }
 
-fn limits(text: &mut String, subjects: &[Subject], rounds: &Rounds) {
+fn limits(subjects: &[Subject], rounds: &Rounds) -> Vec<String> {
     let of = |wanted: fn(&Subject) -> bool| -> Vec<usize> {
         (0..subjects.len()).filter(|n| wanted(&subjects[*n])).collect()
     };
-    let (daemons, peers) = (of(Subject::is_stdiod), of(Subject::is_peer));
-    for daemon in daemons {
-        *text += &format!("\n| limits of {} | found | allowed | |\n", subjects[daemon].name);
-        *text += "| --- | ---: | ---: | --- |\n";
+    let peers = of(Subject::is_peer);
+    let mut lines = Vec::new();
+    for daemon in of(Subject::is_stdiod) {
+        lines.push(String::new());
+        lines.push(format!("| limits of {} | found | allowed | |", subjects[daemon].name));
+        lines.push("| --- | ---: | ---: | --- |".to_owned());
         for limit in LIMITS {
             let Some(verdict) = limit.verdict(rounds, daemon, &peers) else { continue };
             let word = if verdict.is_met { "met" } else { "**not met**" };
             let (value, bound) = (verdict.value, verdict.bound);
-            *text += &format!("| {} | {value:.2} | {bound} | {word} |\n", limit.text);
+            lines.push(format!("| {} | {value:.2} | {bound} | {word} |", limit.text));
         }
     }
+    lines
 }
 
 /// Everything for programs: each figure of each round.

@@ -23,7 +23,7 @@ pub enum Kind {
 /// The bridges that people use.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Peer {
-    /// `mcp-proxy` of PyPI.
+    /// `mcp-proxy` of the Python index.
     Python,
     /// `supergateway` of npm, with a child for each session, or for each request where there are no sessions.
     Supergateway,
