@@ -11,6 +11,7 @@ use crate::events::Events;
 const BUFFER: usize = 256 * 1024;
 
 pub struct Wire {
+    pub address: SocketAddr,
     stream: TcpStream,
     buffer: Vec<u8>,
     /// What of the buffer was read and not yet looked at.
@@ -42,6 +43,7 @@ impl Wire {
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         Ok(Self {
+            address,
             stream,
             buffer: Vec::new(),
             from: 0,
