@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::net::TcpStream;
 
-use crate::load::client::{Client, block_on};
-use crate::load::{Daemon, free_address, sibling};
+use crate::bridge::{free_address, sibling, stdiod};
+use crate::client::{Client, block_on};
 use crate::messages::ECHO_BYTES;
 
 const CALLS: usize = 2000;
@@ -25,9 +25,9 @@ pub fn run() -> Result<(), String> {
     for level in ["info", "warn"] {
         let variables = [("STDIOD_BENCH_COUNTS", told_at.to_string())];
         let eras = ["legacy", "modern"];
-        let daemon = Daemon::start(&sibling("counted")?, level, &eras, &variables)?;
+        let daemon = stdiod(&sibling("counted")?, level, &eras, &variables)?;
         for (name, server, is_modern) in CELLS {
-            let path = &daemon.servers[server];
+            let path = &daemon.paths[server];
             let (count, bytes) = block_on(async {
                 let mut client = if is_modern {
                     Client::modern(daemon.address, path, ECHO_BYTES).await?

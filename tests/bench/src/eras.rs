@@ -1,10 +1,11 @@
 //! What translation costs: clients of either era on children of either era, all on one daemon, in turns.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::bridge::{Bridge, release_build, stdiod};
+use crate::client::{Budget, Client, block_on, crowd};
 use crate::figures::median;
-use crate::load::client::{Client, block_on};
-use crate::load::{Daemon, all_at_once, release_build};
 
 /// A client's era and its child's; the server at that place in the configuration is of the child's era.
 struct Cell {
@@ -43,7 +44,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
             "--daemon" => program = PathBuf::from(value),
             "--rounds" => rounds = number()?.clamp(1, 100),
             "--calls" => calls = number()?.clamp(1000, 1_000_000),
-            _ => return Err(format!("{arg} is not known\n\n{}", crate::USAGE)),
+            _ => return Err(format!("{arg} is not known\n\n{}", crate::usage())),
         }
     }
     println!("{}, {rounds} rounds of {calls} calls, {CLIENTS} clients", program.display());
@@ -51,7 +52,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let mut all = Vec::new();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        let daemon = Daemon::start(&program, "info", &ERAS, &[])?;
+        let daemon = stdiod(&program, "info", &ERAS, &[])?;
         all.push(block_on(one_round(&daemon, calls))?);
     }
     println!("load average after: {}", load_average());
@@ -60,13 +61,13 @@ pub fn run(args: &[String]) -> Result<(), String> {
 }
 
 /// All cells with all sizes, in the order of [`SIZES`] and [`CELLS`].
-async fn one_round(daemon: &Daemon, calls: usize) -> Result<Vec<Found>, String> {
+async fn one_round(daemon: &Bridge, calls: usize) -> Result<Vec<Found>, String> {
     let mut sums = vec![(0.0, 0.0); SIZES.len() * CELLS.len()];
     for turn in 0..=TURNS {
         let mut sums = sums.iter_mut();
         for (_, bytes) in SIZES {
             for (cell, sum) in CELLS.iter().zip(&mut sums) {
-                let (rate, cpu) = cell.load(daemon, bytes, calls / TURNS / CLIENTS).await?;
+                let (rate, cpu) = cell.load(daemon, bytes, calls / TURNS).await?;
                 // The first turn only warms up.
                 if turn > 0 {
                     *sum = (sum.0 + cpu / TURNS as f64, sum.1 + rate / TURNS as f64);
@@ -111,11 +112,11 @@ fn load_average() -> String {
 impl Cell {
     async fn load(
         &self,
-        daemon: &Daemon,
+        daemon: &Bridge,
         bytes: usize,
         calls: usize,
     ) -> Result<(f64, f64), String> {
-        let path = &daemon.servers[self.server];
+        let path = &daemon.paths[self.server];
         let mut clients = Vec::with_capacity(CLIENTS);
         for _ in 0..CLIENTS {
             clients.push(if self.is_modern {
@@ -124,6 +125,8 @@ impl Cell {
                 Client::legacy(daemon.address, path, bytes).await?
             });
         }
-        all_at_once(daemon, clients, calls).await
+        let budget = Budget::new(calls, Duration::from_mins(10));
+        let (crowd, _) = crowd(daemon.pid(), clients, budget).await?;
+        Ok((crowd.rate, crowd.cpu_us))
     }
 }

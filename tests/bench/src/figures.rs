@@ -17,3 +17,9 @@ pub fn quantile(values: &mut [f64], part: f64) -> f64 {
     let place = (last as f64 * part).round() as usize;
     values.get(place).copied().unwrap_or(f64::NAN)
 }
+
+/// The lowest and the highest.
+pub fn spread(values: &[f64]) -> Option<(f64, f64)> {
+    let low = values.iter().copied().reduce(f64::min)?;
+    Some((low, values.iter().copied().reduce(f64::max)?))
+}

@@ -1,13 +1,30 @@
 //! The least MCP server: it answers calls with their own text, as many as it finds in one read with one write. What a
 //! bridge in front of it costs is what is left when its own few microseconds are taken off. With the argument `modern` it is one
 //! without a handshake.
+//!
+//! It has three more tools, for what an echo does not show: `sleep` answers 50 ms later and holds nobody up, `bytes` makes a
+//! result as long as asked, `progress` tells of as many steps as asked before its result.
 
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use memchr::memmem;
+
+const SLEEP: Duration = Duration::from_millis(50);
+/// More calls than this that sleep at once hold the others up.
+const SLEEPERS_MAX: usize = 4096;
+/// Where the id and the method are looked for: bridges that write a call anew put the id behind the rest.
+const EDGE: usize = 160;
+
+/// When an answer is due, and the answer.
+type Due = (Instant, Vec<u8>);
 
 fn main() {
     let is_modern = std::env::args().nth(1).is_some_and(|era| era == "modern");
     let answer = if is_modern { modern_answer } else { legacy_answer };
-    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut input = std::io::stdin().lock();
+    let mut sleepers: Option<SyncSender<Due>> = None;
     let mut buffer = vec![0; 1 << 20];
     let mut filled = 0;
     let mut answers: Vec<u8> = Vec::with_capacity(1 << 20);
@@ -20,20 +37,72 @@ fn main() {
             Ok(read) => filled += read,
         }
         let mut done = 0;
-        while let Some(end) = buffer[done..filled].iter().position(|byte| *byte == b'\n') {
-            answer(&buffer[done..done + end], &mut answers);
+        while let Some(end) = memchr::memchr(b'\n', &buffer[done..filled]) {
+            let line = &buffer[done..done + end];
             done += end + 1;
+            if tool(line) == Some(b"sleep") {
+                let mut own = Vec::new();
+                legacy_answer(line, &mut own);
+                let due = (Instant::now() + SLEEP, own);
+                sleepers.get_or_insert_with(sleep).send(due).expect("it waits for more");
+            } else {
+                answer(line, &mut answers);
+            }
         }
         buffer.copy_within(done..filled, 0);
         filled -= done;
-        if output.write_all(&answers).and_then(|()| output.flush()).is_err() {
-            return;
-        }
+        write(&answers);
         answers.clear();
     }
 }
 
+/// Writes whole lines. When nobody reads them any more, this is over.
+fn write(lines: &[u8]) {
+    let mut output = std::io::stdout().lock();
+    if output.write_all(lines).and_then(|()| output.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// All sleep for the same time, so that they wake in the order in which they came.
+fn sleep() -> SyncSender<Due> {
+    let (sender, receiver): (_, Receiver<Due>) = sync_channel(SLEEPERS_MAX);
+    std::thread::spawn(move || {
+        for (due, answer) in receiver {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            write(&answer);
+        }
+    });
+    sender
+}
+
+/// The tool that a line calls.
+fn tool(line: &[u8]) -> Option<&[u8]> {
+    between(line, b"\"name\":\"", b'"')
+}
+
+fn count(line: &[u8]) -> usize {
+    let digits = value(line, b"\"count\":").unwrap_or_default();
+    digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit & 15))
+}
+
+/// The steps of a call, which come before its result.
+fn steps(line: &[u8], out: &mut Vec<u8>) {
+    let Some(token) = value(line, b"\"progressToken\":") else { return };
+    let total = count(line);
+    for step in 1..=total {
+        out.extend_from_slice(
+            br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#,
+        );
+        out.extend_from_slice(token);
+        writeln!(out, r#","progress":{step},"total":{total}}}}}"#).expect("vectors take any text");
+    }
+}
+
 fn legacy_answer(line: &[u8], out: &mut Vec<u8>) {
+    if tool(line) == Some(b"progress") {
+        steps(line, out);
+    }
     let Some(method) = begin(line, out) else { return };
     match method {
         b"initialize" => out.extend_from_slice(
@@ -41,12 +110,16 @@ fn legacy_answer(line: &[u8], out: &mut Vec<u8>) {
         ),
         b"tools/call" => {
             out.extend_from_slice(br#""result":{"content":[{"type":"text","text":""#);
-            out.extend_from_slice(between(line, b"\"text\":\"", b"\"").unwrap_or_default());
+            match tool(line) {
+                Some(b"bytes") => out.resize(out.len() + count(line), b'z'),
+                Some(b"sleep" | b"progress") => out.extend_from_slice(b"done"),
+                _ => out.extend_from_slice(text(line)),
+            }
             out.extend_from_slice(br#""}]}}"#);
         }
         b"tools/list" => {
             out.extend_from_slice(br#""result":{"tools":["#);
-            out.extend_from_slice(TOOL);
+            out.extend_from_slice(TOOLS);
             out.extend_from_slice(b"]}}");
         }
         _ => out.extend_from_slice(UNKNOWN),
@@ -64,12 +137,12 @@ fn modern_answer(line: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(
                 br#""result":{"resultType":"complete","content":[{"type":"text","text":""#,
             );
-            out.extend_from_slice(between(line, b"\"text\":\"", b"\"").unwrap_or_default());
+            out.extend_from_slice(text(line));
             out.extend_from_slice(br#""}],"#);
         }
         b"tools/list" => {
             out.extend_from_slice(br#""result":{"resultType":"complete","ttlMs":60000,"cacheScope":"public","tools":["#);
-            out.extend_from_slice(TOOL);
+            out.extend_from_slice(TOOLS);
             out.extend_from_slice(b"],");
         }
         _ => {
@@ -83,24 +156,35 @@ fn modern_answer(line: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-const TOOL: &[u8] =
-    br#"{"name":"echo","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}"#;
+const TOOLS: &[u8] =
+    br#"{"name":"echo","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}},{"name":"sleep","inputSchema":{"type":"object"}},{"name":"bytes","inputSchema":{"type":"object","properties":{"count":{"type":"integer"}}}},{"name":"progress","inputSchema":{"type":"object","properties":{"count":{"type":"integer"}}}}"#;
 
 const UNKNOWN: &[u8] = br#""error":{"code":-32601,"message":"Method not found"}}"#;
 
 /// Writes the answer up to its payload and gives the method; a notification has no answer.
 fn begin<'a>(line: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
-    let head = &line[..line.len().min(160)];
-    let id = between(head, b"\"id\":", b",")?;
-    let method = between(head, b"\"method\":\"", b"\"")?;
+    let (head, tail) = (&line[..line.len().min(EDGE)], &line[line.len().saturating_sub(EDGE)..]);
+    let id = value(head, b"\"id\":").or_else(|| value(tail, b"\"id\":"))?;
+    let method = between(head, b"\"method\":\"", b'"')?;
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     out.extend_from_slice(id);
     out.push(b',');
     Some(method)
 }
 
-fn between<'a>(line: &'a [u8], before: &[u8], after: &[u8]) -> Option<&'a [u8]> {
-    let start = line.windows(before.len()).position(|part| part == before)? + before.len();
-    let length = line[start..].windows(after.len()).position(|part| part == after)?;
+/// What a call wants to have echoed.
+fn text(line: &[u8]) -> &[u8] {
+    between(line, b"\"text\":\"", b'"').unwrap_or_default()
+}
+
+/// The value behind this name, which has no comma and no bracket in it.
+fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let start = memmem::find(line, name)? + name.len();
+    let length = line[start..].iter().position(|byte| matches!(byte, b',' | b'}'))?;
     Some(&line[start..start + length])
+}
+
+fn between<'a>(line: &'a [u8], before: &[u8], after: u8) -> Option<&'a [u8]> {
+    let start = memmem::find(line, before)? + before.len();
+    Some(&line[start..start + memchr::memchr(after, &line[start..])?])
 }
