@@ -31,6 +31,13 @@ struct Question(Arc<Semaphore>);
 /// How long anybody waits for a disk.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Disks are asked a few things at a time: each takes a thread, whose memory stays, and a daemon with many servers asks for all of
+/// them at once when it starts.
+static CROWD: Semaphore = Semaphore::const_new(2);
+
+/// How long a question waits for those before it.
+const SOON: Duration = Duration::from_millis(10);
+
 // === impl Site ===
 
 impl Site {
@@ -78,6 +85,8 @@ impl Question {
     ) -> Option<T> {
         let answer = async {
             let turn = Arc::clone(&self.0).acquire_owned().await.ok()?;
+            // Whoever has waited long enough goes ahead, so that looks that hang keep nobody.
+            let _room = timeout(SOON, CROWD.acquire()).await;
             let mut asking = JoinSet::new();
             asking.spawn_blocking(move || {
                 let answer = look();
