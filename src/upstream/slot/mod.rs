@@ -53,6 +53,9 @@ const START_TURN: Duration = Duration::from_millis(500);
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
 
+/// After so many bytes of a child others get their turn.
+const SPEECH: usize = 32 << 10;
+
 /// A slot that failed by a fault of ours begins anew after so long.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 
@@ -169,6 +172,7 @@ impl Slot {
         }
         let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         let mut alarm_at = Instant::now();
+        let mut heard = 0;
         loop {
             if self.is_over() {
                 if let Some(recall) = &mut self.recall {
@@ -191,7 +195,7 @@ impl Slot {
                     }
                     self.on_command(command, inbox);
                 }
-                seen = next(&mut self.occupant) => self.on_seen(seen),
+                seen = next(&mut self.occupant) => heard += self.on_seen(seen),
                 order = inbox.control.recv(), if !self.no_control => {
                     self.no_control = order.is_none();
                     self.on_orders(order, &mut inbox.control);
@@ -216,6 +220,11 @@ impl Slot {
             let room = self.occupant.as_ref().map_or(usize::MAX, |o| o.outbox.room());
             self.board.allow(room, &mut self.turn);
             self.perform();
+            if heard >= SPEECH {
+                // Those who were told may run on this thread, and get on with it before there is more than has room.
+                heard = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -35,6 +35,10 @@ pub(in crate::http::face) const VERSION: HeaderName =
     HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
+/// Room for what a child says of one call, with no pause, before its reader gets to it. The bound of waiting bytes is the tighter one
+/// for any but the shortest messages.
+pub(in crate::http::face) const CALL_EVENTS_MAX: usize = 8 << 10;
+
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
 const REPLAY_MAX: usize = EVENTS_MAX + 1024;
 
@@ -281,7 +285,7 @@ pub(in crate::http::face) async fn ask(
 ) -> Result<Replies, Refusal> {
     let farewell = link.admit()?;
     let call = farewell.call();
-    let (outlet, mut replies) = replies::channel(EVENTS_MAX);
+    let (outlet, mut replies) = replies::channel(CALL_EVENTS_MAX);
     replies.promise(farewell);
     let reach = Reach::Own { outlet, streams };
     link.send(Order::Call { call, caller, request, reach }).await?;
