@@ -2,8 +2,8 @@
 //!
 //! Everything the daemon can do about its children it does itself; the keeper is for when it can do nothing any more, because
 //! it was killed or has crashed. It is told of each child on its stdin. When that ends, it looks for whoever of those families
-//! is still there: SIGTERM, a second of grace, SIGKILL, and looks again until nobody is. After an orderly end there is
-//! nobody, and it leaves at once.
+//! is still there: SIGTERM, a second of grace, SIGKILL, and looks again until nobody is. After an orderly end it has been told
+//! that there is nobody, and leaves at once.
 //!
 //! It is entered before anything else of the program, has one thread, and sleeps until it is told something.
 
@@ -19,7 +19,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::upstream::keeper::recall;
+use crate::upstream::keeper::{Word, recall};
 use crate::upstream::kin::{Being, Census, Kin, Mark};
 use crate::upstream::nursery::{GRACE, PATIENCE, PAUSE_MAX, PAUSE_MIN};
 
@@ -38,7 +38,7 @@ fn keep(mark: &Mark) -> ExitCode {
         // A flag that nobody reads: the signal is taken and nothing follows.
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).ok();
     }
-    let known = listen();
+    let Some(known) = listen() else { return ExitCode::SUCCESS };
     match end_all(mark, &known) {
         Ok(0) => {}
         Ok(ended) => say(&format!("stdiod vanished; {ended} of what it left had to be ended")),
@@ -47,8 +47,8 @@ fn keep(mark: &Mark) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Takes in what it is told until the daemon is gone.
-fn listen() -> BTreeMap<u64, Kin> {
+/// Takes in what it is told until the daemon is gone. None if it has gone in good order and nothing is left.
+fn listen() -> Option<BTreeMap<u64, Kin>> {
     let mut known = BTreeMap::new();
     let mut stdin = io::BufReader::with_capacity(1024, io::stdin().lock());
     let mut line = String::new();
@@ -56,12 +56,12 @@ fn listen() -> BTreeMap<u64, Kin> {
         line.clear();
         match stdin.read_line(&mut line) {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
-            Ok(0) | Err(_) => return known,
-            Ok(_) => {
-                if let Ok(word) = line.parse() {
-                    recall(&mut known, word);
-                }
-            }
+            Ok(0) | Err(_) => return Some(known),
+            Ok(_) => match line.parse() {
+                Ok(Word::Done) => return None,
+                Ok(word) => recall(&mut known, word),
+                Err(()) => {}
+            },
         }
     }
 }

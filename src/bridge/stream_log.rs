@@ -4,7 +4,7 @@
 //! and for a while after its reader vanished. Too many events, too many bytes or too much age, and the oldest go; whoever
 //! asks for events that are gone is told so rather than given a gap.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,7 +23,8 @@ pub struct Bounds {
 /// The streams of one session.
 #[derive(Debug, Default)]
 pub struct StreamLog {
-    streams: BTreeMap<StreamId, Stream>,
+    /// In the order of their ids. A list, because most sessions have one stream, which waits for hours.
+    streams: Vec<(StreamId, Stream)>,
     /// Of all its events.
     bytes: usize,
 }
@@ -75,25 +76,24 @@ impl StreamLog {
                 self.forget(id);
             }
         }
-        self.streams.entry(id).or_insert_with(|| Stream {
-            events: VecDeque::new(),
-            first: 1,
-            bytes: 0,
-            complete: false,
-            abandoned: None,
-        });
+        if let Err(place) = self.place(id) {
+            if self.streams.is_empty() {
+                self.streams.reserve_exact(1);
+            }
+            self.streams.insert(place, (id, Stream::new()));
+        }
     }
 
     /// The id the next event of a stream will have; `None` if there is no such stream.
     pub fn next(&self, id: StreamId) -> Option<EventId> {
-        let stream = self.streams.get(&id)?;
-        Some(EventId { stream: id, seq: stream.first + stream.events.len() as u64 })
+        Some(EventId { stream: id, seq: self.streams[self.place(id).ok()?].1.next() })
     }
 
     /// Adds an event and gives its id; `None` if there is no such stream.
     pub fn push(&mut self, id: StreamId, text: &Bytes, bounds: &Bounds) -> Option<EventId> {
-        let event = self.next(id)?;
-        let stream = self.streams.get_mut(&id)?;
+        let place = self.place(id).ok()?;
+        let (_, stream) = &mut self.streams[place];
+        let event = EventId { stream: id, seq: stream.next() };
         self.bytes += text.len();
         stream.bytes += text.len();
         stream.events.push_back(text.clone());
@@ -110,27 +110,27 @@ impl StreamLog {
 
     /// Marks that the response has been added.
     pub fn complete(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.stream(id) {
             stream.complete = true;
         }
     }
 
     /// Whether the response is the last event.
     pub fn is_complete(&self, id: StreamId) -> bool {
-        self.streams.get(&id).is_some_and(|stream| stream.complete)
+        self.place(id).is_ok_and(|place| self.streams[place].1.complete)
     }
 
     /// Marks that nobody reads the stream any more. False if there is no such stream.
     pub fn abandon(&mut self, id: StreamId, now: Instant) -> bool {
-        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        let Some(stream) = self.stream(id) else { return false };
         stream.abandoned.get_or_insert(now);
         true
     }
 
     /// What came after an event, for a reader that takes the stream up again.
     pub fn replay(&mut self, after: EventId) -> Option<Replay> {
-        let stream = self.streams.get_mut(&after.stream)?;
-        let end = stream.first + stream.events.len() as u64;
+        let stream = self.stream(after.stream)?;
+        let end = stream.next();
         // The number is the client's word and may be any.
         let next = after.seq.checked_add(1)?;
         if next < stream.first || after.seq >= end {
@@ -152,14 +152,15 @@ impl StreamLog {
     }
 
     pub fn forget(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.remove(&id) {
-            self.bytes -= stream.bytes;
+        if let Ok(place) = self.place(id) {
+            self.bytes -= self.streams.remove(place).1.bytes;
         }
     }
 
     /// Lets go of the events of a stream, which itself goes on.
     pub fn empty(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Ok(place) = self.place(id) {
+            let (_, stream) = &mut self.streams[place];
             self.bytes -= std::mem::take(&mut stream.bytes);
             stream.first += stream.events.len() as u64;
             stream.events = VecDeque::new();
@@ -180,13 +181,13 @@ impl StreamLog {
     /// Forgets what has been abandoned too long. True if more will be.
     pub fn sweep(&mut self, now: Instant, bounds: &Bounds) -> bool {
         let bytes = &mut self.bytes;
-        self.streams.retain(|_, stream| {
+        self.streams.retain(|(_, stream)| {
             let stays =
                 stream.abandoned.is_none_or(|since| now.duration_since(since) < bounds.age_max);
             *bytes -= if stays { 0 } else { stream.bytes };
             stays
         });
-        self.streams.values().any(|stream| stream.abandoned.is_some())
+        self.streams.iter().any(|(_, stream)| stream.abandoned.is_some())
     }
 
     pub fn len(&self) -> usize {
@@ -195,6 +196,29 @@ impl StreamLog {
 
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()
+    }
+
+    /// Where a stream is, or where it would be.
+    fn place(&self, id: StreamId) -> Result<usize, usize> {
+        self.streams.binary_search_by_key(&id, |(id, _)| *id)
+    }
+
+    fn stream(&mut self, id: StreamId) -> Option<&mut Stream> {
+        let place = self.place(id).ok()?;
+        Some(&mut self.streams[place].1)
+    }
+}
+
+// === impl Stream ===
+
+impl Stream {
+    fn new() -> Self {
+        Self { events: VecDeque::new(), first: 1, bytes: 0, complete: false, abandoned: None }
+    }
+
+    /// The number of the event that comes next.
+    fn next(&self) -> u64 {
+        self.first + self.events.len() as u64
     }
 }
 

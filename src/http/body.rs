@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::bridge::outlet::Event;
 use crate::link::replies::Replies;
+use crate::wire::id::EventId;
 use crate::wire::sse;
 
 /// The body of an answer.
@@ -196,11 +197,12 @@ impl Events {
             // Proxies and clients see at once that the stream is open.
             Event::Stream { .. } => sse::comment(&mut self.ready, "open"),
             Event::Message { id, text } | Event::Answer { id, text, .. } => {
-                let id = id.map(|id| id.to_string());
+                let mut room = [0; EventId::LONGEST];
+                let id = id.map(|id| id.write(&mut room));
                 if text.len() < LONG {
-                    sse::event(&mut self.ready, id.as_deref(), text);
+                    sse::event(&mut self.ready, id, text);
                 } else {
-                    sse::begin(&mut self.ready, id.as_deref());
+                    sse::begin(&mut self.ready, id);
                     self.long.extend([self.ready.split().freeze(), text.clone()]);
                     sse::end(&mut self.ready);
                 }

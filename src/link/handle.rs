@@ -84,7 +84,8 @@ impl Link {
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.closed()),
             Err(mpsc::error::TrySendError::Full(order)) => order,
         };
-        match timeout(PATIENCE, self.0.orders.send(order)).await {
+        // Apart, so that nobody carries along what waiting takes.
+        match Box::pin(timeout(PATIENCE, self.0.orders.send(order))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.closed()),
             Err(_) => Err(self.busy("it does not read its standard input")),

@@ -23,6 +23,8 @@ pub(crate) enum Word {
     Seen { child: u64, being: Being },
     /// Nothing is left of it.
     Gone { child: u64 },
+    /// Nothing is left of any, and no more will come.
+    Done,
 }
 
 /// The keeper, if there is one now.
@@ -64,6 +66,7 @@ impl fmt::Display for Word {
                 writeln!(f, "seen {child} {pid} {born}")
             }
             Self::Gone { child } => writeln!(f, "gone {child}"),
+            Self::Done => writeln!(f, "done"),
         }
     }
 }
@@ -86,6 +89,7 @@ impl FromStr for Word {
                 .ok()
                 .and_then(|child| Some(Self::Seen { child, being: being(pid, born)? })),
             ["gone", child] => child.parse().ok().map(|child| Self::Gone { child }),
+            ["done"] => Some(Self::Done),
             _ => None,
         };
         word.ok_or(())
@@ -144,8 +148,11 @@ impl Keeper {
         self.write(&word.to_string()).await;
     }
 
-    /// Lets it go, and waits until it has gone.
-    pub(super) async fn dismiss(&mut self) {
+    /// Lets it go, and waits until it has gone. It need not look around if there is nothing left for it to find.
+    pub(super) async fn dismiss(&mut self, nothing_left: bool) {
+        if nothing_left {
+            self.tell(Word::Done).await;
+        }
         let Some(Running { mut process, stdin, .. }) = self.running.take() else { return };
         drop(stdin);
         if tokio::time::timeout(FAREWELL, process.wait()).await.is_err() {
@@ -182,6 +189,7 @@ pub(crate) fn recall(known: &mut BTreeMap<u64, Kin>, word: Word) {
         Word::Gone { child } => {
             known.remove(&child);
         }
+        Word::Done => known.clear(),
     }
 }
 
@@ -196,6 +204,7 @@ mod tests {
             Word::Born { child: 1, leader: being },
             Word::Seen { child: u64::MAX, being },
             Word::Gone { child: 3 },
+            Word::Done,
         ] {
             assert_eq!(word.to_string().parse(), Ok(word));
         }

@@ -328,7 +328,7 @@ impl Room {
                 "some children left processes that cannot be ended"
             );
         }
-        self.keeper.dismiss().await;
+        self.keeper.dismiss(self.wards.is_empty()).await;
         if let Some((done, _)) = self.ending {
             // Who waited may have given up.
             done.send(()).ok();

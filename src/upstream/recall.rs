@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 pub(super) use self::fingerprint::Fingerprint;
 use self::shelf::Shelf;
-use super::site::{PATIENCE, Site};
+use super::site::{self, PATIENCE, Site};
 use crate::bridge::memory::Memory;
 use crate::link::era::Verdict;
 use crate::wire::id::ServerName;
@@ -170,6 +170,7 @@ async fn read(
     fingerprint: Fingerprint,
     server: &ServerName,
 ) -> (Memory, Option<Verdict>) {
+    let _room = site::room().await;
     let mut reading = JoinSet::new();
     reading.spawn_blocking(move || shelf.read(&fingerprint.to_string()));
     if let Ok(Some(Ok(kept))) = timeout(PATIENCE, reading.join_next()).await {

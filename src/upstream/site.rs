@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -30,6 +30,13 @@ struct Question(Arc<Semaphore>);
 
 /// How long anybody waits for a disk.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Disks are asked a few things at a time: each takes a thread, whose memory stays, and a daemon with many servers asks for all of
+/// them at once when it starts.
+static CROWD: Semaphore = Semaphore::const_new(2);
+
+/// How long a question waits for those before it, which may hang.
+const SOON: Duration = Duration::from_millis(100);
 
 // === impl Site ===
 
@@ -63,6 +70,11 @@ impl Site {
     }
 }
 
+/// Room to ask a disk something, for as long as it is held. Whoever has waited long enough goes ahead without.
+pub(super) async fn room() -> Option<SemaphorePermit<'static>> {
+    timeout(SOON, CROWD.acquire()).await.ok()?.ok()
+}
+
 // === impl Question ===
 
 impl Question {
@@ -78,6 +90,7 @@ impl Question {
     ) -> Option<T> {
         let answer = async {
             let turn = Arc::clone(&self.0).acquire_owned().await.ok()?;
+            let _room = room().await;
             let mut asking = JoinSet::new();
             asking.spawn_blocking(move || {
                 let answer = look();

@@ -314,11 +314,37 @@ impl EventId {
         let stream = StreamId(u64::from_str_radix(stream, 16).ok()?);
         Some(Self { stream, seq: seq.parse().ok()? })
     }
+
+    /// The id as it is sent, written to the end of `room`. Streams send many, so this is done by hand.
+    pub fn write(self, room: &mut [u8; Self::LONGEST]) -> &str {
+        let mut at = room.len();
+        let mut put = |byte: u8| {
+            at -= 1;
+            room[at] = byte;
+        };
+        let mut seq = self.seq;
+        while {
+            put(b"0123456789"[(seq % 10) as usize]);
+            seq /= 10;
+            seq > 0
+        } {}
+        put(b'-');
+        let mut stream = self.stream.0;
+        while {
+            put(b"0123456789abcdef"[(stream % 16) as usize]);
+            stream /= 16;
+            stream > 0
+        } {}
+        std::str::from_utf8(&room[at..]).expect("digits are text")
+    }
+
+    /// Sixteen digits, a dash, and twenty.
+    pub const LONGEST: usize = 37;
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{}", self.stream.0, self.seq)
+        f.write_str(self.write(&mut [0; Self::LONGEST]))
     }
 }
 
@@ -364,6 +390,10 @@ mod tests {
     fn event_ids_read_back() {
         let id = EventId { stream: StreamId(0x2f), seq: 12 };
         assert_eq!(id.to_string(), "2f-12");
+        for (stream, seq) in [(0, 0), (1, 10), (u64::MAX, u64::MAX)] {
+            let id = EventId { stream: StreamId(stream), seq };
+            assert_eq!(id.to_string(), format!("{stream:x}-{seq}"));
+        }
         assert_eq!(EventId::parse("2f-12"), Some(id));
         assert_eq!(EventId::parse("2f"), None);
         assert_eq!(EventId::parse("x-1"), None);

@@ -52,6 +52,19 @@ struct Passing {
     length: u64,
 }
 
+// === impl Line ===
+
+impl Line {
+    /// How many bytes of it are here.
+    #[expect(clippy::len_without_is_empty, reason = "a line is never empty")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Whole(text) | Self::Cut(text) => text.len(),
+            Self::Overlong { head, tail, .. } => head.len() + tail.len(),
+        }
+    }
+}
+
 // === impl Lines ===
 
 impl Lines {

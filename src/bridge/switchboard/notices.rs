@@ -102,14 +102,12 @@ impl<R: Outlet> Switchboard<R> {
 
     /// A message about a call: on its answer if that can hold it, else on its session's stream, else nowhere.
     pub(super) fn tell_about(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) -> Told {
-        let front = self.calls.get(&id).and_then(super::Call::front);
         let told = self.put_on_call(id, text, Weight::Droppable, turn);
-        match front {
-            Some(front) if told == Told::Nowhere => {
-                self.put_on_front(front, text, Weight::Droppable, turn)
-            }
-            Some(_) | None => told,
+        if told != Told::Nowhere {
+            return told;
         }
+        let front = self.calls.get(&id).and_then(super::Call::front);
+        front.map_or(told, |front| self.put_on_front(front, text, Weight::Droppable, turn))
     }
 
     fn tell_call_or_front(&mut self, id: CallId, text: &Bytes, turn: &mut Turn) {

@@ -45,6 +45,8 @@ impl<R: Outlet> Switchboard<R> {
             self.readers.remove(&before.call);
         }
         self.readers.insert(standing.call, Reader { front: id, stream: standing.stream });
+        // Most have this one and no other.
+        front.standing.reserve_exact(1);
         front.standing.push(standing);
         let unheard: Vec<Method> = front.unheard.take().collect();
         if front.standing.len() > Front::<R>::STANDING_MAX {

@@ -136,7 +136,8 @@ impl Sessions {
         match self.look(id, entry, principal)? {
             Found::Here(session) => Ok(session),
             Found::Away(passport) => {
-                let link = self.home(&passport, entry).await?;
+                // Rare, and so kept out of what every request carries along.
+                let link = Box::pin(self.home(&passport, entry)).await?;
                 let since = Some(self.instant(passport.born));
                 self.remember(id, entry, Self::session(&passport, since, principal, link))
             }

@@ -12,15 +12,18 @@ use crate::wire::lines::Line;
 use crate::wire::overlong;
 
 impl Slot {
-    pub(super) fn on_seen(&mut self, seen: Seen) {
+    /// Takes in what was seen; says how many bytes were heard.
+    pub(super) fn on_seen(&mut self, seen: Seen) -> usize {
         let now = Instant::now();
         self.turn.now = now;
-        let Some(occupant) = &mut self.occupant else { return };
+        let mut heard = 0;
+        let Some(occupant) = &mut self.occupant else { return heard };
         match seen {
             Seen::Exit(why) => occupant.exited(why, now),
             Seen::Stderr => occupant.stderr.drain(&self.plan.name, now, &mut self.tail),
             Seen::Read { ended } => {
                 while let Some(line) = self.occupant.as_mut().and_then(|o| o.lines.next_line()) {
+                    heard += line.len();
                     self.on_line(line);
                 }
                 if ended && let Some(occupant) = &mut self.occupant {
@@ -31,6 +34,7 @@ impl Slot {
                 }
             }
         }
+        heard
     }
 
     fn on_line(&mut self, line: Line) {

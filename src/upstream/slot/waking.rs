@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::alarm::Alarm;
 use super::coming::Coming;
 use super::occupant::Sense;
-use super::{Command, Slot};
+use super::{Command, SPEECH, Slot};
 use crate::bridge::switchboard::Order;
 use crate::link::handle::Inbox;
 use crate::link::replies::Post;
@@ -28,13 +28,15 @@ pub(super) enum Woken {
     Over,
 }
 
-/// What has nothing for the slot now, and wakes it when it has.
+/// What has nothing for the slot now, and wakes it when it has; and how much was said.
 #[derive(Debug, Default)]
 struct Quiet {
     commands: bool,
     control: bool,
     orders: bool,
     child: [bool; Sense::ALL.len()],
+    /// Bytes that the child has said in the meantime.
+    heard: usize,
 }
 
 /// Passes before the slot lets other tasks go first.
@@ -105,6 +107,10 @@ impl Slot {
                     Poll::Pending => return Poll::Pending,
                 }
             }
+            if quiet.heard >= SPEECH {
+                // Those who were told may run on this thread, and get on with it before there is more than has room.
+                break;
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -118,7 +124,7 @@ impl Slot {
             match occupant.poll(sense, cx) {
                 Poll::Ready(seen) => {
                     has_come = true;
-                    self.on_seen(seen);
+                    quiet.heard += self.on_seen(seen);
                 }
                 Poll::Pending => *is_quiet = true,
             }

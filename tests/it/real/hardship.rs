@@ -178,6 +178,20 @@ fn t41_progress_without_end_for_a_reader_that_sips_slows_nobody_and_costs_little
 }
 
 #[test]
+fn t41_progress_in_a_flood_is_all_told_to_whoever_reads_it() {
+    let daemon = Daemon::demo("--hasty-tool");
+    let client = daemon.plain();
+    let params = json!({
+        "name": "hasty", "arguments": {"steps": 20_000}, "_meta": {"progressToken": "t"},
+    });
+    let told = client.post(&request(&json!(1), "tools/call", &params)).events().messages();
+    let (answer, progress) = told.split_last().unwrap();
+    assert_eq!(text(answer), "Done.");
+    let steps: Vec<_> = progress.iter().map(|it| it["params"]["progress"].as_u64()).collect();
+    assert_eq!(steps, (1..=20_000).map(Some).collect::<Vec<_>>());
+}
+
+#[test]
 fn t41_what_is_kept_for_lost_readers_is_bounded_over_all_sessions() {
     let daemon = Daemon::demo("");
     daemon.ready("/readyz");

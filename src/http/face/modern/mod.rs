@@ -11,7 +11,7 @@ mod rounds;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::streamable::{Accepts, VERSION, accepted, ask};
+use super::streamable::{Accepts, CALL_EVENTS_MAX, VERSION, accepted, ask};
 use crate::bridge::front::FrontCard;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane, Pool};
@@ -23,7 +23,7 @@ use crate::http::body::Body;
 use crate::http::render::{Refused, json, status_of_error};
 use crate::link::guests::Guest;
 use crate::link::handle::Link;
-use crate::link::replies::{self, EVENTS_MAX, Replies};
+use crate::link::replies::{self, Replies};
 use crate::link::sealer::{Sealable, Sealer};
 use crate::wire::envelope::{Envelope, Heads, Said, Sighted};
 use crate::wire::frame::{Frame, Kind};
@@ -103,7 +103,7 @@ impl Visit {
     ) -> Result<Replies, Refusal> {
         let farewell = link.admit()?;
         let call = farewell.call();
-        let (outlet, mut replies) = replies::channel(EVENTS_MAX);
+        let (outlet, mut replies) = replies::channel(CALL_EVENTS_MAX);
         replies.promise(farewell);
         if request.method().may_ask() {
             replies.sealed_by(Sealer {

@@ -35,9 +35,14 @@ pub(in crate::http::face) const VERSION: HeaderName =
     HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
+/// Room for what a child says of one call, with no pause, before its reader gets to it. The bound of waiting bytes is the tighter one
+/// for any but the shortest messages.
+pub(in crate::http::face) const CALL_EVENTS_MAX: usize = 8 << 10;
+
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
 const REPLAY_MAX: usize = EVENTS_MAX + 1024;
 
+/// Every connection has room for this as long as it lives, so what is not on the way of most requests is put into a box.
 pub(in crate::http) async fn serve(
     visit: Visit,
     request: &mut Request<Incoming>,
@@ -50,7 +55,7 @@ pub(in crate::http) async fn serve(
         }
         // Nothing but POST is known to who speaks without a handshake.
         _ if visit.says_modern() => Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into()),
-        Method::GET if push => visit.get().await,
+        Method::GET if push => Box::pin(visit.get()).await,
         Method::DELETE if push => visit.delete(),
         _ if push => Err(Refusal::HttpMethodNotAllowed { allow: "GET, POST, DELETE" }.into()),
         _ => Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into()),
@@ -65,15 +70,16 @@ impl Visit {
         let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
         match body {
             frame::Body::One(frame) => {
-                let sighted = Sighted::new(&frame, self.header(VERSION));
-                if sighted.era == Era::Modern {
-                    // Apart, so that requests of the other era carry nothing of it along.
-                    return Box::pin(self.modern(sighted)).await;
+                {
+                    let sighted = Sighted::new(&frame, self.header(VERSION));
+                    if sighted.era == Era::Modern {
+                        return Box::pin(self.modern(sighted)).await;
+                    }
                 }
                 let id = frame.id().filter(|_| frame.kind() == Kind::Request);
                 self.one(frame).await.map_err(|why| Refused::new(why, id))
             }
-            frame::Body::Many(parts) => self.many(parts).await.map_err(Refused::from),
+            frame::Body::Many(parts) => Box::pin(self.many(parts)).await.map_err(Refused::from),
         }
     }
 
@@ -84,7 +90,7 @@ impl Visit {
         let accepts = self.forms()?;
         let request = frame.kind() == Kind::Request;
         if request && frame.method().as_request() == RequestRoute::Initialize {
-            return self.initialize(frame, accepts).await;
+            return Box::pin(self.initialize(frame, accepts)).await;
         }
         let session = if request { self.session().await? } else { self.present()? };
         if matches!(frame.kind(), Kind::Result | Kind::Error) && self.says_modern() {
@@ -281,7 +287,7 @@ pub(in crate::http::face) async fn ask(
 ) -> Result<Replies, Refusal> {
     let farewell = link.admit()?;
     let call = farewell.call();
-    let (outlet, mut replies) = replies::channel(EVENTS_MAX);
+    let (outlet, mut replies) = replies::channel(CALL_EVENTS_MAX);
     replies.promise(farewell);
     let reach = Reach::Own { outlet, streams };
     link.send(Order::Call { call, caller, request, reach }).await?;
