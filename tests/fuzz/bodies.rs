@@ -11,6 +11,7 @@ use stdiod::wire::id::RawId;
 use stdiod::wire::lines::{Line, Lines};
 use stdiod::wire::meta::{Members, Params};
 use stdiod::wire::overlong::overlong_id;
+use stdiod::wire::raw::Raw;
 use stdiod::wire::splice::Patch;
 use stdiod::wire::sse::{self, Decoder, SseEvent};
 
@@ -32,7 +33,7 @@ fn sound(frame: &Frame) {
     let text = frame.text();
     assert!(!text.iter().any(|byte| matches!(byte, b'\n' | b'\r')), "a frame is on one line");
     let members = Members::of(std::str::from_utf8(text).expect("a frame is UTF-8"));
-    let raw = |key| members.get(key).map(RawValue::get);
+    let raw = |key| members.get(key).map(Raw::get);
     assert_eq!(frame.id().as_ref().map(RawId::as_str), raw("id"));
     let payload = match frame.kind() {
         Kind::Request | Kind::Notification => raw("params"),

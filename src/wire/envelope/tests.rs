@@ -113,7 +113,7 @@ fn an_envelope_is_read() {
     assert_eq!((&*envelope.version, envelope.is_served()), ("2026-07-28", true));
     assert_eq!(envelope.capabilities, r#"{ "x" : 1e400 }"#);
     assert_eq!(envelope.client_info, Some(r#"{"name":"c"}"#));
-    assert_eq!(envelope.log_level.map(RawValue::get), Some("\"info\""));
+    assert_eq!(envelope.log_level.map(Raw::get), Some("\"info\""));
     let bare = enveloped("tools/list", "2026-07-28", json!({}));
     let envelope = read(&bare).unwrap();
     assert!(envelope.client_info.is_none() && envelope.log_level.is_none());
