@@ -132,7 +132,7 @@ impl<'a> Sighted<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads what a request says of its client, and looks whether the request can go on to a server.
-    pub fn examine(sighted: Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
+    pub fn examine(sighted: &Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
         let frame = sighted.frame;
         let envelope = Self::read(sighted).map_err(Objection::Envelope)?;
         envelope.headers_agree(frame, heads).map_err(Objection::Heads)?;
@@ -145,9 +145,8 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    pub fn read(sighted: Sighted<'a>) -> Result<Self, BadEnvelope> {
-        let Sighted { frame, seen, .. } = sighted;
-        let seen = seen.or_else(|| frame.unambiguous());
+    pub fn read(sighted: &Sighted<'a>) -> Result<Self, BadEnvelope> {
+        let seen = sighted.seen.or_else(|| sighted.frame.unambiguous());
         let (params, meta) = seen.ok_or(BadEnvelope::Ambiguous)?;
         let Meta { protocol_version, client_capabilities, client_info, log_level, .. } = meta;
         let (Some(version), Some(capabilities)) = (protocol_version, client_capabilities) else {

@@ -6,9 +6,12 @@
 //!
 //! Whether the text is UTF-8 is for the caller to find out: [`Scanner::is_ascii`] says whether there is anything to find out.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::plain::{marks, plain};
 use super::splice::Span;
 
 /// A place in a text, and what was seen on the way there.
@@ -39,12 +42,6 @@ struct Open {
     more: Vec<u128>,
 }
 
-/// Bytes of a longer string that are looked at in one go.
-const BLOCK: usize = 64;
-
-/// Bytes at the beginning of a string that are looked at by the word: most strings are no longer.
-const SHORT: usize = 32;
-
 type Stepped<T = ()> = Result<T, Broken>;
 
 // === impl Scanner ===
@@ -65,7 +62,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of what comes next, blanks stepped over.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
+        match *self.text.get(self.at)? {
+            byte if byte > b' ' => Some(byte),
+            _ => self.peek_behind_blanks(),
+        }
+    }
+
+    #[inline(never)]
+    fn peek_behind_blanks(&mut self) -> Option<u8> {
         loop {
             match *self.text.get(self.at)? {
                 b' ' | b'\t' => {}
@@ -180,6 +186,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over a name and the colon behind it.
+    #[inline]
     fn key(&mut self) -> Stepped<Key> {
         let start = self.begin(b'"')? + 1;
         let is_escaped = self.string()?;
@@ -197,7 +204,31 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over the rest of a string, behind its first quote. Tells whether there are escapes in it.
+    #[inline]
     fn string(&mut self) -> Stepped<bool> {
+        // Most strings end within two words.
+        let mut at = self.at;
+        for _ in 0..2 {
+            let Some(word) = self.text.get(at..).and_then(<[u8]>::first_chunk) else { break };
+            match marks::<false>(u64::from_le_bytes(*word)) {
+                0 => at += word.len(),
+                marks => {
+                    at += marks.trailing_zeros() as usize / 8;
+                    if self.text[at] == b'"' {
+                        self.at = at + 1;
+                        return Ok(false);
+                    }
+                    break;
+                }
+            }
+        }
+        self.at = at;
+        self.string_on()
+    }
+
+    /// The same for one that is longer or not so plain.
+    #[inline(never)]
+    fn string_on(&mut self) -> Stepped<bool> {
         let mut is_escaped = false;
         loop {
             let rest = &self.text[self.at..];
@@ -269,6 +300,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over this byte, which has to come next, and tells where it stood.
+    #[inline]
     fn begin(&mut self, byte: u8) -> Stepped<usize> {
         if self.peek() != Some(byte) {
             return Err(Broken);
@@ -278,6 +310,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over what stands behind a part: the bracket that closes the whole, or a comma.
+    #[inline]
     fn is_last(&mut self, close: u8) -> Stepped<bool> {
         let next = self.peek().ok_or(Broken)?;
         self.at += 1;
@@ -333,50 +366,6 @@ impl Open {
             self.last = self.more.pop().unwrap_or_default();
         }
     }
-}
-
-/// How many bytes of a string go by before the first that asks for something: a quote, a backslash, one that strings must not
-/// have, or one that is not ASCII unless those are known of.
-fn plain<const WIDE: bool>(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
-        let marks = marks::<WIDE>(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += word.len();
-        if at == SHORT {
-            let (blocks, _) = text[at..].as_chunks::<BLOCK>();
-            at += BLOCK * blocks.iter().take_while(|block| is_plain::<WIDE>(block)).count();
-        }
-    }
-    let rest = text[at..].iter().take_while(|byte| !is_mark::<WIDE>(**byte));
-    at + rest.count()
-}
-
-/// The high bit of each byte that asks for something, up to the first; what stands above that one is not to be relied on.
-fn marks<const WIDE: bool>(word: u64) -> u64 {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const BACKSLASH: u64 = u64::from_le_bytes([b'\\'; 8]);
-    // A quote is the only byte that this moves among those below 0x21, and it moves a blank out of them.
-    let quoted = (word ^ (EACH * 2)).wrapping_sub(EACH * 0x21);
-    let escaped = (word ^ BACKSLASH).wrapping_sub(EACH);
-    let marks = if WIDE { (quoted | escaped) & !word } else { quoted | escaped | word };
-    marks & (EACH * 0x80)
-}
-
-/// Written without a way out, for one look at many bytes at once.
-fn is_plain<const WIDE: bool>(block: &[u8; BLOCK]) -> bool {
-    !block.iter().fold(false, |found, byte| found | is_mark::<WIDE>(*byte))
-}
-
-#[allow(
-    clippy::needless_bitwise_bool,
-    reason = "a branch is what keeps many bytes from being looked at at once"
-)]
-fn is_mark<const WIDE: bool>(byte: u8) -> bool {
-    let quoted = if WIDE { (byte ^ 2) < 0x21 } else { (byte ^ 2).cast_signed() < 0x21 };
-    quoted | (byte == b'\\')
 }
 
 #[cfg(test)]

@@ -55,7 +55,8 @@ impl<R: Outlet> Switchboard<R> {
             return old;
         }
         let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
-        let trimmed = frame.payload().filter(|_| hides).and_then(|r| self.limits.tools.trim(r));
+        let list = if hides { frame.payload() } else { None };
+        let trimmed = list.and_then(|list| self.limits.tools.trim(list));
         let (Some((tools, trimmed)), Some(result)) = (trimmed, frame.payload_span()) else {
             return frame.splice(&[id]);
         };

@@ -202,7 +202,8 @@ impl<R: Outlet> Switchboard<R> {
     /// Remembers the child's answer to a call.
     pub(super) fn learn(&mut self, id: CallId, frame: &Frame, is_final: bool) {
         let question = self.calls.get_mut(&id).and_then(|call| call.question.take());
-        let (Some(question), Some(payload)) = (question, frame.payload()) else { return };
+        let Some(question) = question else { return };
+        let Some(payload) = frame.payload() else { return };
         let memory = &mut self.recall.memory;
         let code = || Members::of(payload).get("code").and_then(|code| code.get().parse().ok());
         if !is_final {

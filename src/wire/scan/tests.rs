@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::wire::frame::{Body, Frame, Kind, Malformed};
 use crate::wire::meta::Members;
+use crate::wire::raw::Raw;
 
 /// The top members of a message, as serde reads them.
 #[derive(Deserialize)]
@@ -120,8 +121,8 @@ fn match_one(text: &str, read: Result<Frame, Malformed>) {
     assert_eq!(frame.payload(), payload.as_deref());
 
     let object = payload.as_deref().filter(|text| text.starts_with('{'));
-    let leaves = object.map_or(Some(Leaves::default()), |text| serde_json::from_str(text).ok());
-    let leaves = leaves.unwrap_or_default();
+    let leaves = object.and_then(|text| serde_json::from_str(text).ok());
+    let leaves: Leaves<'_> = leaves.unwrap_or_default();
     let params = frame.params();
     let pairs = [
         (params.meta, leaves.meta),
@@ -132,7 +133,7 @@ fn match_one(text: &str, read: Result<Frame, Malformed>) {
         (params.level, leaves.level),
     ];
     for (ours, theirs) in pairs {
-        assert_eq!(ours.map(|raw| raw.get()), theirs.map(RawValue::get), "{text:?}");
+        assert_eq!(ours.map(Raw::get), theirs.map(RawValue::get), "{text:?}");
     }
 }
 
@@ -259,9 +260,9 @@ fn message() -> impl Strategy<Value = String> {
     ];
     let more = vec((top, value()), 0..2);
     (kind, params, more, blank()).prop_map(|(kind, params, more, blank)| {
-        let more: String =
+        let more: Vec<String> =
             more.iter().map(|(name, value)| format!(",{blank}{name}:{value}")).collect();
-        format!(r#"{{"jsonrpc":"2.0",{blank}{kind}{blank}{params}{more}}}"#)
+        format!(r#"{{"jsonrpc":"2.0",{blank}{kind}{blank}{params}{}}}"#, more.concat())
     })
 }
 
