@@ -233,14 +233,15 @@ fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
     if top.jsonrpc.is_none_or(|at| text[at.range()] != *b"\"2.0\"") {
         return Err(bad("\"jsonrpc\" must be \"2.0\""));
     }
-    let is = |member, first| begins(member, &text, first);
-    let id_is_value = is(top.id, ID);
+    let id_is_value = begins(top.id, &text, is_id);
     let (kind, payload) = match (top.method, top.result, top.error) {
         (Some(method), None, None) => {
-            if !is(Some(method), b"\"") {
+            if !begins(Some(method), &text, |first| first == b'"') {
                 return Err(bad("\"method\" must be a string"));
             }
-            if top.params.is_some() && !is(top.params, b"{[n") {
+            if top.params.is_some()
+                && !begins(top.params, &text, |first| matches!(first, b'{' | b'[' | b'n'))
+            {
                 return Err(bad("\"params\" must be an object"));
             }
             match top.id {
@@ -254,10 +255,10 @@ fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
             return Err(bad("a result needs an \"id\" that is a string or a number"));
         }
         (None, None, Some(error)) => {
-            if top.id.is_some() && !id_is_value && !is(top.id, b"n") {
+            if top.id.is_some() && !id_is_value && !begins(top.id, &text, |first| first == b'n') {
                 return Err(bad("\"id\" must be a string, a number or null"));
             }
-            if !is(Some(error), b"{") {
+            if !begins(Some(error), &text, |first| first == b'{') {
                 return Err(bad("\"error\" must be an object"));
             }
             (Kind::Error, Some(error))
@@ -274,16 +275,18 @@ fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
     Ok(Frame { kind, method, id, name, payload, leaves, text: on_one_line(text, has_breaks) })
 }
 
-/// What an id begins with.
-const ID: &[u8] = b"\"-0123456789";
-
 /// Whether a member is there and begins so.
-fn begins(member: Option<Span>, text: &[u8], first: &[u8]) -> bool {
-    member.is_some_and(|at| first.contains(&text[at.range()][0]))
+fn begins(member: Option<Span>, text: &[u8], so: impl Fn(u8) -> bool) -> bool {
+    member.is_some_and(|at| so(text[at.range()][0]))
+}
+
+/// Whether a string or a number begins so.
+fn is_id(first: u8) -> bool {
+    matches!(first, b'"' | b'-' | b'0'..=b'9')
 }
 
 fn readable_id(id: Option<Span>, text: &[u8]) -> Option<RawId> {
-    id.filter(|_| begins(id, text, ID)).map(|at| RawId::new(slice(text, at)))
+    id.filter(|_| begins(id, text, is_id)).map(|at| RawId::new(slice(text, at)))
 }
 
 fn slice(text: &[u8], at: Span) -> &str {

@@ -10,7 +10,7 @@ use super::scan::{Broken, Scanner};
 use super::splice::Span;
 
 /// The members of `params` that some rule looks at. Everything else is stepped over.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'a> {
     pub meta: Option<Raw<'a>>,
     pub name: Option<Raw<'a>>,

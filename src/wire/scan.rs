@@ -196,6 +196,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The name that is meant by a key of this text, which is not yet known to be UTF-8; `None` if its escapes mean no text.
+    #[inline]
     pub(super) fn name(&self, key: &Key) -> Option<Cow<'a, [u8]>> {
         if key.is_escaped {
             return key.unescaped(self.text).map(|name| Cow::Owned(name.into()));

@@ -5,7 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use stdiod::wire::frame::{Body, Frame, Kind};
+use stdiod::wire::frame::{Body, Frame, Kind, Malformed};
 use stdiod::wire::headers;
 use stdiod::wire::id::RawId;
 use stdiod::wire::lines::{Line, Lines};
@@ -18,14 +18,18 @@ use stdiod::wire::sse::{self, Decoder, SseEvent};
 #[path = "switchboard/mod.rs"]
 mod operations;
 
-/// Messages: whatever is accepted is JSON on one line, its leaves lie where they are said to lie, and a splice
-/// changes those alone.
+/// Messages: what is JSON is told as another reader tells it. Whatever is accepted is on one line, its leaves lie where they are
+/// said to lie, and a splice changes those alone.
 pub(crate) fn frame(input: &[u8]) {
-    let Ok(body) = Body::read(Bytes::copy_from_slice(input)) else { return };
-    assert!(serde_json::from_slice::<&RawValue>(input).is_ok(), "what is not JSON was accepted");
+    let body = Body::read(Bytes::copy_from_slice(input));
+    let is_text = std::str::from_utf8(input).is_ok();
+    let is_json = is_text && serde_json::from_slice::<&RawValue>(input).is_ok();
+    let is_read = !matches!(body, Err(Malformed::NotUtf8 | Malformed::NotJson(_)));
+    assert_eq!(is_read, is_json, "two readers disagree: {body:?}");
     match body {
-        Body::One(frame) => sound(&frame),
-        Body::Many(frames) => frames.iter().flatten().for_each(sound),
+        Ok(Body::One(frame)) => sound(&frame),
+        Ok(Body::Many(frames)) => frames.iter().flatten().for_each(sound),
+        Err(_) => {}
     }
 }
 
@@ -42,7 +46,9 @@ fn sound(frame: &Frame) {
     };
     assert_eq!(frame.payload(), payload);
     let _ = (frame.id_number(), frame.method_name());
-    let _ = Params::of(frame.payload()).meta();
+    let again = Params::of(frame.payload());
+    assert_eq!(frame.params(), again, "what was noted is what is read again");
+    let _ = again.meta();
 
     if let Some(at) = frame.id_span() {
         let changed = Frame::skim(frame.splice(&[Patch { at, with: b"4711" }]))

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::wire::frame::{Body, Frame, Kind, Malformed};
-use crate::wire::meta::Members;
+use crate::wire::meta::{Members, Params};
 use crate::wire::raw::Raw;
 
 /// The top members of a message, as serde reads them.
@@ -124,6 +124,7 @@ fn match_one(text: &str, read: Result<Frame, Malformed>) {
     let leaves = object.and_then(|text| serde_json::from_str(text).ok());
     let leaves: Leaves<'_> = leaves.unwrap_or_default();
     let params = frame.params();
+    assert_eq!(params, Params::of(frame.payload()), "{text:?}");
     let pairs = [
         (params.meta, leaves.meta),
         (params.name, leaves.name),
