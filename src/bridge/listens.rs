@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::front::Principal;
 use super::greeting::Lists;
@@ -12,7 +11,7 @@ use super::tasks::TaskId;
 use crate::wire::id::{CallId, RawId};
 use crate::wire::meta::{Members, key};
 use crate::wire::method::Method;
-use crate::wire::raw;
+use crate::wire::raw::{self, Raw};
 
 /// All of them on one switchboard, in the order they came.
 #[derive(Debug, Default)]
@@ -55,7 +54,7 @@ impl<'a> Filter<'a> {
     pub(super) fn read(notifications: Option<&'a str>) -> Result<Self, &'static str> {
         let text = notifications.filter(|text| text.starts_with('{'));
         let members = Members::of(text.ok_or("\"notifications\" must be an object")?);
-        let is_on = |key: &str| match members.get(key).map(RawValue::get) {
+        let is_on = |key: &str| match members.get(key).map(Raw::get) {
             None | Some("false" | "null") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(
@@ -76,9 +75,9 @@ impl<'a> Filter<'a> {
 }
 
 /// The strings in an array, each once; none where there is no array.
-fn texts(array: Option<&RawValue>) -> Option<Vec<Cow<'_, str>>> {
+fn texts(array: Option<Raw<'_>>) -> Option<Vec<Cow<'_, str>>> {
     let Some(array) = array else { return Some(Vec::new()) };
-    let parts: Vec<&RawValue> = serde_json::from_str(array.get()).ok()?;
+    let parts = Raw::items(array.get())?;
     let mut texts: Vec<Cow<'_, str>> =
         parts.into_iter().map(|part| raw::string(part.get())).collect::<Option<_>>()?;
     texts.sort_unstable();

@@ -10,11 +10,9 @@ mod schema;
 
 use std::collections::HashMap;
 
-use serde_json::value::RawValue;
-
 use crate::wire::headers::{self, BadHeader};
 use crate::wire::meta::Members;
-use crate::wire::raw;
+use crate::wire::raw::{self, Raw};
 
 pub use schema::Flaw;
 
@@ -84,9 +82,8 @@ impl Mirrors {
     /// Adds a page: a result of `tools/list`. What was known of its tools before is replaced.
     pub fn learn(&mut self, result: &str) {
         let members = Members::of(result);
-        let tools = members.get("tools").and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let tools: Vec<&RawValue> = tools.unwrap_or_default();
-        for tool in tools {
+        let tools = members.get("tools").and_then(|raw| Raw::items(raw.get()));
+        for tool in tools.unwrap_or_default() {
             let members = Members::of(tool.get());
             let name = members.get("name").and_then(|name| raw::string(name.get()));
             if let Some(name) = name {

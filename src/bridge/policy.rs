@@ -1,10 +1,8 @@
 //! Which tools clients may see and call.
 
-use serde_json::value::RawValue;
-
 use crate::config::model::ToolFilter;
 use crate::wire::meta::{Members, Params};
-use crate::wire::raw;
+use crate::wire::raw::{self, Raw};
 use crate::wire::splice::Span;
 
 /// A filter over tool names.
@@ -37,7 +35,7 @@ impl ToolPolicy {
     /// hidden tool.
     pub fn trim(&self, result: &str) -> Option<(Span, String)> {
         let list = Members::of(result).get("tools")?.get();
-        let tools: Vec<&RawValue> = serde_json::from_str(list).ok()?;
+        let tools = Raw::items(list)?;
         let kept: Vec<&str> = tools
             .iter()
             .map(|tool| tool.get())

@@ -4,7 +4,6 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::flight::Flight;
@@ -14,7 +13,7 @@ use super::tasks::Task;
 use crate::wire::fault::{Fault, INTERNAL_ERROR, INVALID_PARAMS};
 use crate::wire::frame::Frame;
 use crate::wire::id::RawId;
-use crate::wire::meta::Params;
+use crate::wire::raw::Raw;
 use crate::wire::version::Version;
 
 /// What a request gives back: its result, or a protocol error.
@@ -48,7 +47,7 @@ pub(super) enum Front {
 
 impl<'a> Call<'a> {
     pub(super) fn new(server: &'a Server, id: RawId, frame: &Frame, front: Front) -> Self {
-        let token = Params::of(frame.payload()).meta().progress_token.map(RawValue::get);
+        let token = frame.params().meta().progress_token.map(Raw::get);
         let token = token.filter(|raw| !raw.starts_with(['n', 't', 'f', '{', '[']));
         Self {
             server,

@@ -20,7 +20,6 @@ use crate::wire::fault::{
 use crate::wire::frame::{Body, Frame, Kind, Malformed};
 use crate::wire::id::RawId;
 use crate::wire::lines::{Line, Lines};
-use crate::wire::meta::Params;
 use crate::wire::method::Method;
 
 const LINE_MAX: usize = 256 * 1024 * 1024;
@@ -200,7 +199,7 @@ impl<'scope, 'env> Reader<'scope, 'env> {
     fn notification(&self, frame: &Frame) {
         let server = self.server;
         if frame.method() == Method::Cancelled {
-            let params = Params::of(frame.payload());
+            let params = frame.params();
             if let Some(id) = params.request_id {
                 let id = RawId::new(id.get());
                 server.cancel(&id);

@@ -91,7 +91,7 @@ mod tests {
             r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{"roots":{{}}}},"io.modelcontextprotocol/clientInfo":{{"name":"{client}"}}}}}}}}"#
         );
         let frame = Frame::skim(text.into()).unwrap();
-        guests.meet(&Envelope::read(Sighted::new(&frame, None)).unwrap())
+        guests.meet(&Envelope::read(&Sighted::new(&frame, None)).unwrap())
     }
 
     #[test]

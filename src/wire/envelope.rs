@@ -5,19 +5,15 @@
 //! headers agree, is the revision served, is the method one of it. The body decides over the headers, because proxies lose those.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memchr_iter;
-use memchr::memmem::Finder;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::fault::{self, Fault};
 use super::frame::{Frame, Kind};
 use super::headers::{self, BadHeader};
 use super::meta::{Members, Meta, Params, key};
 use super::method::{Method, Subject};
-use super::raw;
+use super::raw::{self, Raw};
 use super::version::{Era, Version};
 
 /// What a request says of its client.
@@ -29,7 +25,7 @@ pub struct Envelope<'a> {
     /// A raw object. Nobody has to introduce himself, so anything else is as good as nothing.
     pub client_info: Option<&'a str>,
     /// The least level of log messages that are wanted, as it was written. Without one, none are.
-    pub log_level: Option<&'a RawValue>,
+    pub log_level: Option<Raw<'a>>,
     /// The parameters in which it stood, read for whoever looks on.
     pub params: Params<'a>,
 }
@@ -102,22 +98,12 @@ pub fn era_of(frame: &Frame, version_header: Option<&str>) -> Era {
 }
 
 /// Whether `_meta` names a revision, of whatever kind its value is and however often it stands there. `seen` keeps what was read.
-fn has_envelope<'a>(params: Option<&'a str>, seen: &mut Option<(Params<'a>, Meta<'a>)>) -> bool {
-    static KEY: LazyLock<Finder<'static>> =
-        LazyLock::new(|| Finder::new(key::PROTOCOL_VERSION.as_bytes()));
-
-    // Most requests with a handshake are not looked into. In an escaped spelling of the key there is a `\u` or a `\/`.
-    let Some(params) = params else { return false };
-    let text = params.as_bytes();
-    let is_escape = |at: usize| matches!(text.get(at + 1), Some(b'u' | b'/'));
-    if KEY.find(text).is_none() && !memchr_iter(b'\\', text).any(is_escape) {
-        return false;
-    }
-    *seen = Params::unambiguous(Some(params));
+fn has_envelope<'a>(frame: &'a Frame, seen: &mut Option<(Params<'a>, Meta<'a>)>) -> bool {
+    *seen = frame.unambiguous();
     if let Some((_, meta)) = seen {
         return meta.protocol_version.is_some();
     }
-    let params = Members::of(params);
+    let params = Members::of(frame.payload().unwrap_or_default());
     params
         .0
         .iter()
@@ -133,9 +119,7 @@ impl<'a> Sighted<'a> {
         let mut seen = None;
         let era = match frame.kind() {
             Kind::Result | Kind::Error => Era::Legacy,
-            Kind::Request | Kind::Notification if has_envelope(frame.payload(), &mut seen) => {
-                Era::Modern
-            }
+            Kind::Request | Kind::Notification if has_envelope(frame, &mut seen) => Era::Modern,
             Kind::Request | Kind::Notification => {
                 version_header.map_or(Era::Legacy, |version| Era::of(headers::trim(version)))
             }
@@ -148,7 +132,7 @@ impl<'a> Sighted<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads what a request says of its client, and looks whether the request can go on to a server.
-    pub fn examine(sighted: Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
+    pub fn examine(sighted: &Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
         let frame = sighted.frame;
         let envelope = Self::read(sighted).map_err(Objection::Envelope)?;
         envelope.headers_agree(frame, heads).map_err(Objection::Heads)?;
@@ -161,9 +145,9 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    pub fn read(sighted: Sighted<'a>) -> Result<Self, BadEnvelope> {
-        let again = || Params::unambiguous(sighted.frame.payload());
-        let (params, meta) = sighted.seen.or_else(again).ok_or(BadEnvelope::Ambiguous)?;
+    pub fn read(sighted: &Sighted<'a>) -> Result<Self, BadEnvelope> {
+        let seen = sighted.seen.or_else(|| sighted.frame.unambiguous());
+        let (params, meta) = seen.ok_or(BadEnvelope::Ambiguous)?;
         let Meta { protocol_version, client_capabilities, client_info, log_level, .. } = meta;
         let (Some(version), Some(capabilities)) = (protocol_version, client_capabilities) else {
             let required = [
@@ -217,7 +201,7 @@ impl<'a> Envelope<'a> {
             Subject::TaskId => ("params.taskId", self.params.task_id),
             Subject::None => return None,
         };
-        Some((body, leaf.map(RawValue::get).filter(|leaf| leaf.starts_with('"'))))
+        Some((body, leaf.map(Raw::get).filter(|leaf| leaf.starts_with('"'))))
     }
 
     pub fn is_served(&self) -> bool {
@@ -225,7 +209,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn object(raw: &RawValue) -> Option<&str> {
+fn object(raw: Raw<'_>) -> Option<&str> {
     Some(raw.get()).filter(|text| text.starts_with('{'))
 }
 

@@ -5,12 +5,12 @@
 //! nobody asked to change leaves exactly as it came: unknown members, key order, numbers no machine type can hold.
 
 use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::id::RawId;
+use super::meta::{Leaves, Meta, Params};
 use super::method::Method;
-use super::raw::keep;
+use super::scan::{Broken, Scanner};
 use super::splice::{Patch, Span, splice};
 
 /// A message and the places of its routing leaves.
@@ -22,6 +22,8 @@ pub struct Frame {
     id: Option<Span>,
     name: Option<Span>,
     payload: Option<Span>,
+    /// Of `params`, if that is the payload.
+    leaves: Leaves,
 }
 
 /// What a message is. A request and a notification carry `params` as payload, the other two `result` and `error`.
@@ -56,21 +58,19 @@ pub enum Malformed {
     TooLong,
 }
 
-/// The top members of a message. The keep-null reader tells `null` from absence.
-#[derive(Deserialize)]
-struct Top<'a> {
-    #[serde(borrow, default, deserialize_with = "keep")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "keep")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "keep")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "keep")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "keep")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "keep")]
-    error: Option<&'a RawValue>,
+/// The places of the top members of a message. One that is `null` is there.
+#[derive(Default)]
+struct Top {
+    jsonrpc: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+    leaves: Leaves,
+    /// Why it is no message, though it is JSON.
+    flaw: Option<&'static str>,
+    has_breaks: bool,
 }
 
 // === impl Frame ===
@@ -125,8 +125,29 @@ impl Frame {
         self.payload.map(|span| self.slice(span))
     }
 
+    /// The view of `params`, or of whatever is the payload. Nothing is seen if a member that some rule looks at stands twice.
+    pub fn params(&self) -> Params<'_> {
+        self.clear_params().unwrap_or_default()
+    }
+
+    /// The view of `params` and of their `_meta`. `None` if a member that some rule looks at stands twice: whoever reads the
+    /// message after us might take the other one.
+    pub fn unambiguous(&self) -> Option<(Params<'_>, Meta<'_>)> {
+        let params = self.clear_params()?;
+        Some((params, Meta::unambiguous(params.meta)?))
+    }
+
+    fn clear_params(&self) -> Option<Params<'_>> {
+        match self.kind {
+            Kind::Request | Kind::Notification => {
+                self.leaves.view(|at| self.slice(at), || self.payload())
+            }
+            Kind::Result | Kind::Error => Params::unambiguous(self.payload()),
+        }
+    }
+
     pub fn slice(&self, span: Span) -> &str {
-        std::str::from_utf8(&self.text[span.range()]).expect("skimmed text is UTF-8")
+        slice(&self.text, span)
     }
 
     /// The text with some places exchanged. Patches are in order and do not overlap.
@@ -143,52 +164,84 @@ impl Body {
         if text.len() >= u32::MAX as usize {
             return Err(Malformed::TooLong);
         }
-        // Strings that are skipped over are not checked by the JSON reader, so the whole text is, first.
-        std::str::from_utf8(&text).map_err(|_| Malformed::NotUtf8)?;
         let text = trimmed(text);
-        if text.first() == Some(&b'[') {
-            let parts: Vec<&RawValue> = parse(&text)?;
-            let spans: Vec<Span> = parts.iter().map(|part| Span::of(part.get(), &text)).collect();
-            let text = on_one_line(text);
-            return Ok(Self::Many(
-                spans.into_iter().map(|span| skim_one(text.slice(span.range()))).collect(),
-            ));
+        if text.first() != Some(&b'[') {
+            return skim_one(text).map(Self::One);
         }
-        skim_one(text).map(Self::One)
+        let mut spans = Vec::new();
+        let has_breaks = stepped(&text, |scan| scan.items(|at| spans.push(at)))?;
+        let text = on_one_line(text, has_breaks);
+        let parts = spans.into_iter().map(|span| skim_one(text.slice(span.range())));
+        Ok(Self::Many(parts.collect()))
     }
 }
 
-/// Reads one message from a text that is known to be UTF-8 and to have no blanks around it.
+// === impl Top ===
+
+impl Top {
+    fn read(text: &[u8]) -> Result<Self, Malformed> {
+        let mut top = Self::default();
+        top.has_breaks = stepped(text, |scan| top.note(scan))?;
+        Ok(top)
+    }
+
+    fn note(&mut self, scan: &mut Scanner<'_>) -> Result<(), Broken> {
+        scan.members(|scan, key| {
+            let Some(name) = scan.name(&key) else {
+                self.flaw = Some("the name of a member is no text");
+                return scan.value().map(|_| ());
+            };
+            let mut leaves = None;
+            let place = match &*name {
+                b"jsonrpc" => &mut self.jsonrpc,
+                b"id" => &mut self.id,
+                b"method" => &mut self.method,
+                b"params" => {
+                    leaves = Some(&mut self.leaves);
+                    &mut self.params
+                }
+                b"result" => &mut self.result,
+                b"error" => &mut self.error,
+                _ => return scan.value().map(|_| ()),
+            };
+            let at = match leaves {
+                Some(leaves) if scan.peek() == Some(b'{') => leaves.note(scan)?,
+                _ => scan.value()?,
+            };
+            if place.replace(at).is_some() {
+                self.flaw = Some("a member stands twice");
+            }
+            Ok(())
+        })
+        .map(|_| ())
+    }
+}
+
+/// Reads one message from a text that has no blanks around it.
 fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
     if text.first() != Some(&b'{') {
         // Tell broken JSON from JSON of the wrong shape before blaming the shape.
-        parse::<&RawValue>(&text)?;
+        stepped(&text, |scan| scan.value().map(|_| ()))?;
         return Err(Malformed::NotMessage { id: None, why: "a message is a JSON object" });
     }
-    let top: Top<'_> = match parse(&text) {
-        Ok(top) => top,
-        // The reader stops at a repeated member; the text may be JSON all the same.
-        Err(error) if parse::<&RawValue>(&text).is_ok() => {
-            drop(error);
-            return Err(Malformed::NotMessage { id: None, why: "a member stands twice" });
-        }
-        Err(error) => return Err(error),
-    };
+    let top = Top::read(&text)?;
+    if let Some(why) = top.flaw {
+        return Err(Malformed::NotMessage { id: None, why });
+    }
 
-    let bad = |why| Malformed::NotMessage { id: readable_id(top.id), why };
-    if top.jsonrpc.is_none_or(|raw| raw.get() != "\"2.0\"") {
+    let bad = |why| Malformed::NotMessage { id: readable_id(top.id, &text), why };
+    if top.jsonrpc.is_none_or(|at| text[at.range()] != *b"\"2.0\"") {
         return Err(bad("\"jsonrpc\" must be \"2.0\""));
     }
-    let is = |raw: Option<&RawValue>, first: &[u8]| {
-        raw.is_some_and(|raw| first.contains(&raw.get().as_bytes()[0]))
-    };
-    let id_is_value = is(top.id, b"\"-0123456789");
+    let id_is_value = begins(top.id, &text, is_id);
     let (kind, payload) = match (top.method, top.result, top.error) {
         (Some(method), None, None) => {
-            if !is(Some(method), b"\"") {
+            if !begins(Some(method), &text, |first| first == b'"') {
                 return Err(bad("\"method\" must be a string"));
             }
-            if top.params.is_some() && !is(top.params, b"{[n") {
+            if top.params.is_some()
+                && !begins(top.params, &text, |first| matches!(first, b'{' | b'[' | b'n'))
+            {
                 return Err(bad("\"params\" must be an object"));
             }
             match top.id {
@@ -202,10 +255,10 @@ fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
             return Err(bad("a result needs an \"id\" that is a string or a number"));
         }
         (None, None, Some(error)) => {
-            if top.id.is_some() && !id_is_value && !is(top.id, b"n") {
+            if top.id.is_some() && !id_is_value && !begins(top.id, &text, |first| first == b'n') {
                 return Err(bad("\"id\" must be a string, a number or null"));
             }
-            if !is(Some(error), b"{") {
+            if !begins(Some(error), &text, |first| first == b'{') {
                 return Err(bad("\"error\" must be an object"));
             }
             (Kind::Error, Some(error))
@@ -217,20 +270,48 @@ fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
         (None, None, None) => return Err(bad("a message has a method, a result or an error")),
     };
 
-    let span = |raw: Option<&RawValue>| raw.map(|raw| Span::of(raw.get(), &text));
-    let method = top.method.map_or(Method::Other, |raw| Method::read(raw.get()));
-    let (id, name, payload) = (span(top.id), span(top.method), span(payload));
-    Ok(Frame { kind, method, id, name, payload, text: on_one_line(text) })
+    let method = top.method.map_or(Method::Other, |at| Method::read(slice(&text, at)));
+    let Top { id, method: name, leaves, has_breaks, .. } = top;
+    Ok(Frame { kind, method, id, name, payload, leaves, text: on_one_line(text, has_breaks) })
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a Bytes) -> Result<T, Malformed> {
-    serde_json::from_slice(text).map_err(|error| Malformed::NotJson(error.to_string()))
+/// Whether a member is there and begins so.
+fn begins(member: Option<Span>, text: &[u8], so: impl Fn(u8) -> bool) -> bool {
+    member.is_some_and(|at| so(text[at.range()][0]))
 }
 
-fn readable_id(raw: Option<&RawValue>) -> Option<RawId> {
-    raw.map(RawValue::get)
-        .filter(|text| matches!(text.as_bytes()[0], b'"' | b'-' | b'0'..=b'9'))
-        .map(RawId::new)
+/// Whether a string or a number begins so.
+fn is_id(first: u8) -> bool {
+    matches!(first, b'"' | b'-' | b'0'..=b'9')
+}
+
+fn readable_id(id: Option<Span>, text: &[u8]) -> Option<RawId> {
+    id.filter(|_| begins(id, text, is_id)).map(|at| RawId::new(slice(text, at)))
+}
+
+fn slice(text: &[u8], at: Span) -> &str {
+    std::str::from_utf8(&text[at.range()]).expect("skimmed text is UTF-8")
+}
+
+/// Steps through a whole text with `step`. Tells whether there are line breaks between its tokens.
+fn stepped(
+    text: &[u8],
+    step: impl FnOnce(&mut Scanner<'_>) -> Result<(), Broken>,
+) -> Result<bool, Malformed> {
+    let mut scan = Scanner::new(text);
+    let is_json = step(&mut scan).and_then(|()| scan.end()).is_ok();
+    // A text that is neither UTF-8 nor JSON is told to be not UTF-8.
+    if !(is_json && scan.is_ascii()) && std::str::from_utf8(text).is_err() {
+        return Err(Malformed::NotUtf8);
+    }
+    if is_json { Ok(scan.has_breaks()) } else { Err(Malformed::NotJson(what_is_wrong(text))) }
+}
+
+/// What is wrong with a text that is not JSON, and where.
+#[cold]
+fn what_is_wrong(text: &[u8]) -> String {
+    let read: Result<&RawValue, _> = serde_json::from_slice(text);
+    read.err().map_or_else(|| "it cannot be read".to_owned(), |error| error.to_string())
 }
 
 fn trimmed(text: Bytes) -> Bytes {
@@ -242,8 +323,8 @@ fn trimmed(text: Bytes) -> Bytes {
 
 /// Puts a text on one line. Only for JSON that was found sound: there, line breaks can stand between tokens alone, so
 /// blanking them keeps every place. Done before the check it would mend broken strings.
-fn on_one_line(text: Bytes) -> Bytes {
-    if memchr::memchr2(b'\n', b'\r', &text).is_none() {
+fn on_one_line(text: Bytes, has_breaks: bool) -> Bytes {
+    if !has_breaks {
         return text;
     }
     let mut text = BytesMut::from(text);

@@ -4,52 +4,70 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use serde::de::{self, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-use super::raw::{keep, quoted};
+use super::raw::{Raw, quoted};
+use super::scan::{Broken, Scanner};
 use super::splice::Span;
 
 /// The members of `params` that some rule looks at. Everything else is stepped over.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'a> {
-    #[serde(borrow, rename = "_meta", deserialize_with = "keep")]
-    pub meta: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub name: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub uri: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub request_id: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub progress_token: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub progress: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub level: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub task: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub task_id: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub notifications: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub input_responses: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub request_state: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub protocol_version: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub capabilities: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub client_info: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub server_info: Option<&'a RawValue>,
+    pub meta: Option<Raw<'a>>,
+    pub name: Option<Raw<'a>>,
+    pub uri: Option<Raw<'a>>,
+    pub request_id: Option<Raw<'a>>,
+    pub progress_token: Option<Raw<'a>>,
+    pub progress: Option<Raw<'a>>,
+    pub level: Option<Raw<'a>>,
+    pub task: Option<Raw<'a>>,
+    pub task_id: Option<Raw<'a>>,
+    pub notifications: Option<Raw<'a>>,
+    pub input_responses: Option<Raw<'a>>,
+    pub request_state: Option<Raw<'a>>,
+    pub protocol_version: Option<Raw<'a>>,
+    pub capabilities: Option<Raw<'a>>,
+    pub client_info: Option<Raw<'a>>,
+    pub server_info: Option<Raw<'a>>,
+}
+
+/// A member of `params` that some rule looks at.
+#[derive(Clone, Copy, Debug)]
+enum Leaf {
+    Meta,
+    Name,
+    Uri,
+    RequestId,
+    ProgressToken,
+    Progress,
+    Level,
+    Task,
+    TaskId,
+    Notifications,
+    InputResponses,
+    RequestState,
+    ProtocolVersion,
+    Capabilities,
+    ClientInfo,
+    ServerInfo,
+}
+
+/// Where the members of `params` lie that some rule looks at, noted while the message was read. Hardly any request has more of them
+/// than are noted; where one has, it is stepped through again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Leaves {
+    noted: [Option<(Leaf, Span)>; 4],
+    /// A bit for each that was met.
+    met: u16,
+    are_many: bool,
+    /// One stands twice, or there is a name that means no text.
+    are_unclear: bool,
 }
 
 /// The names of members of `_meta` that the protocol gave a meaning.
 pub mod key {
+    /// What they begin with.
+    pub(super) const PREFIX: &str = "io.modelcontextprotocol/";
+
     pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
     pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -60,45 +78,26 @@ pub mod key {
 }
 
 /// The members of `_meta` that some rule looks at.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Meta<'a> {
-    #[serde(borrow, rename = "progressToken", deserialize_with = "keep")]
-    pub progress_token: Option<&'a RawValue>,
-    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion", deserialize_with = "keep")]
-    pub protocol_version: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        rename = "io.modelcontextprotocol/clientCapabilities",
-        deserialize_with = "keep"
-    )]
-    pub client_capabilities: Option<&'a RawValue>,
-    #[serde(borrow, rename = "io.modelcontextprotocol/clientInfo", deserialize_with = "keep")]
-    pub client_info: Option<&'a RawValue>,
-    #[serde(borrow, rename = "io.modelcontextprotocol/logLevel", deserialize_with = "keep")]
-    pub log_level: Option<&'a RawValue>,
-    #[serde(borrow, rename = "io.modelcontextprotocol/subscriptionId", deserialize_with = "keep")]
-    pub subscription_id: Option<&'a RawValue>,
-    #[serde(borrow, rename = "io.modelcontextprotocol/related-task", deserialize_with = "keep")]
-    pub related_task: Option<&'a RawValue>,
+    pub progress_token: Option<Raw<'a>>,
+    pub protocol_version: Option<Raw<'a>>,
+    pub client_capabilities: Option<Raw<'a>>,
+    pub client_info: Option<Raw<'a>>,
+    pub log_level: Option<Raw<'a>>,
+    pub subscription_id: Option<Raw<'a>>,
+    pub related_task: Option<Raw<'a>>,
 }
 
 /// The members of a result that some rule looks at.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ResultView<'a> {
-    #[serde(borrow, rename = "_meta", deserialize_with = "keep")]
-    pub meta: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub result_type: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub request_state: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub supported_versions: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub capabilities: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "keep")]
-    pub ttl_ms: Option<&'a RawValue>,
+    pub meta: Option<Raw<'a>>,
+    pub result_type: Option<Raw<'a>>,
+    pub request_state: Option<Raw<'a>>,
+    pub supported_versions: Option<Raw<'a>>,
+    pub capabilities: Option<Raw<'a>>,
+    pub ttl_ms: Option<Raw<'a>>,
 }
 
 /// The members of `clientInfo` and `serverInfo` that are worth a log line.
@@ -112,7 +111,12 @@ pub struct Implementation<'a> {
 }
 
 /// An object's members in order, keys unescaped and values raw.
-pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Members<'a>(pub Vec<(Cow<'a, str>, Raw<'a>)>);
+
+/// A view that knows its members by name.
+trait View<'a>: Default {
+    fn leaf(&mut self, name: &[u8]) -> Option<&mut Option<Raw<'a>>>;
+}
 
 // === impl Params ===
 
@@ -126,49 +130,184 @@ impl<'a> Params<'a> {
         Meta::of(self.meta)
     }
 
-    /// The view of an object and of its `_meta`. `None` if a member that some rule looks at stands twice: whoever reads it after
-    /// us might take the other one.
-    pub fn unambiguous(payload: Option<&'a str>) -> Option<(Self, Meta<'a>)> {
-        let params: Self = try_view(payload)?;
-        let meta = try_view(params.meta.map(RawValue::get))?;
-        Some((params, meta))
+    /// The view of an object. `None` if a member that some rule looks at stands twice: whoever reads it after us might take the
+    /// other one.
+    pub(super) fn unambiguous(payload: Option<&'a str>) -> Option<Self> {
+        try_view(payload)
+    }
+
+    fn place(&mut self, leaf: Leaf) -> &mut Option<Raw<'a>> {
+        match leaf {
+            Leaf::Meta => &mut self.meta,
+            Leaf::Name => &mut self.name,
+            Leaf::Uri => &mut self.uri,
+            Leaf::RequestId => &mut self.request_id,
+            Leaf::ProgressToken => &mut self.progress_token,
+            Leaf::Progress => &mut self.progress,
+            Leaf::Level => &mut self.level,
+            Leaf::Task => &mut self.task,
+            Leaf::TaskId => &mut self.task_id,
+            Leaf::Notifications => &mut self.notifications,
+            Leaf::InputResponses => &mut self.input_responses,
+            Leaf::RequestState => &mut self.request_state,
+            Leaf::ProtocolVersion => &mut self.protocol_version,
+            Leaf::Capabilities => &mut self.capabilities,
+            Leaf::ClientInfo => &mut self.client_info,
+            Leaf::ServerInfo => &mut self.server_info,
+        }
     }
 }
 
+impl<'a> View<'a> for Params<'a> {
+    fn leaf(&mut self, name: &[u8]) -> Option<&mut Option<Raw<'a>>> {
+        Leaf::named(name).map(|leaf| self.place(leaf))
+    }
+}
+
+// === impl Leaf ===
+
+impl Leaf {
+    fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"_meta" => Self::Meta,
+            b"name" => Self::Name,
+            b"uri" => Self::Uri,
+            b"requestId" => Self::RequestId,
+            b"progressToken" => Self::ProgressToken,
+            b"progress" => Self::Progress,
+            b"level" => Self::Level,
+            b"task" => Self::Task,
+            b"taskId" => Self::TaskId,
+            b"notifications" => Self::Notifications,
+            b"inputResponses" => Self::InputResponses,
+            b"requestState" => Self::RequestState,
+            b"protocolVersion" => Self::ProtocolVersion,
+            b"capabilities" => Self::Capabilities,
+            b"clientInfo" => Self::ClientInfo,
+            b"serverInfo" => Self::ServerInfo,
+            _ => return None,
+        })
+    }
+}
+
+// === impl Leaves ===
+
+impl Leaves {
+    /// Steps over an object and notes its leaves.
+    pub(super) fn note(&mut self, scan: &mut Scanner<'_>) -> Result<Span, Broken> {
+        let mut count = 0;
+        scan.members(|scan, key| {
+            let leaf = scan.name(&key).map(|name| Leaf::named(&name));
+            let at = scan.value()?;
+            match leaf {
+                None => self.are_unclear = true,
+                Some(None) => {}
+                Some(Some(leaf)) => {
+                    let bit = 1 << leaf as u16;
+                    self.are_unclear |= self.met & bit != 0;
+                    self.met |= bit;
+                    match self.noted.get_mut(count) {
+                        Some(free) => *free = Some((leaf, at)),
+                        None => self.are_many = true,
+                    }
+                    count += 1;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The view that was noted. `slice` gives the text at a place, `payload` the whole object.
+    pub(super) fn view<'a>(
+        &self,
+        slice: impl Fn(Span) -> &'a str,
+        payload: impl FnOnce() -> Option<&'a str>,
+    ) -> Option<Params<'a>> {
+        if self.are_unclear {
+            return None;
+        }
+        if self.are_many {
+            return Params::unambiguous(payload());
+        }
+        let mut params = Params::default();
+        for (leaf, at) in self.noted.iter().flatten() {
+            *params.place(*leaf) = Some(Raw::new(slice(*at)));
+        }
+        Some(params)
+    }
+}
+
+// === impl Meta ===
+
 impl<'a> Meta<'a> {
     /// The view of a `_meta`, of whatever message it is.
-    pub fn of(meta: Option<&'a RawValue>) -> Self {
-        view(meta.map(RawValue::get))
+    pub fn of(meta: Option<Raw<'a>>) -> Self {
+        view(meta.map(Raw::get))
+    }
+
+    /// The same; `None` if a member that some rule looks at stands twice.
+    pub(super) fn unambiguous(meta: Option<Raw<'a>>) -> Option<Self> {
+        try_view(meta.map(Raw::get))
     }
 
     /// The token under which progress is wanted; other values than strings and numbers are none.
-    pub fn token(&self) -> Option<&'a RawValue> {
+    pub fn token(&self) -> Option<Raw<'a>> {
         self.progress_token
             .filter(|raw| matches!(raw.get().as_bytes()[0], b'"' | b'-' | b'0'..=b'9'))
     }
 }
 
-fn view<'a, T: Deserialize<'a> + Default>(text: Option<&'a str>) -> T {
+impl<'a> View<'a> for Meta<'a> {
+    fn leaf(&mut self, name: &[u8]) -> Option<&mut Option<Raw<'a>>> {
+        if name == b"progressToken" {
+            return Some(&mut self.progress_token);
+        }
+        Some(match name.strip_prefix(key::PREFIX.as_bytes())? {
+            b"protocolVersion" => &mut self.protocol_version,
+            b"clientCapabilities" => &mut self.client_capabilities,
+            b"clientInfo" => &mut self.client_info,
+            b"logLevel" => &mut self.log_level,
+            b"subscriptionId" => &mut self.subscription_id,
+            b"related-task" => &mut self.related_task,
+            _ => return None,
+        })
+    }
+}
+
+fn view<'a, T: View<'a>>(text: Option<&'a str>) -> T {
     try_view(text).unwrap_or_default()
 }
 
 /// Nothing is seen in what is no object; `None` if an object cannot be read.
-fn try_view<'a, T: Deserialize<'a> + Default>(text: Option<&'a str>) -> Option<T> {
-    match text.filter(|text| text.starts_with('{')) {
-        Some(text) => serde_json::from_str(text).ok(),
-        None => Some(T::default()),
-    }
+fn try_view<'a, T: View<'a>>(text: Option<&'a str>) -> Option<T> {
+    let mut view = T::default();
+    let Some(text) = text.filter(|text| text.starts_with('{')) else { return Some(view) };
+    let mut is_clear = true;
+    let mut scan = Scanner::new(text.as_bytes());
+    let members = scan.members(|scan, key| {
+        let name = scan.name(&key);
+        let at = scan.value()?;
+        is_clear &= match name.map(|name| view.leaf(&name)) {
+            None => false,
+            Some(None) => true,
+            Some(Some(place)) => place.replace(Raw::at(at, text)).is_none(),
+        };
+        Ok(())
+    });
+    (members.is_ok() && scan.end().is_ok() && is_clear).then_some(view)
 }
 
 // === impl Implementation ===
 
 impl<'a> Implementation<'a> {
-    pub fn of(raw: Option<&'a RawValue>) -> Self {
-        view(raw.map(RawValue::get))
+    pub fn of(raw: Option<Raw<'a>>) -> Self {
+        Self::read(raw.map_or("", Raw::get))
     }
 
+    /// The view of an object; nothing is seen in anything else.
     pub fn read(text: &'a str) -> Self {
-        view(Some(text))
+        let object = Some(text).filter(|text| text.starts_with('{'));
+        object.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 }
 
@@ -181,15 +320,42 @@ impl<'a> ResultView<'a> {
     }
 }
 
+impl<'a> View<'a> for ResultView<'a> {
+    fn leaf(&mut self, name: &[u8]) -> Option<&mut Option<Raw<'a>>> {
+        Some(match name {
+            b"_meta" => &mut self.meta,
+            b"resultType" => &mut self.result_type,
+            b"requestState" => &mut self.request_state,
+            b"supportedVersions" => &mut self.supported_versions,
+            b"capabilities" => &mut self.capabilities,
+            b"ttlMs" => &mut self.ttl_ms,
+            _ => return None,
+        })
+    }
+}
+
 // === impl Members ===
 
 impl<'a> Members<'a> {
     /// The members of an object; none of anything else.
     pub fn of(text: &'a str) -> Self {
-        view::<Option<Self>>(Some(text)).unwrap_or_else(|| Self(Vec::new()))
+        let mut members = Vec::new();
+        if !text.starts_with('{') {
+            return Self(members);
+        }
+        let mut scan = Scanner::new(text.as_bytes());
+        let walked = scan.members(|scan, key| {
+            let name = key.text(text).ok_or(Broken)?;
+            members.push((name, Raw::at(scan.value()?, text)));
+            Ok(())
+        });
+        if walked.is_err() || scan.end().is_err() {
+            members.clear();
+        }
+        Self(members)
     }
 
-    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, key: &str) -> Option<Raw<'a>> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
     }
 
@@ -207,55 +373,21 @@ impl<'a> Members<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: de::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Walk;
-
-        impl<'de> Visitor<'de> for Walk {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    members.push((key, value));
-                }
-                Ok(Members(members))
-            }
-        }
-
-        from.deserialize_map(Walk)
-    }
-}
-
 impl std::fmt::Debug for Members<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// A key that borrows where it can; `Cow` alone always copies.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: de::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Borrowing<'a>(#[serde(borrow)] Cow<'a, str>);
-        Borrowing::deserialize(from).map(|key| Self(key.0))
-    }
-}
-
 /// The place of a raw leaf that was borrowed from `whole`.
-pub fn place(leaf: &RawValue, whole: &[u8]) -> Span {
+pub fn place(leaf: Raw<'_>, whole: &[u8]) -> Span {
     Span::of(leaf.get(), whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::frame::Frame;
 
     #[test]
     fn leaves_are_seen_and_the_rest_is_stepped_over() {
@@ -275,11 +407,17 @@ mod tests {
             (r#"{"arguments":1,"arguments":2,"_meta":{"x":1,"x":2}}"#, true),
             ("[1]", true),
             (r#"{"name":"x","n\u0061me":"y"}"#, false),
+            (r#"{"name":1,"uri":2,"task":3,"level":4,"progress":5}"#, true),
+            (r#"{"name":1,"uri":2,"task":3,"level":4,"progress":5,"name":6}"#, false),
+            (r#"{"name":1,"\ud800":2}"#, false),
             (r#"{"_meta":{"progressToken":1,"progressToken":2}}"#, false),
         ] {
-            assert_eq!(Params::unambiguous(Some(text)).is_some(), clear, "{text}");
+            let text = format!(r#"{{"jsonrpc":"2.0","method":"x","params":{text}}}"#);
+            let frame = Frame::skim(text.into()).unwrap();
+            assert_eq!(frame.unambiguous().is_some(), clear, "{frame:?}");
         }
-        assert!(Params::unambiguous(None).is_some());
+        let frame = Frame::skim(r#"{"jsonrpc":"2.0","method":"x"}"#.into()).unwrap();
+        assert!(frame.unambiguous().is_some());
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The methods the protocol names, each known once.
 
-use std::borrow::Cow;
-
 use super::raw;
 use super::version::Era;
 
@@ -149,7 +147,15 @@ const NAMES: [(Method, &str); 37] = [
 impl Method {
     /// Reads the method from its JSON string, quotes and escapes included.
     pub fn read(raw: &str) -> Self {
-        let name = raw::string(raw).unwrap_or(Cow::Borrowed(""));
+        let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or_default();
+        let found = Self::named(inner);
+        if found == Self::Other && inner.contains('\\') {
+            return Self::named(&raw::unescaped(inner));
+        }
+        found
+    }
+
+    fn named(name: &str) -> Self {
         NAMES.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(method, _)| *method)
     }
 

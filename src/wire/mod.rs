@@ -19,6 +19,7 @@ pub mod meta;
 pub mod method;
 pub mod overlong;
 pub mod raw;
+mod scan;
 pub mod splice;
 pub mod sse;
 pub mod version;

@@ -2,11 +2,41 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use super::scan::Scanner;
+use super::splice::Span;
+
+/// A JSON value as the text it is, without blanks around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
 
 /// Bytes of a name that are shown.
 const SHOWN_MAX: usize = 128;
+
+// === impl Raw ===
+
+impl<'a> Raw<'a> {
+    pub(super) fn new(value: &'a str) -> Self {
+        Self(value)
+    }
+
+    /// The value at a place that was found by stepping through `whole`.
+    pub(super) fn at(span: Span, whole: &'a str) -> Self {
+        Self(&whole[span.range()])
+    }
+
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+
+    /// The values in an array; `None` if it is none.
+    pub fn items(array: &'a str) -> Option<Vec<Self>> {
+        let mut items = Vec::new();
+        let mut scan = Scanner::new(array.as_bytes());
+        scan.items(|span| items.push(Self::at(span, array))).ok()?;
+        scan.end().ok()?;
+        Some(items)
+    }
+}
 
 /// The value of a JSON string, borrowed when it has no escapes; `None` for anything but a string.
 pub fn string(raw: &str) -> Option<Cow<'_, str>> {
@@ -40,14 +70,6 @@ pub fn clipped_to(text: &str, max: usize) -> &str {
 /// A text as a JSON string.
 pub fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a string is always JSON")
-}
-
-/// Reads a raw value and keeps `null`, which `Option<&RawValue>` alone would take for absence.
-pub(crate) fn keep<'de: 'a, 'a, D>(from: D) -> Result<Option<&'a RawValue>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    <&RawValue>::deserialize(from).map(Some)
 }
 
 #[cfg(test)]

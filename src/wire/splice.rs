@@ -23,8 +23,12 @@ impl Span {
     pub fn of(part: &str, whole: &[u8]) -> Self {
         let start = part.as_ptr().addr() - whole.as_ptr().addr();
         assert!(start + part.len() <= whole.len(), "a leaf lies inside its text");
+        Self::between(start, start + part.len())
+    }
+
+    pub(super) fn between(start: usize, end: usize) -> Self {
         let narrow = |place: usize| u32::try_from(place).expect("texts are shorter than 4 GiB");
-        Self { start: narrow(start), end: narrow(start + part.len()) }
+        Self { start: narrow(start), end: narrow(end) }
     }
 
     /// The empty place right after the first byte of this one: where a member goes into an object.

@@ -5,26 +5,31 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use stdiod::wire::frame::{Body, Frame, Kind};
+use stdiod::wire::frame::{Body, Frame, Kind, Malformed};
 use stdiod::wire::headers;
 use stdiod::wire::id::RawId;
 use stdiod::wire::lines::{Line, Lines};
 use stdiod::wire::meta::{Members, Params};
 use stdiod::wire::overlong::overlong_id;
+use stdiod::wire::raw::Raw;
 use stdiod::wire::splice::Patch;
 use stdiod::wire::sse::{self, Decoder, SseEvent};
 
 #[path = "switchboard/mod.rs"]
 mod operations;
 
-/// Messages: whatever is accepted is JSON on one line, its leaves lie where they are said to lie, and a splice
-/// changes those alone.
+/// Messages: what is JSON is told as another reader tells it. Whatever is accepted is on one line, its leaves lie where they are
+/// said to lie, and a splice changes those alone.
 pub(crate) fn frame(input: &[u8]) {
-    let Ok(body) = Body::read(Bytes::copy_from_slice(input)) else { return };
-    assert!(serde_json::from_slice::<&RawValue>(input).is_ok(), "what is not JSON was accepted");
+    let body = Body::read(Bytes::copy_from_slice(input));
+    let is_text = std::str::from_utf8(input).is_ok();
+    let is_json = is_text && serde_json::from_slice::<&RawValue>(input).is_ok();
+    let is_read = !matches!(body, Err(Malformed::NotUtf8 | Malformed::NotJson(_)));
+    assert_eq!(is_read, is_json, "two readers disagree: {body:?}");
     match body {
-        Body::One(frame) => sound(&frame),
-        Body::Many(frames) => frames.iter().flatten().for_each(sound),
+        Ok(Body::One(frame)) => sound(&frame),
+        Ok(Body::Many(frames)) => frames.iter().flatten().for_each(sound),
+        Err(_) => {}
     }
 }
 
@@ -32,7 +37,7 @@ fn sound(frame: &Frame) {
     let text = frame.text();
     assert!(!text.iter().any(|byte| matches!(byte, b'\n' | b'\r')), "a frame is on one line");
     let members = Members::of(std::str::from_utf8(text).expect("a frame is UTF-8"));
-    let raw = |key| members.get(key).map(RawValue::get);
+    let raw = |key| members.get(key).map(Raw::get);
     assert_eq!(frame.id().as_ref().map(RawId::as_str), raw("id"));
     let payload = match frame.kind() {
         Kind::Request | Kind::Notification => raw("params"),
@@ -41,7 +46,9 @@ fn sound(frame: &Frame) {
     };
     assert_eq!(frame.payload(), payload);
     let _ = (frame.id_number(), frame.method_name());
-    let _ = Params::of(frame.payload()).meta();
+    let again = Params::of(frame.payload());
+    assert_eq!(frame.params(), again, "what was noted is what is read again");
+    let _ = again.meta();
 
     if let Some(at) = frame.id_span() {
         let changed = Frame::skim(frame.splice(&[Patch { at, with: b"4711" }]))

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::welcome::{Welcome, spliced};
 use crate::bridge::translate::capabilities::{TASKS, with_tasks};
@@ -11,7 +10,7 @@ use crate::config::model::TasksChoice;
 use crate::wire::id::RawId;
 use crate::wire::meta::{self, Implementation, Members, Params, ResultView, key};
 use crate::wire::method::Method;
-use crate::wire::raw::{self, quoted};
+use crate::wire::raw::{self, Raw, quoted};
 use crate::wire::splice::{Patch, Span};
 use crate::wire::version::{Era, Version};
 
@@ -135,12 +134,9 @@ impl Abilities {
             result.into()
         };
         let server_info = object(params.server_info).unwrap_or("");
-        let below = |text: Option<&RawValue>, key: &str| {
-            Members::of(text.map_or("", RawValue::get)).get(key).map(ToOwned::to_owned)
-        };
         let requests = below(capabilities.get("tasks"), "requests");
-        let of_tools = below(requests.as_deref(), "tools");
-        let tasks = below(of_tools.as_deref(), "call").is_some();
+        let of_tools = below(requests, "tools");
+        let tasks = below(of_tools, "call").is_some();
         let welcome = Welcomes::of(initialize)?;
         Some(Self {
             version: version.as_ref().into(),
@@ -155,13 +151,13 @@ impl Abilities {
     pub fn of_discovery(result: &str) -> Option<Self> {
         let view = ResultView::of(Some(result));
         let supported = view.supported_versions?;
-        let dates: Vec<&RawValue> = serde_json::from_str(supported.get()).ok()?;
+        let dates = Raw::items(supported.get())?;
         let mutual = Version::MODERN.as_str();
         if !dates.iter().any(|date| raw::string(date.get()).as_deref() == Some(mutual)) {
             return None;
         }
         let capabilities = Members::of(object(view.capabilities)?);
-        let meta = Members::of(view.meta.map_or("", RawValue::get));
+        let meta = Members::of(view.meta.map_or("", Raw::get));
         let server_info = object(meta.get(key::SERVER_INFO)).unwrap_or("");
         let ttl = view.ttl_ms.and_then(|ttl| ttl.get().parse().ok()).unwrap_or(0);
         let at = meta::place(supported, result.as_bytes());
@@ -195,7 +191,7 @@ impl Abilities {
             })
         };
         let announces = |one| says(one, "listChanged");
-        let extensions = Members::of(capabilities.get("extensions").map_or("", RawValue::get));
+        let extensions = Members::of(capabilities.get("extensions").map_or("", Raw::get));
         let about = Implementation::read(server_info);
         Self {
             era,
@@ -282,7 +278,7 @@ fn discovery(result: &str, server_info: &str, tasks: bool) -> Box<str> {
 /// there is.
 fn common(result: &str) -> (String, String, String) {
     let members = Members::of(result);
-    let below = |name: &str| Members::of(members.get(name).map_or("", RawValue::get));
+    let below = |name: &str| Members::of(members.get(name).map_or("", Raw::get));
     let meta = below("_meta").without(|name| name == key::SERVER_INFO);
     let rest = members.without(|name| OWN.contains(&name));
     (untasked(&below("capabilities")), meta, rest)
@@ -291,7 +287,7 @@ fn common(result: &str) -> (String, String, String) {
 /// Capabilities for clients of the other era. What tasks are is another thing there.
 fn untasked(capabilities: &Members<'_>) -> String {
     let kept = capabilities.without(|key| key == "tasks" || key == "extensions");
-    let extensions = Members::of(capabilities.get("extensions").map_or("", RawValue::get));
+    let extensions = Members::of(capabilities.get("extensions").map_or("", Raw::get));
     let extensions = member("extensions", &extensions.without(|key| key == TASKS));
     joined(&[&extensions, inner(&kept)])
 }
@@ -313,8 +309,13 @@ fn joined(members: &[&str]) -> String {
     format!("{{{}}}", some.join(","))
 }
 
-fn object(raw: Option<&RawValue>) -> Option<&str> {
-    raw.map(RawValue::get).filter(|text| text.starts_with('{'))
+/// A member of an object, if both are there.
+fn below<'a>(object: Option<Raw<'a>>, key: &str) -> Option<Raw<'a>> {
+    Members::of(object?.get()).get(key)
+}
+
+fn object(raw: Option<Raw<'_>>) -> Option<&str> {
+    raw.map(Raw::get).filter(|text| text.starts_with('{'))
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use serde_json::value::RawValue;
-
 use crate::wire::meta::{Implementation, Params, key};
-use crate::wire::raw;
+use crate::wire::raw::{self, Raw};
 use crate::wire::version::Version;
 
 /// What a child is told about its client.
@@ -66,8 +64,8 @@ impl Hello {
 
     /// How a client introduced itself, for a child of its own.
     pub fn of_client(params: &Params<'_>) -> Self {
-        fn object(raw: Option<&RawValue>) -> Option<&str> {
-            raw.map(RawValue::get).filter(|text| text.starts_with('{'))
+        fn object(raw: Option<Raw<'_>>) -> Option<&str> {
+            raw.map(Raw::get).filter(|text| text.starts_with('{'))
         }
         let asked = params.protocol_version.and_then(|raw| raw::string(raw.get()));
         Self {

@@ -2,11 +2,11 @@
 //! offer to tell them.
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use crate::wire::fault;
 use crate::wire::id::RawId;
 use crate::wire::meta::{self, Members};
+use crate::wire::raw::Raw;
 use crate::wire::splice::{Patch, Span, splice};
 use crate::wire::version::Version;
 
@@ -37,7 +37,7 @@ impl Welcome {
     /// The same without the offers. Some gateways take each of them for a reason to list everything again and again.
     pub(super) fn quiet(&self) -> Option<Self> {
         let members = Members::of(&self.text);
-        let capabilities = Members::of(members.get("capabilities").map_or("{}", RawValue::get));
+        let capabilities = Members::of(members.get("capabilities").map_or("{}", Raw::get));
         let fewer: Vec<(&str, String)> = capabilities
             .0
             .iter()

@@ -1,10 +1,8 @@
 //! The annotations of one `inputSchema`, and the rules they have to keep.
 
-use serde_json::value::RawValue;
-
 use super::{Mirror, PREFIX};
 use crate::wire::meta::Members;
-use crate::wire::raw;
+use crate::wire::raw::{self, Raw};
 
 /// The member of a property that names its header.
 pub(super) const ANNOTATION: &str = "x-mcp-header";
@@ -88,17 +86,17 @@ impl Walk {
             if !reachable || self.path.is_empty() {
                 return Err(self.flaw(Why::Unreachable));
             }
-            self.annotation(name, &members)?;
+            self.annotation(*name, &members)?;
         }
         for (key, value) in &members.0 {
             if key == "properties" {
-                self.named(value, reachable)?;
+                self.named(*value, reachable)?;
                 continue;
             }
             self.path.push(key.as_ref().into());
             match holds(key) {
-                Holds::Schemas => self.schemas(value)?,
-                Holds::Named => self.named(value, false)?,
+                Holds::Schemas => self.schemas(*value)?,
+                Holds::Named => self.named(*value, false)?,
                 Holds::Nothing => {}
             }
             self.path.pop();
@@ -106,15 +104,15 @@ impl Walk {
         Ok(())
     }
 
-    fn schemas(&mut self, value: &RawValue) -> Result<(), Flaw> {
+    fn schemas(&mut self, value: Raw<'_>) -> Result<(), Flaw> {
         if value.get().starts_with('[') {
-            let parts: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+            let parts = Raw::items(value.get()).unwrap_or_default();
             return parts.iter().try_for_each(|part| self.schema(part.get(), false));
         }
         self.schema(value.get(), false)
     }
 
-    fn named(&mut self, value: &RawValue, reachable: bool) -> Result<(), Flaw> {
+    fn named(&mut self, value: Raw<'_>, reachable: bool) -> Result<(), Flaw> {
         for (name, schema) in &Members::of(value.get()).0 {
             self.path.push(name.as_ref().into());
             self.schema(schema.get(), reachable)?;
@@ -123,7 +121,7 @@ impl Walk {
         Ok(())
     }
 
-    fn annotation(&mut self, name: &RawValue, members: &Members<'_>) -> Result<(), Flaw> {
+    fn annotation(&mut self, name: Raw<'_>, members: &Members<'_>) -> Result<(), Flaw> {
         let Some(name) = raw::string(name.get()).filter(|name| is_token(name)) else {
             return Err(self.flaw(Why::NotToken));
         };

@@ -195,7 +195,7 @@ impl<R: Outlet> Switchboard<R> {
         child_id: &RawId,
         turn: &mut Turn,
     ) -> bool {
-        let related = Params::of(frame.payload()).meta().related_task;
+        let related = frame.params().meta().related_task;
         let related = related.and_then(|it| Params::of(Some(it.get())).task_id);
         let name = related.and_then(|name| raw::string(name.get()));
         let Some(id) = name.and_then(|name| self.tasks.named(&name)) else { return false };

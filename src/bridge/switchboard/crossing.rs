@@ -23,7 +23,7 @@ use crate::config::model::LegacyOutput;
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
-use crate::wire::meta::{self, Meta, Params, ResultView};
+use crate::wire::meta::{self, Meta, ResultView};
 use crate::wire::method::Method;
 use crate::wire::raw;
 use crate::wire::splice::{Patch, Span};
@@ -230,8 +230,8 @@ impl<R: Outlet> Switchboard<R> {
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_bytes());
         if frame.kind() == Kind::Error {
-            let params = Params::of(call.request.as_ref().and_then(Frame::payload));
-            let uri = params.uri.map(serde_json::value::RawValue::get);
+            let params = call.request.as_ref().map(Frame::params).unwrap_or_default();
+            let uri = params.uri.map(raw::Raw::get);
             let visits =
                 call.method.may_ask() && capabilities::visits_urls(&call.card().hello.capabilities);
             return match errors::for_modern(frame, uri, visits, &mut edits) {

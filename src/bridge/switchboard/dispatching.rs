@@ -65,7 +65,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         call.deadline = deadline;
         // Read again only where more is needed than was noted when the call came.
-        let params = || Params::of(request.payload());
+        let params = || request.params();
         match call.method.as_request() {
             RequestRoute::Initialize => return self.initialize(id, turn),
             RequestRoute::Discover if self.is_introduction_fresh(turn.now) => {
@@ -125,7 +125,7 @@ impl<R: Outlet> Switchboard<R> {
         let at = request.payload_span().expect("the task stood in it");
         let text = request.splice(&[Patch { at, with: kept.as_bytes() }]);
         let request = Frame::skim(text).expect("a member was taken out of a sound message");
-        let params = Params::of(request.payload());
+        let params = request.params();
         call.token_at = params.meta().token().map(|raw| meta::place(raw, request.text()));
         call.noted = Noted::of(&request, &params);
         request

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::notices::bare_notice;
 use super::settling::cancel;
@@ -19,6 +18,7 @@ use crate::wire::frame::Frame;
 use crate::wire::id::UpstreamId;
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::Method;
+use crate::wire::raw::Raw;
 use crate::wire::splice::Patch;
 use crate::wire::version::Era;
 
@@ -103,7 +103,7 @@ impl<R: Outlet> Switchboard<R> {
             // Only its first word on a resource counts.
             let uri = self.topics.of(serial).filter(|_| self.topics.is_asked(serial));
             let Some(uri) = uri.map(Box::<str>::from) else { return };
-            let honoured = params.notifications.map(RawValue::get);
+            let honoured = params.notifications.map(Raw::get);
             let honours =
                 Filter::read(honoured).is_ok_and(|it| it.resources.iter().any(|one| **one == *uri));
             self.subscription_decided(serial, honours, None, turn);
@@ -226,7 +226,7 @@ impl<R: Outlet> Switchboard<R> {
 
 /// A notification without the id of the stream it came in on.
 fn unstamped(frame: &Frame) -> Bytes {
-    let Some(meta) = Params::of(frame.payload()).meta else { return frame.text().clone() };
+    let Some(meta) = frame.params().meta else { return frame.text().clone() };
     let kept = Members::of(meta.get()).without(|key| key == meta::key::SUBSCRIPTION_ID);
     let at = meta::place(meta, frame.text());
     frame.splice(&[Patch { at, with: kept.as_bytes() }])

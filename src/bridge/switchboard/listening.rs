@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::Switchboard;
 use super::notices::bare_notice;
@@ -24,6 +23,7 @@ use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, Numbered, RawId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::Method;
+use crate::wire::raw::Raw;
 use crate::wire::splice::{Patch, Span};
 use crate::wire::version::Era;
 
@@ -40,8 +40,8 @@ impl<R: Outlet> Switchboard<R> {
             let why = "a request for a stream of changes must not be longer than 64 KiB; open several streams";
             return self.refuse(id, Refusal::BadParams(why), turn);
         }
-        let params = Params::of(request.payload());
-        let filter = match Filter::read(params.notifications.map(RawValue::get)) {
+        let params = request.params();
+        let filter = match Filter::read(params.notifications.map(Raw::get)) {
             Ok(filter) => filter,
             Err(why) => return self.refuse(id, Refusal::BadParams(why), turn),
         };
@@ -206,7 +206,7 @@ impl<R: Outlet> Switchboard<R> {
 
     /// What a child of the newer era says on a stream of changes, ours or a client's.
     pub(super) fn heard_on_stream(&mut self, frame: &Frame, turn: &mut Turn) {
-        let params = Params::of(frame.payload());
+        let params = frame.params();
         let leaf = params.meta().subscription_id;
         let number = leaf.and_then(|raw| raw.get().trim_matches('"').parse().ok());
         match (number.and_then(|number| UpstreamId(number).read()), leaf) {
@@ -243,7 +243,7 @@ impl<R: Outlet> Switchboard<R> {
         if std::mem::replace(&mut listen.confirmed, true) {
             return false;
         }
-        let honoured = Filter::read(params.notifications.map(RawValue::get)).unwrap_or_default();
+        let honoured = Filter::read(params.notifications.map(Raw::get)).unwrap_or_default();
         if !std::mem::replace(&mut listen.acknowledged, true) {
             listen.lists = listen.asked.common(honoured.lists);
             // Both are in order.

@@ -23,7 +23,7 @@ pub(super) const DEFAULT_LEVEL: Level = Level::Info;
 
 impl<R: Outlet> Switchboard<R> {
     pub(super) fn notice(&mut self, frame: &Frame, turn: &mut Turn) {
-        let params = Params::of(frame.payload());
+        let params = frame.params();
         let route = frame.method().as_notice();
         if self.is_child_modern()
             && !matches!(

@@ -107,7 +107,7 @@ impl<R: Outlet> Switchboard<R> {
         let bytes = request.text().len();
         let full = self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max);
         let why = why.or_else(|| full.then(|| self.busy("too many bytes of requests wait for it")));
-        let (params, meta) = match (why, Params::unambiguous(request.payload())) {
+        let (params, meta) = match (why, request.unambiguous()) {
             (None, Some(seen)) => seen,
             (why, _) => {
                 let twice = "a member that says what is wanted stands twice in params";
@@ -301,7 +301,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         match note.method().as_note() {
             NoteRoute::Cancel => {
-                let id = Params::of(note.payload()).request_id.map(|raw| RawId::new(raw.get()));
+                let id = note.params().request_id.map(|raw| RawId::new(raw.get()));
                 let call = self.fronts.get(&front).zip(id).and_then(|(f, id)| f.call_of(&id));
                 let method = call.and_then(|call| self.calls.get(&call)).map(|call| call.method);
                 // A handshake is never cancelled, and naming what has ended is no error.

@@ -13,7 +13,7 @@ use crate::bridge::turn::{Outcome, Turn};
 use crate::wire::fault::METHOD_NOT_FOUND;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
-use crate::wire::meta::{Members, Params};
+use crate::wire::meta::Members;
 use crate::wire::method::RequestRoute;
 
 /// What a switchboard knows of a child that is not there.
@@ -154,7 +154,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let said = call.question.as_ref().and_then(|it| self.recall.memory.find(it)).cloned();
         let request = call.request.clone();
-        let params = || Params::of(request.as_ref().and_then(Frame::payload));
+        let params = || request.as_ref().map(Frame::params).unwrap_or_default();
         call.recalled = true;
         match (call.method.as_request(), said) {
             (RequestRoute::Initialize, _) => self.initialize(id, turn),

@@ -32,8 +32,8 @@ impl<R: Outlet> Switchboard<R> {
         });
         let answers = known
             .ok_or(Refusal::StateInvalid)
-            .and_then(|call| answers(call.rounds.as_deref(), &Params::of(request.payload())));
-        let meta = Params::of(request.payload()).meta();
+            .and_then(|call| answers(call.rounds.as_deref(), &request.params()));
+        let meta = request.params().meta();
         let level = super::orders::wanted_level(&caller, &meta);
         let (answers, level) = match (answers, level) {
             (Ok(answers), Ok(level)) => (answers, level),

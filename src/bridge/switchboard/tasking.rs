@@ -15,8 +15,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::crossing::Cell;
 use super::lines::error_code;
 use super::{Child, Switchboard, Tenancy};
@@ -36,7 +34,7 @@ use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, UpstreamId};
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::Method;
-use crate::wire::raw;
+use crate::wire::raw::{self, Raw};
 use crate::wire::version::Era;
 
 impl<R: Outlet> Switchboard<R> {
@@ -150,8 +148,10 @@ impl<R: Outlet> Switchboard<R> {
 
     /// Gives a request the child's name for the task it is about.
     pub(super) fn rename_for_child(&self, call: &Call<R>, request: &Frame, edits: &mut Edits<'_>) {
-        let Some(task) = call.task.and_then(|task| self.tasks.get(task)) else { return };
-        if let Some(leaf) = Params::of(request.payload()).task_id {
+        let task = call.task.and_then(|task| self.tasks.get(task));
+        if let Some(task) = task
+            && let Some(leaf) = request.params().task_id
+        {
             let at = meta::place(leaf, request.text());
             edits.push(at, raw::quoted(&task.name).into_bytes());
         }
@@ -186,7 +186,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(listen) = self.listens.get_mut(id) else { return };
         let names = listen.tasks.iter().filter_map(|task| self.tasks.get(*task));
         let names: Vec<String> = names.map(|task| raw::quoted(&task.name)).collect();
-        if let Some(leaf) = task_ids(&Params::of(request.payload())) {
+        if let Some(leaf) = task_ids(&request.params()) {
             let at = meta::place(leaf, request.text());
             edits.push(at, format!("[{}]", names.join(",")).into_bytes());
         }
@@ -208,7 +208,7 @@ impl<R: Outlet> Switchboard<R> {
         };
         if frame.method() == Method::ListenAcknowledged {
             if let Some(leaf) = task_ids(params) {
-                let honoured = Filter::read(params.notifications.map(RawValue::get));
+                let honoured = Filter::read(params.notifications.map(Raw::get));
                 let honoured = honoured.map(|honoured| honoured.tasks).unwrap_or_default();
                 let names = honoured.iter().filter_map(|name| called(name)).map(TaskId::quoted);
                 let names = format!("[{}]", names.collect::<Vec<_>>().join(","));
@@ -262,7 +262,7 @@ pub(super) fn news(task: &TaskView<'_>) -> News {
 }
 
 /// The tasks in a filter of changes.
-fn task_ids<'a>(params: &Params<'a>) -> Option<&'a RawValue> {
+fn task_ids<'a>(params: &Params<'a>) -> Option<Raw<'a>> {
     Members::of(params.notifications?.get()).get("taskIds")
 }
 

@@ -4,12 +4,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::edits::Edits;
 use super::object::{Fate, Member, Object};
 use crate::wire::canon::canonical;
 use crate::wire::meta::Members;
+use crate::wire::raw::Raw;
 
 /// The extension by which revisions without a handshake have tasks; the others have a capability for them.
 pub const TASKS: &str = "io.modelcontextprotocol/tasks";
@@ -23,7 +22,7 @@ const FOREIGN_MAX: usize = 512;
 /// they are short; tasks are the bridge's own to drive. Nothing else tells clients apart.
 pub fn profile(client: &str) -> String {
     let whole = Members::of(client);
-    let said = |name| whole.get(name).map(RawValue::get).filter(|value| *value != "null");
+    let said = |name| whole.get(name).map(Raw::get).filter(|value| *value != "null");
     let questions = |name, parts: &[&str]| {
         let value = Members::of(said(name)?);
         let is_said = |part: &&&str| value.get(part).is_some_and(|part| part.get() != "null");

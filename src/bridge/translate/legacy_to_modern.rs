@@ -208,7 +208,6 @@ impl ResultType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::meta::Params;
 
     const ENV: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"roots":{}},"io.modelcontextprotocol/clientInfo":{"name":"c"}"#;
 
@@ -221,7 +220,7 @@ mod tests {
         let envelope = Envelope::new(Version::MODERN, r#"{"roots":{}}"#, r#"{"name":"c"}"#);
         let text = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list"{rest}}}"#);
         let frame = Frame::skim(text.into()).unwrap();
-        let noted = Noted::of(&frame, &Params::of(frame.payload()));
+        let noted = Noted::of(&frame, &frame.params());
         let mut edits = Edits::new();
         let add = Addition { envelope: &envelope, level, token, round };
         request(&frame, noted, &add, &mut edits)?;

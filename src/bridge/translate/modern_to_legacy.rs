@@ -135,12 +135,11 @@ pub fn result<'a>(frame: &Frame, method: Method, stamp: &'a Stamp, edits: &mut E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::meta::Params;
 
     fn requested(params: &str, token: Option<&[u8]>) -> String {
         let text = format!(r#"{{"jsonrpc":"2.0","method":"tools/call","params":{params},"id":7}}"#);
         let frame = Frame::skim(text.into()).unwrap();
-        let noted = Noted::of(&frame, &Params::of(frame.payload()));
+        let noted = Noted::of(&frame, &frame.params());
         let mut edits = Edits::new();
         edits.push(frame.id_span().unwrap(), b"12".as_slice());
         request(&frame, noted, token, &mut edits);

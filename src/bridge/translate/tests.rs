@@ -8,7 +8,7 @@ use super::modern_to_legacy::{self, Hints, Shape, Stamp};
 use super::object::Object;
 use super::{ENVELOPE, Noted};
 use crate::wire::frame::Frame;
-use crate::wire::meta::{Members, Params, key};
+use crate::wire::meta::{Members, key};
 use crate::wire::method::Method;
 use crate::wire::version::Version;
 
@@ -130,7 +130,7 @@ fn result(result: &str) -> Frame {
 
 fn to_modern(params: &str) -> String {
     let frame = request(params);
-    let noted = Noted::of(&frame, &Params::of(frame.payload()));
+    let noted = Noted::of(&frame, &frame.params());
     let envelope = Envelope::new(Version::MODERN, "{}", r#"{"name":"c"}"#);
     let add = Addition { envelope: &envelope, level: Some("info"), token: None, round: "" };
     let mut edits = Edits::new();
@@ -140,7 +140,7 @@ fn to_modern(params: &str) -> String {
 
 fn to_legacy(params: &str, token: Option<&[u8]>) -> String {
     let frame = request(params);
-    let noted = Noted::of(&frame, &Params::of(frame.payload()));
+    let noted = Noted::of(&frame, &frame.params());
     let mut edits = Edits::new();
     modern_to_legacy::request(&frame, noted, token, &mut edits);
     Frame::skim(edits.splice(&frame)).unwrap().payload().unwrap().to_owned()

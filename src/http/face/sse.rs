@@ -117,7 +117,8 @@ impl Visit {
         session: &StreamSession,
         first: &Frame,
     ) -> Result<Place, Refusal> {
-        let params = Params::of(first.payload().filter(|_| first.method() == Rpc::Initialize));
+        let is_handshake = first.method() == Rpc::Initialize;
+        let params = if is_handshake { first.params() } else { Params::default() };
         let mut hello = Hello::of_client(&params);
         // The stream is there and carries answers; questions are not to come on it.
         if self.push == Push::Off {

@@ -36,12 +36,12 @@ fn heads<'h>(headers: &'h [(&'h str, &'h str)]) -> Heads<'h> {
 }
 
 fn read(frame: &Frame) -> Result<Envelope<'_>, BadEnvelope> {
-    Envelope::read(Sighted::new(frame, None))
+    Envelope::read(&Sighted::new(frame, None))
 }
 
 /// The code of the refusal, or zero.
 fn code(frame: &Frame, headers: &[(&str, &str)]) -> i32 {
-    Envelope::examine(Sighted::new(frame, None), &heads(headers))
+    Envelope::examine(&Sighted::new(frame, None), &heads(headers))
         .map_or_else(|why| why.fault().code, |_| 0)
 }
 
@@ -113,7 +113,7 @@ fn an_envelope_is_read() {
     assert_eq!((&*envelope.version, envelope.is_served()), ("2026-07-28", true));
     assert_eq!(envelope.capabilities, r#"{ "x" : 1e400 }"#);
     assert_eq!(envelope.client_info, Some(r#"{"name":"c"}"#));
-    assert_eq!(envelope.log_level.map(RawValue::get), Some("\"info\""));
+    assert_eq!(envelope.log_level.map(Raw::get), Some("\"info\""));
     let bare = enveloped("tools/list", "2026-07-28", json!({}));
     let envelope = read(&bare).unwrap();
     assert!(envelope.client_info.is_none() && envelope.log_level.is_none());
@@ -179,7 +179,7 @@ fn requests_of_the_stateless_scenario_get_the_codes_it_expects() {
     }
     let frame = enveloped(discover, odd, json!({}));
     let headers = [("MCP-Protocol-Version", odd), ("Mcp-Method", discover)];
-    let why = Envelope::examine(Sighted::new(&frame, None), &heads(&headers)).unwrap_err();
+    let why = Envelope::examine(&Sighted::new(&frame, None), &heads(&headers)).unwrap_err();
     assert_eq!(
         why.fault().answer(Some(&RawId::new("301"))),
         r#"{"jsonrpc":"2.0","id":301,"error":{"code":-32022,"message":"Unsupported protocol version v999.0.0; served here without a handshake: 2026-07-28, and after initialize: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25","data":{"supported":["2026-07-28"],"requested":"v999.0.0"}}}"#
@@ -380,7 +380,7 @@ proptest! {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{text}}}"#);
         if let Ok(frame) = Frame::skim(text.into()) {
             era_of(&frame, Some(&value));
-            prop_assert!(Envelope::examine(Sighted::new(&frame, None), &heads(&[("mcp-name", &value)])).is_err());
+            prop_assert!(Envelope::examine(&Sighted::new(&frame, None), &heads(&[("mcp-name", &value)])).is_err());
         }
     }
 }

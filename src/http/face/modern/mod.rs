@@ -72,7 +72,7 @@ impl Visit {
         let heads =
             Heads { version: self.said(VERSION), method: self.said(METHOD), name: self.said(NAME) };
         let frame = sighted.frame;
-        let envelope = Envelope::examine(sighted, &heads).map_err(Refusal::Objection)?;
+        let envelope = Envelope::examine(&sighted, &heads).map_err(Refusal::Objection)?;
         let taken_up = self.taken_up(frame, &envelope.params)?;
         // The seal holds who goes on with a call to the arguments it began with.
         let goes_on = matches!(taken_up, TakenUp::Suspended(..));

@@ -48,7 +48,7 @@ impl Visit {
 /// The request with the child's own state in place of ours.
 fn with_state(frame: &Frame, state: Option<&str>) -> Frame {
     let Some(state) = state else { return without(frame, |key| key == "requestState") };
-    let params = Params::of(frame.payload());
+    let params = frame.params();
     let Some(leaf) = params.request_state else { return frame.clone() };
     let at = crate::wire::meta::place(leaf, frame.text());
     again(frame.splice(&[Patch { at, with: state.as_bytes() }]))
@@ -103,7 +103,7 @@ mod tests {
             ("{}", false),
         ] {
             let frame = frame(&format!(r#"{{"inputResponses":{given}}}"#));
-            assert_eq!(are_accepted(&Params::of(frame.payload())), accepted, "{given}");
+            assert_eq!(are_accepted(&frame.params()), accepted, "{given}");
         }
         assert!(!are_accepted(&Params::default()));
     }

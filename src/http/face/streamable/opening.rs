@@ -14,7 +14,6 @@ use crate::config::model::Push;
 use crate::http::Visit;
 use crate::http::body::Body;
 use crate::wire::frame::Frame;
-use crate::wire::meta::Params;
 
 impl Visit {
     pub(super) async fn initialize(
@@ -28,7 +27,7 @@ impl Visit {
             return Err(Refusal::AlreadyInitialized);
         }
         let id = frame.id();
-        let hello = Hello::of_client(&Params::of(frame.payload()));
+        let hello = Hello::of_client(&frame.params());
         if self.push == Push::Off {
             let card = FrontCard {
                 version: hello.version,
