@@ -13,7 +13,6 @@ use crate::events::Events;
 use crate::messages;
 use crate::wire::Wire;
 
-const TIMES: usize = 3;
 const TIME_MAX: Duration = Duration::from_secs(20);
 /// How long events may come on the standing stream after the result.
 const GRACE: Duration = Duration::from_millis(300);
@@ -41,7 +40,7 @@ pub async fn run(bench: &Bench<'_>, found: &mut Found) -> Result<(), String> {
     stream.head().await?;
     let standing = tokio::task::spawn_local(listen(stream, Rc::clone(&seen)));
     let (mut lost, mut unordered, mut late, mut rates) = (0, 0, 0, Vec::new());
-    for id in 1..=TIMES {
+    for id in 1..=bench.effort.event_calls {
         *seen.borrow_mut() = Seen::none_of(count);
         let request = messages::post(path, &session, &messages::progress(100 + id, count));
         let start = Instant::now();
