@@ -32,7 +32,7 @@ usage: stdiod-bench micro
 #[must_use]
 pub fn usage() -> String {
     format!(
-        "{USAGE}\n{}\n\nWithout --daemon the release build of this repository is measured; build it first with `cargo build --release`.",
+        "{USAGE}\n       {}\n\nWithout --daemon the release build of this repository is measured; build it first with `cargo build --release`.",
         compare::USAGE
     )
 }

@@ -12,14 +12,12 @@ use crate::messages;
 use crate::proc::{Belongings, Cpu};
 use crate::wire::Wire;
 
-/// So many before it counts, so that every pool and table has its size.
-const WARM_UP: usize = 100;
-
 pub async fn run(bench: &Bench<'_>, found: &mut Found) -> Result<(), String> {
     let bridge = bench.start(1).await?;
     let (pid, address, path) = (bridge.pid(), bridge.address, bridge.paths[0].as_str());
     let (count, time) = (bench.effort.round_trips, bench.effort.time / 2);
-    at_once(address, path, 16, Budget::new(WARM_UP, time / 4)).await?;
+    // Many before it counts, so that every pool and table has its size.
+    at_once(address, path, 16, Budget::new(count / 3, time / 3)).await?;
     let before = Belongings::of(pid).settled(pid).await;
     for tasks in [1, 16] {
         let cpu = Cpu::of(pid);

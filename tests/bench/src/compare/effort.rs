@@ -44,10 +44,15 @@ pub struct Effort {
     pub posts_time: Duration,
     pub results: usize,
     pub events: usize,
+    /// How many calls tell of so many.
+    pub event_calls: usize,
     pub sessions: usize,
     pub rest: Duration,
     pub starts: usize,
 }
+
+/// The longest that a peer has for a point.
+const PEERS_TIME: Duration = Duration::from_millis(1500);
 
 /// One subject in one case of one round.
 pub struct Bench<'a> {
@@ -86,6 +91,7 @@ impl Effort {
             posts_time: Duration::from_secs(6),
             results: 10,
             events: 20_000,
+            event_calls: 3,
             sessions: 1000,
             rest: Duration::from_secs(5),
             starts: 3,
@@ -95,10 +101,11 @@ impl Effort {
     /// For peers, of which one would take hours for what takes the floor minutes.
     pub fn of_peers(self) -> Self {
         Self {
-            time: self.time.min(Duration::from_secs(2)),
-            posts_time: self.posts_time.min(Duration::from_secs(2)),
-            results: 2,
+            time: self.time.min(PEERS_TIME),
+            posts_time: self.posts_time.min(PEERS_TIME),
+            results: 1,
             events: 2000,
+            event_calls: 1,
             sessions: self.sessions.min(100),
             rest: Duration::from_secs(2),
             starts: 1,
@@ -116,6 +123,7 @@ impl Effort {
             posts_time: Duration::from_secs(2),
             results: 4,
             events: 5000,
+            event_calls: 3,
             sessions: 200,
             rest: Duration::from_secs(1),
             starts: 1,

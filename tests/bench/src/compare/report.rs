@@ -59,7 +59,10 @@ fn cell(subject: usize, figure: &Figure, rounds: &Rounds) -> String {
         String::new()
     };
     let ratio = rounds.ratio(subject, figure.key).filter(|_| rounds.floor != Some(subject));
-    let ratio = ratio.map_or_else(String::new, |ratio| format!(" {ratio:.2}×"));
+    let ratio = ratio.map_or_else(String::new, |ratio| match ratio {
+        0.1.. => format!(" {ratio:.2}×"),
+        _ => format!(" {ratio:.4}×"),
+    });
     format!("{:.digits$}{spread}{ratio}", told.median)
 }
 
