@@ -36,13 +36,13 @@ impl Clock {
             self.text.pop();
         }
         out.push_str(&self.text);
-        out.push('.');
+        let mut fraction = *b".000000Z";
         let mut rest = since_epoch.subsec_micros();
-        for place in [100_000, 10_000, 1000, 100, 10, 1] {
-            out.push(char::from_digit(rest / place, 10).unwrap_or('0'));
-            rest %= place;
+        for digit in fraction[1..7].iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
         }
-        out.push('Z');
+        out.push_str(str::from_utf8(&fraction).unwrap_or_default());
     }
 }
 

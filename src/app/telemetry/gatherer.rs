@@ -81,7 +81,7 @@ impl Gatherer {
         Ok(gatherer)
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { heap: Mutex::default(), called: Condvar::new(), written: Condvar::new() }
     }
 
@@ -122,7 +122,7 @@ impl Gatherer {
     }
 
     /// Waits for lines and writes them, with this memory. How many were lost is `said`, as soon as lines are taken again.
-    fn write_next(
+    pub(super) fn write_next(
         &self,
         lines: &mut Vec<u8>,
         write: impl Fn(&[u8]) -> io::Result<usize>,
@@ -163,6 +163,12 @@ impl Gatherer {
         heap.urgent = false;
         std::mem::swap(&mut heap.lines, lines);
         if heap.flows { std::mem::take(&mut heap.lost) } else { 0 }
+    }
+
+    /// What nobody has written yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> String {
+        String::from_utf8_lossy(&self.lock().lines).into_owned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Heap> {

@@ -22,8 +22,12 @@ struct Fields<'a>(&'a mut String);
 struct Inside<'a>(&'a mut String);
 
 /// Writes an event, line break included.
-pub(super) fn write<S>(out: &mut String, clock: &mut Clock, event: &Event<'_>, context: &Context<'_, S>)
-where
+pub(super) fn write<S>(
+    out: &mut String,
+    clock: &mut Clock,
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let about = event.metadata();
@@ -36,9 +40,10 @@ where
     out.push_str(",\"target\":");
     string(out, about.target());
     let current = context.lookup_current();
-    if let Some(span) = event.parent().and_then(|id| context.span(id)).or_else(|| context.lookup_current()) {
+    let parent = event.parent().and_then(|id| context.span(id));
+    if let Some(span) = parent.as_ref().or(current.as_ref()) {
         out.push_str(",\"span\":");
-        object(out, &span);
+        object(out, span);
         out.push_str(",\"spans\":[");
         for (n, span) in current.iter().flat_map(|leaf| leaf.scope().from_root()).enumerate() {
             out.push_str(if n == 0 { "" } else { "," });
@@ -72,10 +77,7 @@ fn string(out: &mut String, text: &str) {
 
 /// Escapes as little as JSON allows.
 fn inside(out: &mut String, text: &str) {
-    // Nearly every text is simple, and this is as many bytes at once as the processor can.
-    let (eights, rest) = text.as_bytes().as_chunks::<8>();
-    let special = |found: bool, b: &u8| found | (*b < b' ') | (*b == b'"') | (*b == b'\\');
-    if !rest.iter().fold(eights.as_flattened().iter().fold(false, special), special) {
+    if is_simple(text.as_bytes()) {
         out.push_str(text);
         return;
     }
@@ -94,13 +96,70 @@ fn inside(out: &mut String, text: &str) {
     }
 }
 
+/// Nothing in it is to be escaped, as in nearly every text. Looks at eight bytes at once.
+fn is_simple(text: &[u8]) -> bool {
+    let (eights, rest) = text.as_chunks::<8>();
+    if !eights.iter().all(|eight| is_simple_eight(u64::from_le_bytes(*eight))) {
+        return false;
+    }
+    match text.last_chunk::<8>() {
+        // Some of them for the second time.
+        Some(last) => rest.is_empty() || is_simple_eight(u64::from_le_bytes(*last)),
+        None => rest.iter().all(|b| *b >= b' ' && *b != b'"' && *b != b'\\'),
+    }
+}
+
+/// Subtracting borrows into the highest bit of a byte that is smaller than what is subtracted from it. The lowest byte for which
+/// it does is told rightly, and one is enough.
+fn is_simple_eight(eight: u64) -> bool {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let below =
+        |bytes: u64, least: u8| bytes.wrapping_sub(EACH * u64::from(least)) & !bytes & (EACH << 7);
+    let is = |byte: u8| below(eight ^ (EACH * u64::from(byte)), 1);
+    below(eight, b' ') | is(b'"') | is(b'\\') == 0
+}
+
 fn debug(out: &mut String, value: &dyn Debug) {
     out.push('"');
     write!(Inside(out), "{value:?}").ok();
     out.push('"');
 }
 
+fn integer(out: &mut String, mut value: u64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    while value > 0 || at == digits.len() {
+        at -= 1;
+        digits[at] += (value % 10) as u8;
+        value /= 10;
+    }
+    out.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
+}
+
+/// As short as it can be for whoever reads it as the same number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "it is asked whether nothing was lost"
+)]
 fn float(out: &mut String, value: f64) {
+    // Nearly all are durations, to the thousandth. No shorter decimal leads to the same float while there are few digits.
+    let thousandths = (value * 1000.0).round() as u64;
+    if thousandths < 1 << 40 && thousandths as f64 / 1000.0 == value && value.is_sign_positive() {
+        integer(out, thousandths / 1000);
+        out.push('.');
+        let mut rest = thousandths % 1000;
+        out.push((b'0' + (rest / 100) as u8).into());
+        for place in [100, 10] {
+            rest %= place;
+            if rest > 0 {
+                out.push((b'0' + (rest / (place / 10)) as u8).into());
+            }
+        }
+        return;
+    }
     match Number::from_f64(value) {
         Some(number) => write!(out, "{number}").unwrap_or_default(),
         None => out.push_str("null"),
@@ -121,9 +180,9 @@ impl Write for Inside<'_> {
 impl Fields<'_> {
     /// What stands before a value, which is to be written behind it.
     fn name(&mut self, field: &Field) -> &mut String {
-        self.0.push(',');
-        string(self.0, field.name());
-        self.0.push(':');
+        self.0.push_str(",\"");
+        inside(self.0, field.name());
+        self.0.push_str("\":");
         self.0
     }
 }
@@ -138,7 +197,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        write!(self.name(field), "{value}").ok();
+        integer(self.name(field), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {

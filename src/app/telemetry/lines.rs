@@ -122,8 +122,13 @@ where
 
 impl Shape {
     /// Writes an event, line break included.
-    fn write<S>(self, out: &mut String, clock: &mut Clock, event: &Event<'_>, context: &Context<'_, S>)
-    where
+    fn write<S>(
+        self,
+        out: &mut String,
+        clock: &mut Clock,
+        event: &Event<'_>,
+        context: &Context<'_, S>,
+    ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         match self {

@@ -47,8 +47,9 @@ pub(super) fn begin(log: &Log) -> Result<(Reins, LastWord), Fatal> {
         .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;
     let (filter, handle) = reload::Layer::new(filter);
     let lines = Lines::new(shape(log.format), Arc::clone(&gatherer));
-    let begun =
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(lines));
+    let begun = tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(filter).with(lines),
+    );
     begun.map_err(|error| Fatal::running(format!("logging cannot begin: {error}")))?;
     before_panics(Arc::clone(&gatherer));
     Ok((Reins(handle), LastWord(gatherer)))

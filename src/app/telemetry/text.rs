@@ -166,7 +166,9 @@ impl Write for Tame<'_> {
         }
         for c in text.chars() {
             match c {
-                '\x07' | '\x08' | '\x0c' | '\x1b' | '\x7f' => write!(out, "\\x{:02x}", u32::from(c))?,
+                '\x07' | '\x08' | '\x0c' | '\x1b' | '\x7f' => {
+                    write!(out, "\\x{:02x}", u32::from(c))?
+                }
                 '\u{80}'..='\u{9f}' => write!(out, "\\u{{{:x}}}", u32::from(c))?,
                 _ => out.push(c),
             }
