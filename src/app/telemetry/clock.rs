@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::digits::pair;
+
 /// The text of a second is made once and serves all lines said in it.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -36,13 +38,12 @@ impl Clock {
             self.text.pop();
         }
         out.push_str(&self.text);
-        let mut fraction = *b".000000Z";
-        let mut rest = since_epoch.subsec_micros();
-        for digit in fraction[1..7].iter_mut().rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
-        out.push_str(str::from_utf8(&fraction).unwrap_or_default());
+        let micros = since_epoch.subsec_micros().into();
+        out.push('.');
+        pair(out, micros / 10_000);
+        pair(out, micros / 100);
+        pair(out, micros);
+        out.push('Z');
     }
 }
 

@@ -10,6 +10,8 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::clock::Clock;
+use super::digits::{thousandths, whole};
+use super::plain::is_plain;
 
 /// The fields of a span with their values as JSON, by name.
 #[derive(Debug, Default)]
@@ -77,7 +79,7 @@ fn string(out: &mut String, text: &str) {
 
 /// Escapes as little as JSON allows.
 fn inside(out: &mut String, text: &str) {
-    if is_simple(text.as_bytes()) {
+    if is_plain(text) {
         out.push_str(text);
         return;
     }
@@ -96,68 +98,8 @@ fn inside(out: &mut String, text: &str) {
     }
 }
 
-/// Nothing in it is to be escaped, as in nearly every text. Looks at eight bytes at once.
-fn is_simple(text: &[u8]) -> bool {
-    let (eights, rest) = text.as_chunks::<8>();
-    if !eights.iter().all(|eight| is_simple_eight(u64::from_le_bytes(*eight))) {
-        return false;
-    }
-    match text.last_chunk::<8>() {
-        // Some of them for the second time.
-        Some(last) => rest.is_empty() || is_simple_eight(u64::from_le_bytes(*last)),
-        None => rest.iter().all(|b| *b >= b' ' && *b != b'"' && *b != b'\\'),
-    }
-}
-
-/// Subtracting borrows into the highest bit of a byte that is smaller than what is subtracted from it. The lowest byte for which
-/// it does is told rightly, and one is enough.
-fn is_simple_eight(eight: u64) -> bool {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    let below =
-        |bytes: u64, least: u8| bytes.wrapping_sub(EACH * u64::from(least)) & !bytes & (EACH << 7);
-    let is = |byte: u8| below(eight ^ (EACH * u64::from(byte)), 1);
-    below(eight, b' ') | is(b'"') | is(b'\\') == 0
-}
-
-fn debug(out: &mut String, value: &dyn Debug) {
-    out.push('"');
-    write!(Inside(out), "{value:?}").ok();
-    out.push('"');
-}
-
-fn integer(out: &mut String, mut value: u64) {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    while value > 0 || at == digits.len() {
-        at -= 1;
-        digits[at] += (value % 10) as u8;
-        value /= 10;
-    }
-    out.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
-}
-
-/// As short as it can be for whoever reads it as the same number.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    clippy::float_cmp,
-    reason = "it is asked whether nothing was lost"
-)]
 fn float(out: &mut String, value: f64) {
-    // Nearly all are durations, to the thousandth. No shorter decimal leads to the same float while there are few digits.
-    let thousandths = (value * 1000.0).round() as u64;
-    if thousandths < 1 << 40 && thousandths as f64 / 1000.0 == value && value.is_sign_positive() {
-        integer(out, thousandths / 1000);
-        out.push('.');
-        let mut rest = thousandths % 1000;
-        out.push((b'0' + (rest / 100) as u8).into());
-        for place in [100, 10] {
-            rest %= place;
-            if rest > 0 {
-                out.push((b'0' + (rest / (place / 10)) as u8).into());
-            }
-        }
+    if thousandths(out, value) {
         return;
     }
     match Number::from_f64(value) {
@@ -180,9 +122,24 @@ impl Write for Inside<'_> {
 impl Fields<'_> {
     /// What stands before a value, which is to be written behind it.
     fn name(&mut self, field: &Field) -> &mut String {
+        let out = self.open(field);
+        out.push_str("\":");
+        out
+    }
+
+    /// The same and a text.
+    fn quoted(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        let out = self.open(field);
+        out.push_str("\":\"");
+        write(out);
+        out.push('"');
+    }
+
+    fn open(&mut self, field: &Field) -> &mut String {
+        // Names are written by programmers, who quote nothing in them.
+        debug_assert!(is_plain(field.name()), "{field}");
         self.0.push_str(",\"");
-        inside(self.0, field.name());
-        self.0.push_str("\":");
+        self.0.push_str(field.name());
         self.0
     }
 }
@@ -197,7 +154,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        integer(self.name(field), value);
+        whole(self.name(field), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
@@ -205,11 +162,11 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        string(self.name(field), value);
+        self.quoted(field, |out| inside(out, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        debug(self.name(field), value);
+        self.quoted(field, |out| write!(Inside(out), "{value:?}").unwrap_or_default());
     }
 }
 
@@ -260,6 +217,10 @@ impl Visit for Members {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.set(field, |out| debug(out, value));
+        self.set(field, |out| {
+            out.push('"');
+            write!(Inside(out), "{value:?}").ok();
+            out.push('"');
+        });
     }
 }

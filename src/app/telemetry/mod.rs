@@ -5,9 +5,11 @@
 //! costs lines, which are counted, and never holds up a call.
 
 mod clock;
+mod digits;
 mod gatherer;
 mod json;
 mod lines;
+mod plain;
 mod text;
 
 #[cfg(test)]

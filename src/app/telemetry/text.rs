@@ -11,6 +11,8 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::clock::Clock;
+use super::digits::{thousandths, whole};
+use super::plain::is_plain;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
@@ -113,27 +115,51 @@ impl Notes {
 // === impl Fields ===
 
 impl Fields<'_> {
-    /// What stands before a value.
-    fn name(&mut self, name: &str) {
+    /// What stands before a value, and whether the value is the message.
+    fn name(&mut self, field: &Field) -> bool {
         if !std::mem::take(&mut self.first) {
             self.out.push(' ');
         }
-        if name != "message" {
-            let style = |style| self.colours.then_some(style);
-            let name = name.strip_prefix("r#").unwrap_or(name);
-            styled(self.out, style(ITALIC), |out| out.push_str(name));
-            styled(self.out, style(DIM), |out| out.push('='));
+        let name = field.name();
+        if name == "message" {
+            return true;
         }
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        if self.colours {
+            styled(self.out, Some(ITALIC), |out| out.push_str(name));
+            styled(self.out, Some(DIM), |out| out.push('='));
+        } else {
+            self.out.push_str(name);
+            self.out.push('=');
+        }
+        false
     }
 }
 
 impl Visit for Fields<'_> {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        match u64::try_from(value) {
+            Ok(value) => self.record_u64(field, value),
+            Err(_) => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.name(field);
+        whole(self.out, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.name(field);
+        if !thousandths(self.out, value) {
+            write!(self.out, "{value:?}").ok();
+        }
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field.name());
-        let simple = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
-        if field.name() == "message" {
+        if self.name(field) {
             Tame(self.out).write_str(value).ok();
-        } else if value.bytes().all(simple) {
+        } else if is_plain(value) && value.is_ascii() {
             // What `Debug` would come to.
             self.out.push('"');
             self.out.push_str(value);
@@ -144,8 +170,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.name(field.name());
-        if field.name() == "message" {
+        if self.name(field) {
             write!(Tame(self.out), "{value:?}").ok();
         } else {
             write!(self.out, "{value:?}").ok();
@@ -158,16 +183,14 @@ impl Visit for Fields<'_> {
 impl Write for Tame<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let Self(out) = self;
-        // Those of the second set of controls begin with this byte, as others do.
-        let suspect = |b: u8| matches!(b, 0x07 | 0x08 | 0x0c | 0x1b | 0x7f | 0xc2);
-        if !text.bytes().any(suspect) {
+        if is_plain(text) && text.is_ascii() {
             out.push_str(text);
             return Ok(());
         }
         for c in text.chars() {
             match c {
                 '\x07' | '\x08' | '\x0c' | '\x1b' | '\x7f' => {
-                    write!(out, "\\x{:02x}", u32::from(c))?
+                    write!(out, "\\x{:02x}", u32::from(c))?;
                 }
                 '\u{80}'..='\u{9f}' => write!(out, "\\u{{{:x}}}", u32::from(c))?,
                 _ => out.push(c),
