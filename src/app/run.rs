@@ -43,7 +43,7 @@ pub(super) struct Ended {
 
 /// Serves until a signal. `sources` are what the configuration was loaded from, and will be again.
 pub(super) fn serve(loaded: Loaded, sources: Sources) -> Result<(), Fatal> {
-    let reins = telemetry::begin(&loaded.model.log)?;
+    let (reins, _last_word) = telemetry::begin(&loaded.model.log)?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", line(warning));
     }

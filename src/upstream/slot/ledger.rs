@@ -115,7 +115,7 @@ impl Ledger {
             revision = settled.version.as_str(),
             outcome = ?settled.outcome,
             recalled = settled.recalled.then_some(true),
-            ms = (settled.took.as_secs_f64() * 1e6).round() / 1e3,
+            ms = millis(settled.took),
             bytes = settled.bytes,
             "call"
         );
@@ -151,4 +151,11 @@ impl Ledger {
         self.counts.overlong += 1;
         tracing::warn!(server = %self.server, bytes, limit, "a line longer than max_message was skipped");
     }
+}
+
+/// To the microsecond.
+#[expect(clippy::cast_precision_loss, reason = "no call takes centuries")]
+fn millis(took: Duration) -> f64 {
+    let micros = took.as_secs() * 1_000_000 + u64::from((took.subsec_nanos() + 500) / 1000);
+    micros as f64 / 1e3
 }

@@ -12,6 +12,7 @@ mod hardship;
 mod headers;
 mod lanes;
 mod listens;
+mod logging;
 mod modern;
 mod modes;
 mod orphans;

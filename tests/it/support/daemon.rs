@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,6 +32,8 @@ const FREE: &[&str] = &["--listen", "127.0.0.1:0"];
 struct Log {
     lines: Mutex<Vec<String>>,
     more: Condvar,
+    /// Whoever holds it keeps what follows from being read.
+    unread: Mutex<()>,
 }
 
 /// How a daemon that would not start ended.
@@ -202,9 +204,16 @@ impl Daemon {
         })
     }
 
-    /// All it has written so far.
+    /// All it has said so far.
     pub(crate) fn log(&self) -> Vec<String> {
+        // Lines wait 10 ms for others before they are written.
+        std::thread::sleep(Duration::from_millis(30));
         self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// As long as this is held nobody reads what it says.
+    pub(crate) fn unread(&self) -> MutexGuard<'_, ()> {
+        self.log.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a line with this in it.
@@ -294,6 +303,7 @@ impl Log {
         while let Some(Ok(line)) = lines.next() {
             self.lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
             self.more.notify_all();
+            drop(self.unread.lock());
         }
     }
 }
