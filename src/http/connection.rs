@@ -98,6 +98,16 @@ where
 // === impl Curfew ===
 
 impl Curfew {
+    /// Waits until the listener closes.
+    pub(super) async fn said(&self) {
+        let mut told = pin!(self.told.notified());
+        // Asked for before looking, so that it cannot be said in between.
+        told.as_mut().enable();
+        if !self.said.load(Ordering::Relaxed) {
+            told.await;
+        }
+    }
+
     pub(super) fn say(&self) {
         self.said.store(true, Ordering::Relaxed);
         self.told.notify_waiters();

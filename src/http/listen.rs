@@ -8,11 +8,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use rustix::net::sockopt;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Houses;
 use super::complaints::Complaints;
-use super::connection::{self, IDLE_MAX, Patience};
+use super::connection::{self, Curfew, IDLE_MAX, Patience};
+use super::peer::Peer;
 use super::places::{Place, Places};
 use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
@@ -92,6 +92,9 @@ const BACKLOG: u32 = 1024;
 
 /// A pause after a failed accept, most likely for want of descriptors.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Why a connection ended before its time.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 // === impl Scope ===
 
@@ -184,12 +187,7 @@ impl Listener {
     /// Accepts until it is told to close, then lets the requests in hand finish.
     pub(crate) async fn run(self, houses: Houses, places: Places, closing: Closing) {
         let tasks = TaskTracker::new();
-        let curfew = Arc::new(connection::Curfew::default());
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does
-        // not read.
-        server.http1().header_read_timeout(IDLE_MAX);
-        server.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+        let curfew = Arc::new(Curfew::default());
         let last_call = CancellationToken::new();
         let doorway = Arc::new(Doorway {
             houses,
@@ -212,18 +210,8 @@ impl Listener {
                 }
             };
             let (doorway, curfew) = (Arc::clone(&doorway), Arc::clone(&curfew));
-            let patience = Patience::new();
-            let mut server = server.clone();
-            server.http1().timer(patience.clone());
-            let watched = patience.clone();
-            let service = service_fn(move |request| {
-                let (doorway, patience) = (Arc::clone(&doorway), watched.clone());
-                async move { Ok::<_, Infallible>(super::serve(&doorway, &patience, request).await) }
-            });
             tasks.spawn(async move {
-                let connection = server.serve_connection(TokioIo::new(Stalling::new(io)), service);
-                let end = auto::Connection::graceful_shutdown;
-                if let Err(error) = connection::tend(connection, end, &patience, &curfew).await {
+                if let Err(error) = attend(io, doorway, &curfew).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop(place);
@@ -252,19 +240,47 @@ impl Drop for Socket {
     }
 }
 
-/// A connection of either kind.
-trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+/// Serves a connection until it ends.
+async fn attend(io: Peer, doorway: Arc<Doorway>, curfew: &Curfew) -> Result<(), BoxError> {
+    let is_http2 = tokio::select! { biased;
+        () = curfew.said() => return Ok(()),
+        seen = timeout(IDLE_MAX, io.begins_http2()) => match seen {
+            Ok(seen) => seen?,
+            Err(_) => return Ok(()),
+        },
+    };
+    let patience = Patience::new();
+    let watched = patience.clone();
+    let service = service_fn(move |request| {
+        let (doorway, patience) = (Arc::clone(&doorway), watched.clone());
+        async move { Ok::<_, Infallible>(super::serve(&doorway, &patience, request).await) }
+    });
+    let io = TokioIo::new(Stalling::new(io));
+    if is_http2 {
+        let mut server = http2::Builder::new(TokioExecutor::new());
+        server.timer(TokioTimer::new()).max_concurrent_streams(1000);
+        let connection = server.serve_connection(io, service);
+        let end = http2::Connection::graceful_shutdown;
+        // Few come so, and it is large: no room is kept for it where it is not used.
+        return Ok(Box::pin(connection::tend(connection, end, &patience, curfew)).await?);
+    }
+    let mut server = http1::Builder::new();
+    // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does not read.
+    server.timer(patience.clone()).header_read_timeout(IDLE_MAX);
+    let connection = server.serve_connection(io, service);
+    Ok(connection::tend(connection, http1::Connection::graceful_shutdown, &patience, curfew)
+        .await?)
+}
 
-async fn admit(socket: &Socket, places: &Places) -> std::io::Result<(Box<dyn Connection>, Place)> {
-    let io: Box<dyn Connection> = match socket {
+async fn admit(socket: &Socket, places: &Places) -> std::io::Result<(Peer, Place)> {
+    let io = match socket {
         Socket::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             // Answers are written whole; waiting for more would only delay them.
             stream.set_nodelay(true)?;
-            Box::new(stream)
+            Peer::Tcp(stream)
         }
-        Socket::Unix(listener, _) => Box::new(listener.accept().await?.0),
+        Socket::Unix(listener, _) => Peer::Unix(listener.accept().await?.0),
     };
     // After the accept, so that listeners nobody comes to keep no place of those where somebody does.
     Ok((io, places.take().await))

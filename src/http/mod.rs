@@ -13,6 +13,7 @@ mod connection;
 mod face;
 mod guard;
 mod listen;
+mod peer;
 mod places;
 mod render;
 mod route;
