@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs the official MCP conformance suite against stdiod with the built-in demo server of either era behind it.
 #
-#   tests/conformance/run.sh [--bin PATH] [--url URL] [--scenario NAME] [--revision REVISION] [--era legacy|modern]
+#   tests/conformance/run.sh [--bin PATH] [--url URL] [--scenario NAME] [--revision REVISION] [--era legacy|modern] [--install]
 #
 # Without --bin it takes target/release/stdiod, else target/debug/stdiod. With --url it tests what is already
 # running there, at one revision, and starts nothing. With --scenario it runs that one, on a server of one era, and
-# prints the suite's own words.
+# prints the suite's own words. With --install it only installs what it needs.
 # The suite and, where the machine's is too old, Node come from the npm registry into the cache
 # ($STDIOD_CACHE, else .cache in the repository). Exit status 0: everything that must pass did.
 set -euo pipefail
@@ -13,13 +13,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
 source "$here/../support/tools.sh"
 
-binary='' url='' scenario='' revision=2025-11-25 era=legacy
+binary='' url='' scenario='' revision=2025-11-25 era=legacy only_install=''
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
     --url) url=${2:?--url needs a URL} && shift 2 ;;
     --scenario) scenario=${2:?--scenario needs a name} && shift 2 ;;
     --revision) revision=${2:?--revision needs a date} && shift 2 ;;
+    --install) only_install=yes && shift ;;
     --era) era=${2:?--era needs legacy or modern} && shift 2 ;;
     *) die "unknown argument $1" ;;
   esac
@@ -28,6 +29,7 @@ done
 need curl python3 sha256sum
 ensure_node
 suite=$(npm_cached conformance "$here")
+[ -z "$only_install" ] || exit 0
 conformance() { node "$suite/node_modules/@modelcontextprotocol/conformance/dist/index.js" "$@" </dev/null; }
 say "conformance suite $(conformance --version)"
 

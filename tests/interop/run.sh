@@ -2,7 +2,7 @@
 # The compatibility laboratory: real clients, each through the same checks, with real servers behind stdiod.
 #
 #   tests/interop/run.sh [--bin PATH] [--only CLIENT]... [--peer mcp-proxy|supergateway|reference | --through PROXY]
-#                        [--markdown FILE]
+#                        [--markdown FILE] [--install]
 #
 # From nothing: installs the pinned servers and clients into the cache ($STDIOD_CACHE, else .cache in the repository),
 # and lets every client of clients/ do everything in lab/plan.json with a stdiod of its own: list and call, be asked, give up,
@@ -13,13 +13,13 @@
 # --only plays one client, or one family of clients (a folder of clients/), and again for more. --peer puts the same clients and servers to another
 # bridge: its red cells are the finding, not a failure. The peer `reference` is no bridge but the server everything, which
 # speaks HTTP by itself: what fails there too is the client's own. --through puts a reverse proxy before stdiod, one that
-# proxies/proxies.sh knows.
+# proxies/proxies.sh knows. --install does no more than its name.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../support/tools.sh
 source "$here/../support/tools.sh"
 
-binary='' only='' peer='' through='' markdown=''
+binary='' only='' peer='' through='' markdown='' only_install=''
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
@@ -27,6 +27,7 @@ while [ $# -gt 0 ]; do
     --only) only+=${only:+,}${2:?--only needs the name of a client} && shift 2 ;;
     --peer) peer=${2:?--peer needs mcp-proxy, supergateway or reference} && shift 2 ;;
     --through) through=${2:?--through needs the name of a proxy} && shift 2 ;;
+    --install) only_install=yes && shift ;;
     --markdown) markdown=${2:?--markdown needs a path} && shift 2 ;;
     *) die "unknown argument $1" ;;
   esac
@@ -83,6 +84,7 @@ for name in "${!installing[@]}"; do
   wait "${installing[$name]}" || missing="$missing $name"
 done
 [ -z "$missing" ] || die "could not be installed:$missing"
+[ -z "$only_install" ] || exit 0
 for file in "$work"/installed-client-*; do
   printf '%s\t%s\n' "${file#"$work/installed-client-"}" "$(<"$file")"
 done >"$work/installs"

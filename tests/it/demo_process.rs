@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, getpgid, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
+use crate::support::program;
+
 struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -21,7 +23,7 @@ struct Process {
 impl Process {
     #[allow(clippy::disallowed_methods, reason = "here the test is the one who starts children")]
     fn start(flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stdiod"))
+        let mut child = Command::new(program())
             .arg("demo-server")
             .args(flags)
             .stdin(Stdio::piped())

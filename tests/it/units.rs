@@ -6,6 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use crate::support::program;
+
 /// Exposure as `systemd-analyze security` measures it, times ten: 0 is nothing exposed, 100 everything.
 const EXPOSURE_MAX: &str = "25";
 
@@ -19,7 +21,7 @@ fn startable(name: &str, text: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("a folder for the unit");
     let path = folder.join("stdiod.service");
-    let text = text.replace("/usr/local/bin/stdiod", env!("CARGO_BIN_EXE_stdiod"));
+    let text = text.replace("/usr/local/bin/stdiod", program());
     fs::write(&path, text).expect("a writable folder");
     path
 }

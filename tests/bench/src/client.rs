@@ -122,6 +122,14 @@ impl Client {
         Ok(Self::calling(wire, path, heads, messages::ECHO_BYTES))
     }
 
+    /// Connects and opens a session, to be told of so many steps before each answer.
+    pub async fn told(address: SocketAddr, path: &str, steps: usize) -> Result<Self, String> {
+        let mut wire = Wire::connect(address).await?;
+        let session = open_session(&mut wire, path).await?;
+        let body = messages::progress(100_000_000, steps);
+        Ok(Self::repeating(wire, path, &session, &body, 0))
+    }
+
     /// Connects and needs no more.
     pub async fn modern(
         address: SocketAddr,

@@ -3,6 +3,7 @@
 //! - `micro`: allocations, bytes and time of single steps, in this process. The counts are the same on every machine.
 //! - `counts`: allocations of the whole daemon for each call, from a build of it that counts them.
 //! - `compare`: latency, throughput, CPU time and memory of the daemon, beside the least bridge there can be and others.
+//! - `drive`: only the load, for a bridge that runs already.
 //! - `eras`: CPU time and throughput of clients of either era on children of either era.
 //!
 //! Everything is bounded in count and time and stays on loopback.
@@ -26,7 +27,8 @@ const USAGE: &str = "\
 usage: stdiod-bench micro
        stdiod-bench counts
        stdiod-bench eras [--daemon PATH] [--rounds N] [--calls N]
-       stdiod-bench drive ADDRESS PATH CLIENTS CALLS";
+       stdiod-bench drive ADDRESS PATH CLIENTS CALLS [--kind session|stateless|modern|progress|churn] [--text BYTES]
+                          [--events COUNT] [--warm CALLS] [--wait]";
 
 /// Printed where the arguments are wrong.
 #[must_use]

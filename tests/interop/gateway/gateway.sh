@@ -3,6 +3,7 @@
 #
 #   tests/interop/gateway/gateway.sh [--bin PATH] [--litellm seed|seed-today|new]... [--transport http|sse]...
 #                                    [--seconds N] [--broken] [--hanging] [--symptoms] [--peer mcp-proxy|supergateway]
+#                                    [--install]
 #
 # Three LiteLLMs, pinned with all they need in litellm/: `seed` is 1.81.14 with the libraries of its time, `seed-today`
 # the same with today's, `new` the newest. All are installed into the cache ($STDIOD_CACHE, else .cache in the
@@ -13,13 +14,13 @@
 # docs/clients/litellm.md says was reproduced, with `seed`. --broken, --hanging and --symptoms do only these, and first measure
 # the listings of a healthy world to compare with. --peer puts one process of another bridge before each server instead of
 # stdiod, to show the difference: then nothing that fails is an error. The table is printed and written to
-# target/interop/gateway-*.{md,json}.
+# target/interop/gateway-*.{md,json}. --install does no more than its name.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../support/tools.sh
 source "$here/../../support/tools.sh"
 
-binary='' peer='' seconds=20 setups=() transports=() worlds=()
+binary='' peer='' only_install='' seconds=20 setups=() transports=() worlds=()
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
@@ -32,6 +33,7 @@ while [ $# -gt 0 ]; do
       transports+=(--transport "$2") && shift 2
       ;;
     --seconds) seconds=${2:?--seconds needs a number} && shift 2 ;;
+    --install) only_install=yes && shift ;;
     --broken) worlds+=(--world broken) && shift ;;
     --hanging) worlds+=(--world hanging) && shift ;;
     --symptoms) worlds+=(--world symptoms) && shift ;;
@@ -77,6 +79,7 @@ for setup in "${setups[@]}"; do
   venv=$(venv_cached "litellm-$setup" "$here/litellm/$setup.txt" --no-deps) || die "LiteLLM ($setup) cannot be installed"
   venvs+=(--venv "$setup=$venv")
 done
+[ -z "$only_install" ] || exit 0
 case $peer in
   mcp-proxy)
     folder=$(venv_cached peer-mcp-proxy "$here/../peers/mcp-proxy/requirements.txt") || die "mcp-proxy cannot be installed"

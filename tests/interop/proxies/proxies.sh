@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # stdiod behind the reverse proxies that people put before it.
 #
-#   tests/interop/proxies/proxies.sh [--bin PATH] [--only nginx|nginx-defaults|haproxy|caddy]
+#   tests/interop/proxies/proxies.sh [--bin PATH] [--only nginx|nginx-defaults|haproxy|caddy] [--install]
 #
 # Needs nginx and HAProxy of this machine; Caddy is installed into the cache ($STDIOD_CACHE, else .cache in the repository).
 # Each is started with the file of config/ that the README shows, nginx a second time with nothing but `proxy_pass`, and
 # the same checks are made through each; then the laboratory lets real clients play through it. Prints tables; exit status 0:
-# all green.
+# all green. --install does no more than its name.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../support/tools.sh
 source "$here/../../support/tools.sh"
 
-binary='' kinds=()
+binary='' kinds=() only_install=''
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) binary=${2:?--bin needs a path} && shift 2 ;;
+    --install) only_install=yes && shift ;;
     --only)
       case ${2:?--only needs a proxy} in
         nginx | nginx-defaults | haproxy | caddy) kinds+=("$2") && shift 2 ;;
@@ -30,6 +31,7 @@ done
 PATH="$PATH:/usr/sbin"
 need curl haproxy nginx python3 sha256sum
 PATH="$(venv_cached caddy "$here/requirements.txt")/bin:$PATH"
+[ -z "$only_install" ] || exit 0
 binary=$(stdiod_binary "$binary")
 
 # Who plays through each of them.

@@ -3,10 +3,11 @@
 use std::process::Output;
 
 use super::Desk;
+use crate::support::program;
 
 #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
 fn stdiod(desk: &Desk, args: &[&str]) -> Output {
-    std::process::Command::new(env!("CARGO_BIN_EXE_stdiod"))
+    std::process::Command::new(program())
         .args(args)
         .current_dir(&desk.directory)
         .env_clear()

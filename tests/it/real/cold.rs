@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::child::Desk;
 use crate::support::mcp::{Mcp, request, text};
-use crate::support::{Daemon, Demo, LIMIT, Record, eventually};
+use crate::support::{Daemon, Demo, LIMIT, Record, eventually, program};
 
 /// How long a gateway polls.
 const POLLING: Duration = Duration::from_secs(5);
@@ -161,7 +161,7 @@ fn what_was_said_survives_a_daemon_that_is_killed() {
 
 /// A program that is a script, so that it can be changed.
 fn script(desk: &Desk, more: &str) -> String {
-    let program = env!("CARGO_BIN_EXE_stdiod");
+    let program = program();
     let text = format!("#!/bin/sh\n{more}\nexec {program} demo-server \"$@\"\n");
     let path = desk.write("server.sh", &text);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -171,7 +171,7 @@ fn script(desk: &Desk, more: &str) -> String {
 /// A server whose script does this first, whenever it is started.
 pub(super) fn scripted(desk: &Desk, name: &str, more: &str) -> (String, Record) {
     let (demo, record) = Demo::new(name).recorded(desk);
-    let program = format!("command = {:?}", env!("CARGO_BIN_EXE_stdiod"));
+    let program = format!("command = {:?}", program());
     let script = script(desk, more);
     let toml = demo.toml().replace(&program, &format!("command = {script:?}"));
     (toml.replace("\"demo-server\", ", ""), record)

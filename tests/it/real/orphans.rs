@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::support::daemon::lives;
 use crate::support::mcp::tool;
-use crate::support::{Daemon, Demo, LIMIT, eventually};
+use crate::support::{Daemon, Demo, LIMIT, eventually, program};
 
 /// After so long nobody may be there any more.
 const SOON: Duration = Duration::from_secs(3);
@@ -44,7 +44,7 @@ fn households() -> (String, usize) {
         Demo::new(name).flags(&format!("{flags} --crash-tool")).keys(keys).toml()
     };
     // What a package runner looks like: the child is a shell, and the server already a grandchild.
-    let program = env!("CARGO_BIN_EXE_stdiod");
+    let program = program();
     let line =
         format!("{program} demo-server --era legacy --crash-tool --fork-grandchild-setsid; true");
     let shell = format!("[servers.shell]\ncommand = \"sh\"\nargs = [\"-c\", {line:?}]\n");

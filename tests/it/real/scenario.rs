@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::child::Desk;
 use crate::support::daemon::{command, resident};
 use crate::support::mcp::{Mcp, request, text};
+use crate::support::program::is_optimised;
 use crate::support::{Daemon, Demo, eventually};
 
 fn list() -> Value {
@@ -258,11 +259,13 @@ fn sixteen_idle_servers_cost_the_daemon_little() {
     }
     let bytes = resident(daemon.pid());
     println!("16 idle servers: {} KiB RSS", bytes >> 10);
-    assert!(bytes < LEAN, "{bytes} bytes");
+    assert!(bytes < lean(), "{bytes} bytes");
 }
 
-/// What the daemon may take; an unoptimised binary is given more than twice that, because its code alone takes more.
-const LEAN: u64 = if cfg!(debug_assertions) { 28 << 20 } else { 12 << 20 };
+/// What the daemon may take.
+fn lean() -> u64 {
+    if is_optimised() { 12 << 20 } else { 28 << 20 }
+}
 
 #[test]
 fn ten_thousand_idle_sessions_cost_the_daemon_little() {

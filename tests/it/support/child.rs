@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use super::eventually;
+use super::{eventually, program};
 
 /// A directory for one test, gone with it.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Demo {
 
     /// Its table in the file.
     pub(crate) fn toml(&self) -> String {
-        let program = env!("CARGO_BIN_EXE_stdiod");
+        let program = program();
         let mut text = format!("[servers.{}]\ncommand = {program:?}\n", self.name);
         let mut args = vec!["demo-server"];
         // With a handshake, unless a test says otherwise.

@@ -12,7 +12,7 @@ use super::child::{Demo, Desk};
 use super::http::{Answer, Request};
 use super::mcp::Mcp;
 use super::modern::Modern;
-use super::{LIMIT, eventually};
+use super::{LIMIT, eventually, program};
 
 /// A running daemon. When dropped it is made to leave at once, with its children.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Refused {
 
 #[expect(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stdiod"));
+    let mut command = Command::new(program());
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
@@ -54,9 +54,7 @@ pub(crate) fn command() -> Command {
 #[expect(clippy::disallowed_methods, reason = "here the test is the one who starts processes")]
 pub(crate) fn by_shell(before: &str) -> Command {
     let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
-        .arg(env!("CARGO_BIN_EXE_stdiod"));
+    command.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(program());
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
@@ -107,7 +105,7 @@ impl Daemon {
     pub(crate) fn one_liner(options: &[&str], flags: &[&str]) -> Self {
         let mut command = command();
         command.arg("run").args(FREE).args(options);
-        command.args(["--", env!("CARGO_BIN_EXE_stdiod"), "demo-server"]).args(flags);
+        command.args(["--", program(), "demo-server"]).args(flags);
         Self::watch(Arc::new(Desk::new()), command)
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod modern;
+pub(crate) mod program;
 pub(crate) mod stream;
 pub(crate) mod wait;
 
@@ -15,5 +16,6 @@ pub(crate) use child::{Demo, Record};
 pub(crate) use daemon::Daemon;
 pub(crate) use http::{Answer, Request};
 pub(crate) use modern::Modern;
+pub(crate) use program::program;
 pub(crate) use stream::Events;
 pub(crate) use wait::{LIMIT, eventually};

@@ -36,7 +36,7 @@ pub async fn run(bench: &Bench<'_>, found: &mut Found) -> Result<(), String> {
 }
 
 /// How long each took, in microseconds.
-async fn at_once(
+pub async fn at_once(
     address: SocketAddr,
     path: &str,
     tasks: usize,

@@ -10,7 +10,7 @@
 
 mod big;
 mod call;
-mod churn;
+pub mod churn;
 mod effort;
 mod found;
 mod held;
