@@ -20,6 +20,9 @@ use crate::link::sessions::MOMENT;
 /// How long a file that hangs may keep the process from ending.
 const LEAVE_MAX: Duration = Duration::from_secs(1);
 
+/// Tasks that run before it is looked whether there is something for others. A child that floods us is one that always runs.
+const POLLS_A_LOOK: u32 = 16;
+
 /// Everything that can wake the main task.
 #[derive(Debug)]
 enum Event {
@@ -47,8 +50,10 @@ pub(super) fn serve(loaded: Loaded, sources: Sources) -> Result<(), Fatal> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", line(warning));
     }
+    // One thread: a call that crosses to another wakes it twice, which costs more than all that could be done there meanwhile.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(POLLS_A_LOOK)
         .build()
         .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;
     let ended = runtime.block_on(live(loaded, sources, reins));

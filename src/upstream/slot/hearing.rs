@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::Slot;
 use super::occupant::Seen;
+use super::{SPEECH, Slot};
 use crate::bridge::greeting::Heard;
 use crate::bridge::refusal::Refusal;
 use crate::wire::frame::{Body, Frame, Malformed};
@@ -11,8 +11,11 @@ use crate::wire::id::RawId;
 use crate::wire::lines::Line;
 use crate::wire::overlong;
 
+/// What a line counts for beside its bytes, so that a flood of empty ones is cut off too.
+const BREATH: usize = 64;
+
 impl Slot {
-    /// Takes in what was seen; says how many bytes were heard.
+    /// Takes in what was seen; says how much was heard.
     pub(super) fn on_seen(&mut self, seen: Seen) -> usize {
         let now = Instant::now();
         self.turn.now = now;
@@ -22,9 +25,14 @@ impl Slot {
             Seen::Exit(why) => occupant.exited(why, now),
             Seen::Stderr => occupant.stderr.drain(&self.plan.name, now, &mut self.tail),
             Seen::Read { ended } => {
-                while let Some(line) = self.occupant.as_mut().and_then(|o| o.lines.next_line()) {
-                    heard += line.len();
+                while heard < SPEECH
+                    && let Some(line) = self.occupant.as_mut().and_then(|o| o.lines.next_line())
+                {
+                    heard += line.len() + BREATH;
                     self.on_line(line);
+                }
+                if let Some(occupant) = &mut self.occupant {
+                    occupant.is_unheard = heard >= SPEECH;
                 }
                 if ended && let Some(occupant) = &mut self.occupant {
                     occupant.stdout_ended(now);

@@ -58,8 +58,8 @@ const START_TURN: Duration = Duration::from_millis(500);
 /// Orders taken in one turn, so that a flood of them is written at once but output is read in between.
 const ORDERS_A_TURN: usize = 64;
 
-/// After so many bytes of a child others get their turn.
-const SPEECH: usize = 32 << 10;
+/// After so many bytes of a child others get their turn, on the one thread there is.
+const SPEECH: usize = 64 << 10;
 
 /// A slot that failed by a fault of ours begins anew after so long.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);

@@ -20,6 +20,8 @@ pub(super) struct Occupant {
     stdout: Option<ChildStdout>,
     pub(super) stderr: Stderr,
     pub(super) lines: Lines,
+    /// There are lines that nobody has taken in yet; nothing is read before they are.
+    pub(super) is_unheard: bool,
     pub(super) outbox: Outbox,
     pub(super) born: Instant,
     /// How it ended, once it has.
@@ -66,6 +68,7 @@ impl Occupant {
             stdout: pipes.stdout,
             stderr: Stderr::new(pipes.stderr),
             lines: Lines::new(line_max),
+            is_unheard: false,
             outbox: Outbox::default(),
             born: now,
             exit: None,
@@ -78,6 +81,7 @@ impl Occupant {
         match sense {
             Sense::Exit if self.exit.is_some() => Poll::Pending,
             Sense::Exit => pin!(self.process.exited()).poll(cx).map(Seen::Exit),
+            Sense::Stdout if self.is_unheard => Poll::Ready(Seen::Read { ended: false }),
             Sense::Stdout => {
                 let Some(pipe) = &mut self.stdout else { return Poll::Pending };
                 let read = pin!(pipe.read_buf(self.lines.space())).poll(cx);
