@@ -156,13 +156,13 @@ impl Letterbox {
 
     pub(super) fn take_order(&self) -> Option<Order<Post>> {
         let mut letters = self.lock();
-        let order = take(&mut letters.orders)?;
-        let is_awaited = letters.senders > 0;
+        let order = take(&mut letters.orders);
+        let is_awaited = letters.senders > 0 && order.is_some();
         drop(letters);
         if is_awaited {
             self.room.notify_one();
         }
-        Some(order)
+        order
     }
 
     pub(super) fn take_control(&self) -> Option<Order<Post>> {
@@ -188,11 +188,11 @@ impl Letterbox {
 }
 
 fn take(queue: &mut VecDeque<Order<Post>>) -> Option<Order<Post>> {
-    let order = queue.pop_front()?;
+    let order = queue.pop_front();
     if queue.is_empty() && queue.capacity() > KEPT_MAX {
         *queue = VecDeque::new();
     }
-    Some(order)
+    order
 }
 
 /// Wakes the slot, once the lock is released.
@@ -214,7 +214,9 @@ impl Letters {
         if self.orders.len() >= ORDERS_MAX {
             return Err(NoRoom::Full);
         }
-        self.orders.extend(order.take());
+        if let Some(order) = order.take() {
+            self.orders.push_back(order);
+        }
         Ok(())
     }
 

@@ -198,11 +198,15 @@ impl Slot {
 
     /// Takes what has come, `next` by `next`. Says whether anything had.
     fn on_orders(&mut self, inbox: &Inbox, next: fn(&Inbox) -> Option<Order<Post>>) -> bool {
-        let Some(first) = next(inbox) else { return false };
-        self.turn.now = Instant::now();
-        self.plan.gauge.touch(self.turn.now);
-        let rest = std::iter::from_fn(|| next(inbox));
-        for order in std::iter::once(first).chain(rest).take(ORDERS_A_TURN) {
+        let mut taken = 0;
+        while taken < ORDERS_A_TURN
+            && let Some(order) = next(inbox)
+        {
+            if taken == 0 {
+                self.turn.now = Instant::now();
+                self.plan.gauge.touch(self.turn.now);
+            }
+            taken += 1;
             self.claimed |= matches!(
                 order,
                 Order::Call { .. }
@@ -213,7 +217,7 @@ impl Slot {
             self.attend(&order);
             self.board.order(order, &mut self.turn);
         }
-        true
+        taken > 0
     }
 
     /// Whether its session is over when its child is.
