@@ -9,6 +9,7 @@
 //! [`Guests`](guests::Guests), behind locks that are held for one look.
 
 pub(crate) mod handle;
+mod letterbox;
 pub(crate) mod replies;
 pub(crate) mod sealer;
 

@@ -7,13 +7,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tokio::sync::mpsc;
-
+use super::handle::Farewell;
 use super::sealer::Sealer;
 use crate::bridge::outlet::{Asks, Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::switchboard::Order;
-use crate::wire::id::CallId;
 use crate::wire::splice::{Patch, splice};
 
 /// The slot's end: events are offered, never awaited.
@@ -54,13 +51,6 @@ enum Reader {
     Gone,
 }
 
-/// A goodbye that has not been said.
-#[derive(Debug)]
-pub(crate) struct Farewell {
-    permit: mpsc::OwnedPermit<Order<Post>>,
-    call: CallId,
-}
-
 /// Events that wait for one reader.
 pub(crate) const EVENTS_MAX: usize = 256;
 
@@ -98,18 +88,6 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
 fn lock(tray: &Mutex<Tray>) -> MutexGuard<'_, Tray> {
     // Nothing that panics is done under the lock.
     tray.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-// === impl Farewell ===
-
-impl Farewell {
-    pub(super) fn new(permit: mpsc::OwnedPermit<Order<Post>>, call: CallId) -> Self {
-        Self { permit, call }
-    }
-
-    pub(crate) fn call(&self) -> CallId {
-        self.call
-    }
 }
 
 // === impl Tray ===
@@ -282,10 +260,8 @@ impl Drop for Replies {
         if finished && !self.kept {
             return;
         }
-        for Farewell { permit, call } in
-            self.farewell.take().into_iter().chain(self.others.drain(..))
-        {
-            permit.send(Order::Goodbye { call, finished });
+        for farewell in self.farewell.take().into_iter().chain(self.others.drain(..)) {
+            farewell.say(finished);
         }
     }
 }
@@ -303,6 +279,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::bridge::switchboard::Order;
     use crate::link::handle::Link;
     use crate::wire::id::ServerName;
 
@@ -349,8 +326,8 @@ mod tests {
 
     #[tokio::test]
     async fn goodbye_is_said_unless_a_plain_answer_was_handed_over() {
-        let (link, mut inbox) = Link::new(ServerName::new("s").unwrap());
-        let mut said = |events: Vec<Event>, read: usize| {
+        let (link, inbox) = Link::new(ServerName::new("s").unwrap());
+        let said = |events: Vec<Event>, read: usize| {
             let (post, mut replies) = channel(EVENTS_MAX);
             let farewell = link.admit().unwrap();
             let id = farewell.call();
@@ -363,10 +340,10 @@ mod tests {
                 assert!(replies.poll_next(&mut cx).is_ready());
             }
             drop(replies);
-            match inbox.control.try_recv() {
-                Ok(Order::Goodbye { call, finished }) if call == id => Some(finished),
-                Ok(other) => panic!("{other:?}"),
-                Err(_) => None,
+            match inbox.next_control() {
+                Some(Order::Goodbye { call, finished }) if call == id => Some(finished),
+                Some(other) => panic!("{other:?}"),
+                None => None,
             }
         };
         let first = crate::wire::id::EventId { stream: crate::wire::id::StreamId(1), seq: 0 };

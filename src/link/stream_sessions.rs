@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn only_its_own_server_and_principal_find_a_session_until_it_ends() {
         let (git, me) = (ServerName::new("git").unwrap(), Principal::anonymous());
-        let (link, mut inbox) = Link::new(git.clone());
+        let (link, inbox) = Link::new(git.clone());
         let (post, _replies) = channel(EVENTS_MAX);
         let (sessions, id, front) = (StreamSessions::default(), SessionId([1; 16]), FrontId(5));
         sessions.open(id, StreamSession::new(git.clone(), me.clone(), front, post));
@@ -138,7 +138,7 @@ mod tests {
         assert!(sessions.find(SessionId([2; 16]), &git, &me).is_none());
         sessions.close(id);
         assert!(sessions.find(id, &git, &me).is_none());
-        let told = inbox.control.try_recv();
-        assert!(matches!(told, Ok(Order::Close { front: closed }) if closed == front));
+        let told = inbox.next_control();
+        assert!(matches!(told, Some(Order::Close { front: closed }) if closed == front));
     }
 }

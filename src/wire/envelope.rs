@@ -99,6 +99,9 @@ pub fn era_of(frame: &Frame, version_header: Option<&str>) -> Era {
 
 /// Whether `_meta` names a revision, of whatever kind its value is and however often it stands there. `seen` keeps what was read.
 fn has_envelope<'a>(frame: &'a Frame, seen: &mut Option<(Params<'a>, Meta<'a>)>) -> bool {
+    if frame.lacks_meta() {
+        return false;
+    }
     *seen = frame.unambiguous();
     if let Some((_, meta)) = seen {
         return meta.protocol_version.is_some();

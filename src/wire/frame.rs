@@ -108,12 +108,12 @@ impl Frame {
 
     /// The id as text, so that `7`, `"7"` and `7.0` stay apart. An error answer may carry `null` or none.
     pub fn id(&self) -> Option<RawId> {
-        self.id.map(|span| RawId::new(self.slice(span)))
+        self.id.map(|span| RawId::of(&self.text[span.range()]))
     }
 
     /// The id as the number a bridge gives to its own requests. Some servers hand numbers back as strings.
     pub fn id_number(&self) -> Option<u64> {
-        self.slice(self.id?).trim_matches('"').parse().ok()
+        whole_number(unquoted(&self.text[self.id?.range()]))
     }
 
     pub fn payload_span(&self) -> Option<Span> {
@@ -137,6 +137,12 @@ impl Frame {
         Some((params, Meta::unambiguous(params.meta)?))
     }
 
+    /// Whether `params` have no `_meta`, and no member that might be one.
+    pub(super) fn lacks_meta(&self) -> bool {
+        matches!(self.kind, Kind::Request | Kind::Notification) && self.leaves.lack_meta()
+    }
+
+    #[inline]
     fn clear_params(&self) -> Option<Params<'_>> {
         match self.kind {
             Kind::Request | Kind::Notification => {
@@ -270,7 +276,7 @@ fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
         (None, None, None) => return Err(bad("a message has a method, a result or an error")),
     };
 
-    let method = top.method.map_or(Method::Other, |at| Method::read(slice(&text, at)));
+    let method = top.method.map_or(Method::Other, |at| Method::read(&text[at.range()]));
     let Top { id, method: name, leaves, has_breaks, .. } = top;
     Ok(Frame { kind, method, id, name, payload, leaves, text: on_one_line(text, has_breaks) })
 }
@@ -286,7 +292,20 @@ fn is_id(first: u8) -> bool {
 }
 
 fn readable_id(id: Option<Span>, text: &[u8]) -> Option<RawId> {
-    id.filter(|_| begins(id, text, is_id)).map(|at| RawId::new(slice(text, at)))
+    id.filter(|_| begins(id, text, is_id)).map(|at| RawId::of(&text[at.range()]))
+}
+
+fn unquoted(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
+}
+
+/// A number of digits alone. Read from bytes, since every answer of a child is looked up by one.
+fn whole_number(digits: &[u8]) -> Option<u64> {
+    let put = |number: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, put) }
 }
 
 fn slice(text: &[u8], at: Span) -> &str {

@@ -151,13 +151,21 @@ impl RawId {
 
     /// Keeps a JSON value: a number or a string with its quotes.
     pub fn new(raw: &str) -> Self {
-        if raw.len() > Self::SHORT {
-            return Self(Inner::Long(raw.into()));
-        }
+        Self::short(raw.as_bytes()).unwrap_or_else(|| Self(Inner::Long(raw.into())))
+    }
+
+    /// The same for one that is known to be UTF-8.
+    pub(super) fn of(raw: &[u8]) -> Self {
+        Self::short(raw).unwrap_or_else(|| {
+            Self::new(std::str::from_utf8(raw).expect("it was found to be UTF-8"))
+        })
+    }
+
+    fn short(raw: &[u8]) -> Option<Self> {
         let mut bytes = [0; Self::SHORT];
-        bytes[..raw.len()].copy_from_slice(raw.as_bytes());
+        bytes.get_mut(..raw.len())?.copy_from_slice(raw);
         let length = u8::try_from(raw.len()).expect("it was found short");
-        Self(Inner::Short { length, bytes })
+        Some(Self(Inner::Short { length, bytes }))
     }
 
     pub fn as_str(&self) -> &str {

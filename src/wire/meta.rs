@@ -217,7 +217,13 @@ impl Leaves {
         })
     }
 
+    /// Whether no `_meta` was met, and nothing that might be meant as one.
+    pub(super) fn lack_meta(&self) -> bool {
+        !self.are_unclear && self.met & (1 << Leaf::Meta as u16) == 0
+    }
+
     /// The view that was noted. `slice` gives the text at a place, `payload` the whole object.
+    #[inline]
     pub(super) fn view<'a>(
         &self,
         slice: impl Fn(Span) -> &'a str,

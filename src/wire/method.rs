@@ -146,17 +146,24 @@ const NAMES: [(Method, &str); 37] = [
 
 impl Method {
     /// Reads the method from its JSON string, quotes and escapes included.
-    pub fn read(raw: &str) -> Self {
-        let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or_default();
+    pub fn read(raw: &[u8]) -> Self {
+        let inner = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\""));
+        let inner = inner.unwrap_or_default();
         let found = Self::named(inner);
-        if found == Self::Other && inner.contains('\\') {
-            return Self::named(&raw::unescaped(inner));
+        if found == Self::Other
+            && inner.contains(&b'\\')
+            && let Ok(inner) = std::str::from_utf8(inner)
+        {
+            return Self::named(raw::unescaped(inner).as_bytes());
         }
         found
     }
 
-    fn named(name: &str) -> Self {
-        NAMES.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(method, _)| *method)
+    fn named(name: &[u8]) -> Self {
+        NAMES
+            .iter()
+            .find(|(_, known)| known.as_bytes() == name)
+            .map_or(Self::Other, |(method, _)| *method)
     }
 
     /// The name on the wire; empty for [`Method::Other`].
@@ -315,12 +322,12 @@ mod tests {
     #[test]
     fn names_read_back() {
         for (method, name) in NAMES {
-            assert_eq!(Method::read(&format!("\"{name}\"")), method);
+            assert_eq!(Method::read(format!("\"{name}\"").as_bytes()), method);
             assert_eq!(method.name(), name);
         }
-        assert_eq!(Method::read("\"tools\\/call\""), Method::ToolsCall);
-        assert_eq!(Method::read("\"vendor/thing\""), Method::Other);
-        assert_eq!(Method::read("7"), Method::Other);
+        assert_eq!(Method::read(br#""tools\/call""#), Method::ToolsCall);
+        assert_eq!(Method::read(b"\"vendor/thing\""), Method::Other);
+        assert_eq!(Method::read(b"7"), Method::Other);
     }
 
     #[test]

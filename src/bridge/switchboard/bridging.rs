@@ -35,12 +35,13 @@ pub(super) const OFFER: &str = r#""task":{"ttl":3600000},"#;
 impl<R: Outlet> Switchboard<R> {
     /// Whether the child may make a task of a call.
     pub(super) fn may_offer_task(&self, id: CallId) -> bool {
-        let Some(call) = self.calls.get(&id) else { return false };
         self.bridges_tasks()
-            && call.method == Method::ToolsCall
-            && self.cell(call) == (Cell { client: Era::Modern, child: Era::Legacy })
             && self.abilities().is_some_and(|child| child.tasks)
-            && knows_tasks(&call.card().hello.capabilities)
+            && self.calls.get(&id).is_some_and(|call| {
+                call.method == Method::ToolsCall
+                    && self.cell(call) == (Cell { client: Era::Modern, child: Era::Legacy })
+                    && knows_tasks(&call.card().hello.capabilities)
+            })
     }
 
     /// Notes that the child may make a task of a call, unless it did not want to.

@@ -99,13 +99,14 @@ impl<R: Outlet> Switchboard<R> {
         call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
         let round = call.rounds.as_ref().map(|rounds| rounds.retold()).unwrap_or_default();
         let is_level_wanted = call.level.is_some();
+        let wants_task = call.wants_task;
         let mut digits = [0; 20];
         let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
         self.flying += 1;
         if is_level_wanted {
             self.raise_level(turn);
         }
-        let request = self.without_task(id, request);
+        let request = if wants_task { self.without_task(id, request) } else { request };
         match self.outgoing(id, &request, digits, &round) {
             Ok(text) => self.send_request(text, turn),
             Err(why) => self.refuse(id, why, turn),

@@ -43,7 +43,9 @@ impl<R: Outlet> Switchboard<R> {
                     let error = outcome.code();
                     outlet.offer(Event::Answer { id, text, error }, Weight::Needed)
                 });
-                self.readers.remove(&reader);
+                if !self.readers.is_empty() {
+                    self.readers.remove(&reader);
+                }
                 match kept {
                     Some((by, _)) if offer == Offer::Taken => {
                         self.readers.insert(reader, by);
@@ -255,7 +257,9 @@ impl<R: Outlet> Switchboard<R> {
             Stage::Listening => self.close_listen(id, turn),
             Stage::Suspended | Stage::Asking | Stage::Absorbed => {}
         }
-        if let Path::Own { reader, .. } = &call.path {
+        if let Path::Own { reader, .. } = &call.path
+            && !self.resumed.is_empty()
+        {
             self.resumed.remove(reader);
         }
         if let Some(rounds) = call.rounds.take() {

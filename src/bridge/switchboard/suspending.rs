@@ -217,9 +217,14 @@ impl<R: Outlet> Switchboard<R> {
         if call.method == Method::Discover && frame.kind() == Kind::Result {
             return self.introduce_anew(id, frame, turn);
         }
+        let (is_question, is_of_task) = (call.question.is_some(), call.task.is_some());
         let answered = self.incoming(call, frame);
-        self.learn(id, frame, matches!(answered, Answered::Final(..)));
-        self.hear_of_task(id, frame, turn);
+        if is_question {
+            self.learn(id, frame, matches!(answered, Answered::Final(..)));
+        }
+        if is_of_task {
+            self.hear_of_task(id, frame, turn);
+        }
         match answered {
             Answered::Final(text, outcome) => self.settle(id, text, outcome, turn),
             Answered::Asks(asks) => self.settle_asking(id, asks, turn),

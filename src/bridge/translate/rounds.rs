@@ -96,7 +96,8 @@ pub fn read(result: &str) -> Result<InputRequired<'_>, &'static str> {
 
 fn entry<'t>(member: &Member<'t>) -> Result<Entry<'t>, &'static str> {
     let entry = member.object().ok_or("one of its inputRequests is no object")?;
-    let method = once(entry, "method")?.map_or(Method::Other, |name| Method::read(name.value));
+    let method =
+        once(entry, "method")?.map_or(Method::Other, |name| Method::read(name.value.as_bytes()));
     if !matches!(method, Method::Sample | Method::Elicit | Method::RootsList) {
         return Err("it asks for something else than sampling, elicitation or roots");
     }

@@ -179,7 +179,7 @@ fn millis(value: &str) -> Option<Duration> {
 
 fn method(entry: &Member<'_>) -> Method {
     let name = entry.object().and_then(|entry| entry.get("method"));
-    name.map_or(Method::Other, |name| Method::read(name.value))
+    name.map_or(Method::Other, |name| Method::read(name.value.as_bytes()))
 }
 
 #[cfg(test)]

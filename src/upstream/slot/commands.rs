@@ -38,7 +38,7 @@ const LAST_CALLS: Duration = Duration::from_secs(60);
 // === impl Slot ===
 
 impl Slot {
-    pub(super) fn on_command(&mut self, command: Option<Command>, inbox: &mut Inbox) {
+    pub(super) fn on_command(&mut self, command: Option<Command>, inbox: &Inbox) {
         let now = Instant::now();
         match command {
             Some(Command::Rest) if self.plan.spare => {
@@ -97,7 +97,7 @@ impl Slot {
     }
 
     /// Ends because nobody needs it. Who comes this very moment is served to the end; who comes later finds another slot.
-    pub(super) fn end(&mut self, inbox: &mut Inbox) {
+    pub(super) fn end(&mut self, inbox: &Inbox) {
         if self.stopping.is_none() {
             self.close(inbox);
             self.stopping = Some(Instant::now() + LAST_CALLS);
@@ -105,11 +105,8 @@ impl Slot {
     }
 
     /// Takes what is on its way already; whoever comes now finds the link closed.
-    pub(super) fn close(&mut self, inbox: &mut Inbox) {
-        inbox.orders.close();
-        inbox.control.close();
-        while let Ok(order) = inbox.orders.try_recv() {
-            self.on_orders(Some(order), &mut inbox.orders);
-        }
+    pub(super) fn close(&mut self, inbox: &Inbox) {
+        inbox.close();
+        while self.on_orders(inbox, Inbox::next_order) {}
     }
 }

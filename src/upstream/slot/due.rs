@@ -10,7 +10,7 @@ use crate::upstream::recall::Recall;
 
 impl Slot {
     /// Looks at everything that may have become due.
-    pub(super) fn on_time(&mut self, inbox: &mut Inbox) {
+    pub(super) fn on_time(&mut self, inbox: &Inbox) {
         let now = self.turn.now;
         if let Some(occupant) = &mut self.occupant {
             if occupant.is_over(now) {

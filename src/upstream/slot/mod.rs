@@ -65,11 +65,11 @@ const SPEECH: usize = 64 << 10;
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 
 /// Lives until the slot is stopped, or, if it is private, until its session has ended.
-pub(super) async fn run(mut plan: Plan, mut inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
+pub(super) async fn run(mut plan: Plan, inbox: Inbox, mut commands: mpsc::Receiver<Command>) {
     loop {
         let mut slot = Slot::new(plan.clone());
         let ended = {
-            let mut life = pin!(slot.live(&mut inbox, &mut commands));
+            let mut life = pin!(slot.live(&inbox, &mut commands));
             poll_fn(|cx| {
                 let poll = std::panic::catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
                 match poll {
@@ -124,9 +124,6 @@ struct Slot {
     farewell: Refusal,
     /// The lifecycle has been told that no child is wanted any more.
     leaving: bool,
-    /// Nothing more can come from there: nobody holds a link any more, or none was allowed to send.
-    no_orders: bool,
-    no_control: bool,
     /// The warden is gone.
     orphaned: bool,
 }
@@ -163,14 +160,12 @@ impl Slot {
             stopping: None,
             farewell: Refusal::Interrupted,
             leaving: false,
-            no_orders: false,
-            no_control: false,
             orphaned: false,
             plan,
         }
     }
 
-    async fn live(&mut self, inbox: &mut Inbox, commands: &mut mpsc::Receiver<Command>) {
+    async fn live(&mut self, inbox: &Inbox, commands: &mut mpsc::Receiver<Command>) {
         self.recollect().await;
         if self.plan.eager {
             self.happened(Happened::Wanted);
@@ -179,16 +174,16 @@ impl Slot {
         loop {
             match poll_fn(|cx| self.poll(inbox, commands, &mut alarm, cx)).await {
                 Woken::Command(command) => {
-                    if !inbox.orders.is_empty() {
+                    if inbox.has_orders() {
                         // A command may be to take them.
                         self.look_again().await;
                     }
                     self.on_command(command, inbox);
                     self.turn.now = Instant::now();
                 }
-                Woken::Orders(first) => {
+                Woken::Orders => {
                     self.look_again().await;
-                    self.on_orders(Some(first), &mut inbox.orders);
+                    self.on_orders(inbox, Inbox::next_order);
                 }
                 Woken::Over => {
                     if let Some(recall) = &mut self.recall {
@@ -201,14 +196,17 @@ impl Slot {
         }
     }
 
-    fn on_orders(&mut self, first: Option<Order<Post>>, more: &mut mpsc::Receiver<Order<Post>>) {
-        self.turn.now = Instant::now();
-        self.plan.gauge.touch(self.turn.now);
-        if first.is_none() {
-            self.stopping.get_or_insert(self.turn.now);
-        }
-        let rest = std::iter::from_fn(|| more.try_recv().ok());
-        for order in first.into_iter().chain(rest).take(ORDERS_A_TURN) {
+    /// Takes what has come, `next` by `next`. Says whether anything had.
+    fn on_orders(&mut self, inbox: &Inbox, next: fn(&Inbox) -> Option<Order<Post>>) -> bool {
+        let mut taken = 0;
+        while taken < ORDERS_A_TURN
+            && let Some(order) = next(inbox)
+        {
+            if taken == 0 {
+                self.turn.now = Instant::now();
+                self.plan.gauge.touch(self.turn.now);
+            }
+            taken += 1;
             self.claimed |= matches!(
                 order,
                 Order::Call { .. }
@@ -219,6 +217,7 @@ impl Slot {
             self.attend(&order);
             self.board.order(order, &mut self.turn);
         }
+        taken > 0
     }
 
     /// Whether its session is over when its child is.

@@ -14,16 +14,14 @@ use super::alarm::Alarm;
 use super::coming::Coming;
 use super::occupant::Sense;
 use super::{Command, SPEECH, Slot};
-use crate::bridge::switchboard::Order;
 use crate::link::handle::Inbox;
-use crate::link::replies::Post;
 
 /// What has to be waited for before a slot goes on.
 #[derive(Debug)]
 pub(super) enum Woken {
     Command(Option<Command>),
-    /// The first order of several, which may have to wait for a look at the disk.
-    Orders(Order<Post>),
+    /// Orders have come, which have to wait for a look at the disk.
+    Orders,
     /// Nothing is left to do.
     Over,
 }
@@ -32,8 +30,7 @@ pub(super) enum Woken {
 #[derive(Debug, Default)]
 struct Quiet {
     commands: bool,
-    control: bool,
-    orders: bool,
+    inbox: bool,
     child: [bool; Sense::ALL.len()],
     /// Bytes that the child has said in the meantime.
     heard: usize,
@@ -46,7 +43,7 @@ impl Slot {
     /// Does all there is to do, and sees to it that the task is woken when there is more.
     pub(super) fn poll(
         &mut self,
-        inbox: &mut Inbox,
+        inbox: &Inbox,
         commands: &mut mpsc::Receiver<Command>,
         alarm: &mut Alarm,
         cx: &mut Context<'_>,
@@ -68,27 +65,14 @@ impl Slot {
                 }
             }
             has_come |= self.poll_child(&mut quiet, cx);
-            if !self.no_control && !quiet.control {
-                match inbox.control.poll_recv(cx) {
-                    Poll::Ready(order) => {
-                        has_come = true;
-                        self.no_control = order.is_none();
-                        self.on_orders(order, &mut inbox.control);
+            if !quiet.inbox {
+                quiet.inbox = inbox.poll(cx).is_pending();
+                if !quiet.inbox {
+                    has_come |= self.on_orders(inbox, Inbox::next_control);
+                    if inbox.has_orders() && self.has_to_look() {
+                        return Poll::Ready(Woken::Orders);
                     }
-                    Poll::Pending => quiet.control = true,
-                }
-            }
-            if !self.no_orders && !quiet.orders {
-                match inbox.orders.poll_recv(cx) {
-                    Poll::Ready(Some(order)) if self.has_to_look() => {
-                        return Poll::Ready(Woken::Orders(order));
-                    }
-                    Poll::Ready(order) => {
-                        has_come = true;
-                        self.no_orders = order.is_none();
-                        self.on_orders(order, &mut inbox.orders);
-                    }
-                    Poll::Pending => quiet.orders = true,
+                    has_come |= self.on_orders(inbox, Inbox::next_order);
                 }
             }
             has_come |= self.poll_start(&mut quiet, cx);
@@ -154,7 +138,7 @@ impl Slot {
     }
 
     /// Does what is due, and what the core wants done.
-    pub(super) fn take_turn(&mut self, inbox: &mut Inbox) {
+    pub(super) fn take_turn(&mut self, inbox: &Inbox) {
         self.on_time(inbox);
         self.allow();
         self.perform();
