@@ -2,7 +2,7 @@
 //! top and the old ones are taken away when nobody uses a session of theirs any more.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -82,8 +82,10 @@ pub(crate) fn rotate(path: &Path) -> Result<usize, KeyError> {
     let fail = |error| KeyError::Unwritable(path.to_owned(), error);
     // Where a link stands it stays, and what it points to is replaced.
     let path = path.canonicalize().map_err(fail)?;
-    let fresh = write_beside(&path, &keys).map_err(fail)?;
+    let (fresh, file) = write_beside(&path, &keys).map_err(fail)?;
     let put = || {
+        // A power cut must not leave the name with nothing behind it.
+        file.sync_all()?;
         // Services may read the file as another user than the one who turns the keys.
         let before = std::fs::metadata(&path)?;
         std::os::unix::fs::chown(&fresh, Some(before.uid()), Some(before.gid()))?;
@@ -99,7 +101,7 @@ pub(crate) fn rotate(path: &Path) -> Result<usize, KeyError> {
 
 /// Makes the file, with a first key, if there is none. False if there is one.
 pub(crate) fn create(path: &Path) -> Result<bool, KeyError> {
-    match write_new(path, &[random()]) {
+    match write_new(path, &[random()]).and_then(|file| file.sync_all()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(KeyError::Unwritable(path.to_owned(), error)),
@@ -129,12 +131,31 @@ fn known(keys: &[Key]) -> Keys {
 
 fn read_or_make(path: &Path) -> Result<Vec<Key>, KeyError> {
     match read(path) {
-        Err(KeyError::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {
-            // If another stdiod is quicker, its keys are as good.
-            create(path)?;
-            read(path)
+        Err(KeyError::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+        // The power was cut before what is written below had reached the disk.
+        Err(KeyError::Empty(_)) if std::fs::metadata(path).is_ok_and(|about| about.len() == 0) => {
+            std::fs::remove_file(path).ok();
         }
-        read => read,
+        read => return read,
+    }
+    match write_new(path, &[random()]) {
+        Ok(file) => sync_meanwhile(file),
+        // If another stdiod is quicker, its keys are as good.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(KeyError::Unwritable(path.to_owned(), error)),
+    }
+    read(path)
+}
+
+/// Sees to it that a file reaches the disk, for which nobody who starts should have to wait.
+fn sync_meanwhile(file: File) {
+    let sync = move || {
+        if let Err(error) = file.sync_all() {
+            tracing::warn!(%error, "a power cut may take the session keys along");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("session-keys".to_owned()).spawn(sync) {
+        tracing::debug!(%error, "the session keys reach the disk when they do");
     }
 }
 
@@ -172,17 +193,17 @@ fn parse(line: &str) -> Option<Key> {
     Some(key)
 }
 
-/// Writes a file that was not there; nobody ever sees a part of it.
-fn write_new(path: &Path, keys: &[Key]) -> io::Result<()> {
-    let fresh = write_beside(path, keys)?;
+/// Writes a file that was not there; nobody ever sees a part of it. It has yet to reach the disk.
+fn write_new(path: &Path, keys: &[Key]) -> io::Result<File> {
+    let (fresh, file) = write_beside(path, keys)?;
     let linked = std::fs::hard_link(&fresh, path);
     // It is only a second name by now, or nothing.
     std::fs::remove_file(&fresh).ok();
-    linked
+    linked.map(|()| file)
 }
 
 /// Writes a file in the same directory, under a name that nobody else has or can guess.
-fn write_beside(path: &Path, keys: &[Key]) -> io::Result<PathBuf> {
+fn write_beside(path: &Path, keys: &[Key]) -> io::Result<(PathBuf, File)> {
     let mut text = ABOUT.to_owned();
     for key in keys {
         text.push_str(&hex(key));
@@ -193,10 +214,8 @@ fn write_beside(path: &Path, keys: &[Key]) -> io::Result<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let fresh = path.with_file_name(format!(".{name}.{}", hex(&suffix)));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    // A power cut must not leave the name with nothing behind it.
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    match written {
-        Ok(()) => Ok(fresh),
+    match file.write_all(text.as_bytes()) {
+        Ok(()) => Ok((fresh, file)),
         Err(error) => {
             std::fs::remove_file(&fresh).ok();
             Err(error)
@@ -239,6 +258,11 @@ mod tests {
         assert!(!create(&path).unwrap());
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(&here).unwrap().count(), 1, "nothing else is left");
+        std::fs::write(&path, "").unwrap();
+        let anew = read_or_make(&path).unwrap();
+        assert!(anew != made && read(&path).unwrap() == anew, "nothing was left to lose");
+        std::fs::write(&path, "# spoilt by hand").unwrap();
+        assert!(matches!(read_or_make(&path), Err(KeyError::Empty(_))));
         let other = Place::Named(here.join("other"));
         assert!(matches!(other.read(), Err(KeyError::Unreadable(..))));
         std::fs::remove_dir_all(here).unwrap();

@@ -162,7 +162,7 @@ pub(super) fn nearest<'a>(
 
 /// What to do about an unknown key in a table with these fields.
 pub(super) fn unknown_key(table: &KeyPath, key: &str, fields: &[Field]) -> Advice {
-    if let Some(near) = nearest(key, fields.iter().map(|field| field.name.as_str())) {
+    if let Some(near) = nearest(key, fields.iter().map(|field| field.name)) {
         return Advice {
             hints: vec![format!("did you mean `{near}`?")],
             meant: Some(near.to_owned()),
@@ -176,7 +176,7 @@ pub(super) fn unknown_key(table: &KeyPath, key: &str, fields: &[Field]) -> Advic
         let meant = fields.iter().find(|field| hint.starts_with(&format!("write `{}", field.name)));
         return Advice {
             hints: vec![(*hint).to_owned()],
-            meant: meant.map(|field| field.name.clone()),
+            meant: meant.map(|field| field.name.to_owned()),
         };
     }
     if let Some(home) = home_of(&plain) {

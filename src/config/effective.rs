@@ -8,21 +8,21 @@ use super::key::{KeyPath, toml_key};
 use super::merged::{Merged, find};
 use super::place::Place;
 use super::secret::{Arg, MASK, shown_args};
-use super::shape::{Shape, file_shape};
+use super::shape::{Field, Shape, file_shape};
 
 /// Comments begin here, where the line is not longer.
 const COMMENT_COLUMN: usize = 48;
 
 pub(super) fn print(merged: &Merged) -> String {
     let mut page = Page { merged, out: String::new() };
-    let (sections, single): (Vec<_>, Vec<_>) =
+    let (sections, single): (Vec<&Field>, Vec<&Field>) =
         file_shape().fields().iter().partition(|field| field.shape.is_section());
     // In TOML, what belongs to no section stands before the first.
     for field in single {
-        page.value(&toml_key(&field.name), &KeyPath::root().key(&field.name), &field.shape);
+        page.value(&toml_key(field.name), &KeyPath::root().key(field.name), &field.shape);
     }
     for section in sections {
-        let path = KeyPath::root().key(&section.name);
+        let path = KeyPath::root().key(section.name);
         // `[defaults]` is already laid under every server.
         if section.name == "defaults" {
             continue;
@@ -31,7 +31,7 @@ pub(super) fn print(merged: &Merged) -> String {
             if let Shape::Table(_) = &section.shape {
                 page.section(&path, &section.shape);
             } else {
-                page.value(&toml_key(&section.name), &path, &section.shape);
+                page.value(&toml_key(section.name), &path, &section.shape);
             }
             continue;
         };
@@ -66,7 +66,7 @@ impl Page<'_> {
             self.line(&header, path);
         }
         for field in shape.fields() {
-            self.value(&toml_key(&field.name), &path.key(&field.name), &field.shape);
+            self.value(&toml_key(field.name), &path.key(field.name), &field.shape);
         }
     }
 
@@ -75,9 +75,9 @@ impl Page<'_> {
         let Some(value) = find(&self.merged.root, path) else { return };
         match (shape, value) {
             (Shape::Table(fields), Value::Dict(..)) => {
-                for field in fields {
-                    let key = format!("{shown}.{}", toml_key(&field.name));
-                    self.value(&key, &path.key(&field.name), &field.shape);
+                for field in *fields {
+                    let key = format!("{shown}.{}", toml_key(field.name));
+                    self.value(&key, &path.key(field.name), &field.shape);
                 }
             }
             (Shape::Map { .. }, Value::Dict(_, dict)) => {

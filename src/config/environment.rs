@@ -49,7 +49,7 @@ fn stray(name: &str, rest: &str, first: &str, place: Place) -> Problem {
     let sections = file_shape().fields();
     let lower = rest.to_ascii_lowercase();
     let one_underscore = sections.iter().find(|field| {
-        lower.strip_prefix(&field.name).is_some_and(|tail| {
+        lower.strip_prefix(field.name).is_some_and(|tail| {
             let tail = tail.trim_start_matches('_');
             !tail.is_empty() && field.shape.field(tail.split("__").next().unwrap_or(tail)).is_some()
         })
@@ -61,7 +61,7 @@ fn stray(name: &str, rest: &str, first: &str, place: Place) -> Problem {
             section.name.to_ascii_uppercase()
         ));
     }
-    let near = nearest(first, sections.iter().map(|field| field.name.as_str()));
+    let near = nearest(first, sections.iter().map(|field| field.name));
     match near.and_then(|near| sections.iter().find(|field| field.name == near)) {
         Some(field) => {
             let rest = if field.shape.is_section() { "__…" } else { "" };
@@ -85,7 +85,7 @@ fn resolve(keys: &mut Vec<String>, servers: &BTreeSet<String>) -> Option<&'stati
                     }
                     return None;
                 };
-                keys[at].clone_from(&field.name);
+                field.name.clone_into(&mut keys[at]);
                 shape = &field.shape;
             }
             Shape::Map { of, server_names: true } => {

@@ -11,22 +11,22 @@ const INTRODUCTION: &str = include_str!("reference.md");
 
 pub fn page() -> String {
     let mut page = String::from(INTRODUCTION);
-    let (sections, single): (Vec<_>, Vec<_>) =
+    let (sections, single): (Vec<&Field>, Vec<&Field>) =
         file_shape().fields().iter().partition(|field| field.shape.is_section());
     heading(&mut page, "Before the first section", "Keys that belong to no section.");
     table(&mut page, single);
     for section in sections {
-        match (&section.shape, section.name.as_str()) {
+        match (section.shape, section.name) {
             (_, "defaults") => {
-                heading(&mut page, "`[defaults]`", &section.doc);
+                heading(&mut page, "`[defaults]`", section.doc);
                 page.push_str("\nThe keys are those of a server, below.\n");
             }
             (Shape::Map { of, .. }, name) => {
-                heading(&mut page, &format!("`[{name}.NAME]`"), &section.doc);
+                heading(&mut page, &format!("`[{name}.NAME]`"), section.doc);
                 table(&mut page, of.fields());
             }
             (shape, name) => {
-                heading(&mut page, &format!("`[{name}]`"), &section.doc);
+                heading(&mut page, &format!("`[{name}]`"), section.doc);
                 table(&mut page, shape.fields());
             }
         }
@@ -50,11 +50,14 @@ fn rows(page: &mut String, prefix: &str, field: &Field) {
     let is_list = matches!(field.shape, Shape::List(_));
     let inner = field.shape.of().filter(|_| is_list).unwrap_or(&field.shape).fields();
     let inner_prefix = if is_list { format!("{name}[].") } else { format!("{name}.") };
-    let default = match (&field.default, field.required) {
+    let default = match (field.default, field.required) {
         // The parts have rows of their own.
         _ if matches!(field.shape, Shape::Table(_)) => String::new(),
         (_, true) => "required".to_owned(),
-        (Some(value), _) => format!("`{}`", toml(value)),
+        (Some(json), _) => {
+            let value = serde_json::from_str(json).expect("it was made from a value");
+            format!("`{}`", toml(&value))
+        }
         (None, _) => "none".to_owned(),
     };
     let mut what = field.doc.replace('\n', " ").replace('|', "\\|");
@@ -124,10 +127,10 @@ fn collect(keys: &mut Vec<(String, String)>, prefix: &str, shape: &Shape) {
     }
     for field in shape.fields() {
         let name = match prefix {
-            "" => field.name.clone(),
+            "" => field.name.to_owned(),
             _ => format!("{prefix}.{}", field.name),
         };
-        keys.push((name.clone(), field.doc.clone()));
+        keys.push((name.clone(), field.doc.to_owned()));
         // Its keys are those of a server again.
         if name != "defaults" {
             collect(keys, &name, &field.shape);

@@ -45,7 +45,7 @@ pub(super) fn walk(
                 .filter_map(|(index, item)| walk(item, of, &path.index(index), findings));
             Some(Node::new(Kind::List(kept.collect()), mark))
         }
-        (Shape::List(of), Kind::Text(text)) if !matches!(**of, Shape::Table(_)) => {
+        (Shape::List(of), Kind::Text(text)) if !matches!(of, Shape::Table(_)) => {
             let message = format!("expected {}, found a text", shape.noun());
             // It may be one long command line with a key in it.
             let shown = if is_secret_name(&text) { "…" } else { text.as_str() };
@@ -117,11 +117,11 @@ fn is_complete(node: &Node, fields: &[Field], path: &KeyPath, findings: &mut Fin
     if path.starts_with(&KeyPath::from(["servers"])) {
         return true;
     }
-    let missing = fields.iter().filter(|field| field.required && node.get(&field.name).is_none());
+    let missing = fields.iter().filter(|field| field.required && node.get(field.name).is_none());
     let mut complete = true;
     for field in missing {
         complete = false;
-        let here = path.key(&field.name);
+        let here = path.key(field.name);
         if !findings.doubts(&here) {
             let doc = field.doc.split(['.', ';']).next().unwrap_or_default();
             findings.push(Problem::error(&here, node.mark.clone(), "it is missing").hint(format!(
@@ -188,7 +188,7 @@ fn choice(text: &str, choices: &[Choice]) -> Result<(), Complaint> {
     if choices.iter().any(|choice| choice.name == text) {
         return Ok(());
     }
-    let near = nearest(text, choices.iter().map(|choice| choice.name.as_str()));
+    let near = nearest(text, choices.iter().map(|choice| choice.name));
     let message = format!("{text:?} is not one of {}", one_of(choices));
     Err(Complaint {
         message,
