@@ -209,7 +209,7 @@ impl Bench {
         sse::event(&mut stream, Some("1-1"), text);
         let after = COUNTING.stats();
 
-        assert_eq!(text, expected, "it arrives as it was sent");
+        assert_eq!(*text, expected, "it arrives as it was sent");
         Cost {
             allocations: after.allocations + after.reallocations
                 - before.allocations
