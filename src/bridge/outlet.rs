@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use super::ticket::Ticket;
 use crate::wire::id::{EventId, RawId};
 use crate::wire::splice::Span;
+use crate::wire::text::Text;
 
 /// The way to one client's waiting answer or stream. Offering never waits.
 pub trait Outlet {
@@ -25,7 +26,7 @@ pub enum Event {
     /// A notification or a request for the client.
     Message { id: Option<EventId>, text: Bytes },
     /// The response; nothing follows on this outlet. `error` is its code if it is an error.
-    Answer { id: Option<EventId>, text: Bytes, error: Option<i32> },
+    Answer { id: Option<EventId>, text: Text, error: Option<i32> },
     /// The response is a question: its client is to send the request again, with the answers and a state that is put into the text
     /// before it is sent. Nothing follows on this outlet.
     Asks(Box<Asks>),

@@ -16,11 +16,12 @@ use crate::bridge::outlet::Event;
 use crate::link::replies::Replies;
 use crate::wire::id::EventId;
 use crate::wire::sse;
+use crate::wire::text::Text;
 
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) enum Body {
-    Whole(Bytes),
+    Whole(Text),
     Events(Box<Events>),
 }
 
@@ -59,11 +60,11 @@ const LONG: usize = 32 * 1024;
 
 impl Body {
     pub(super) fn empty() -> Self {
-        Self::Whole(Bytes::new())
+        Self::Whole(Text::default())
     }
 
-    pub(super) fn whole(text: Bytes) -> Self {
-        Self::Whole(text)
+    pub(super) fn whole(text: impl Into<Text>) -> Self {
+        Self::Whole(text.into())
     }
 }
 
@@ -76,8 +77,7 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
-            Self::Whole(text) if text.is_empty() => Poll::Ready(None),
-            Self::Whole(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            Self::Whole(text) => Poll::Ready(text.take_piece().map(|data| Ok(Frame::data(data)))),
             Self::Events(events) => events.poll(cx).map(|data| data.map(|d| Ok(Frame::data(d)))),
         }
     }
@@ -196,17 +196,8 @@ impl Events {
             }
             // Proxies and clients see at once that the stream is open.
             Event::Stream { .. } => sse::comment(&mut self.ready, "open"),
-            Event::Message { id, text } | Event::Answer { id, text, .. } => {
-                let mut room = [0; EventId::LONGEST];
-                let id = id.map(|id| id.write(&mut room));
-                if text.len() < LONG {
-                    sse::event(&mut self.ready, id, text);
-                } else {
-                    sse::begin(&mut self.ready, id);
-                    self.long.extend([self.ready.split().freeze(), text.clone()]);
-                    sse::end(&mut self.ready);
-                }
-            }
+            Event::Message { id, text } => self.write_text(*id, std::slice::from_ref(text)),
+            Event::Answer { id, text, .. } => self.write_text(*id, text.pieces()),
             // They have become answers before they come here.
             Event::Asks(_) => {}
             Event::Refuse { why, id } => {
@@ -220,6 +211,20 @@ impl Events {
             Event::Stream { .. } | Event::Message { .. } => false,
         };
         self.ended |= last;
+    }
+
+    fn write_text(&mut self, id: Option<EventId>, pieces: &[Bytes]) {
+        let mut room = [0; EventId::LONGEST];
+        let id = id.map(|id| id.write(&mut room));
+        match pieces {
+            [text] if text.len() < LONG => sse::event(&mut self.ready, id, text),
+            pieces => {
+                sse::begin(&mut self.ready, id);
+                self.long.push_back(self.ready.split().freeze());
+                self.long.extend(pieces.iter().cloned());
+                sse::end(&mut self.ready);
+            }
+        }
     }
 }
 
@@ -251,7 +256,7 @@ mod tests {
         for text in [Bytes::from_static(b"a"), long.clone(), Bytes::from_static(b"b")] {
             post.offer(Event::Message { id: None, text }, Weight::Needed);
         }
-        let answer = Event::Answer { id: None, text: long.clone(), error: None };
+        let answer = Event::Answer { id: None, text: long.clone().into(), error: None };
         post.offer(answer, Weight::Needed);
 
         let mut body = Events::new(replies, Duration::from_secs(1)).into_response().into_body();

@@ -4,7 +4,6 @@
 //! 5xx for a POST: several cancel everything they are doing when they see one. To later clients a status says what proxies have
 //! to know: the method is not there, the request is wrong, or nobody is there to answer it.
 
-use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -14,6 +13,7 @@ use crate::wire::envelope::Objection;
 use crate::wire::fault;
 use crate::wire::frame::Malformed;
 use crate::wire::id::RawId;
+use crate::wire::text::Text;
 use crate::wire::version::Era;
 
 /// A refusal and the id of the request it answers, where that could be read.
@@ -68,7 +68,7 @@ impl From<Refusal> for Refused {
 }
 
 /// A JSON answer.
-pub(super) fn json(status: StatusCode, text: Bytes) -> Response<Body> {
+pub(super) fn json(status: StatusCode, text: impl Into<Text>) -> Response<Body> {
     let mut response = Response::new(Body::whole(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);

@@ -11,7 +11,8 @@ use super::handle::Farewell;
 use super::sealer::Sealer;
 use crate::bridge::outlet::{Asks, Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
-use crate::wire::splice::{Patch, splice};
+use crate::wire::splice::Patch;
+use crate::wire::text::Text;
 
 /// The slot's end: events are offered, never awaited.
 #[derive(Debug)]
@@ -237,7 +238,7 @@ impl Replies {
         let Some(state) = self.sealer.as_ref().and_then(|sealer| sealer.seal(ticket)) else {
             return Event::Refuse { why: Refusal::StateTooLong, id: Some(id) };
         };
-        let text = splice(&text, &[Patch { at: hole, with: state.as_bytes() }]);
+        let text = Text::spliced(&text, &[Patch { at: hole, with: state.as_bytes() }]);
         Event::Answer { id: None, text, error: None }
     }
 
@@ -268,7 +269,8 @@ impl Drop for Replies {
 
 fn size(event: &Event) -> usize {
     match event {
-        Event::Message { text, .. } | Event::Answer { text, .. } => text.len(),
+        Event::Message { text, .. } => text.len(),
+        Event::Answer { text, .. } => text.len(),
         Event::Asks(asks) => asks.text.len(),
         Event::Stream { .. } | Event::Refuse { .. } => 0,
     }
@@ -288,7 +290,7 @@ mod tests {
     }
 
     fn answer() -> Event {
-        Event::Answer { id: None, text: Bytes::from_static(b"{}"), error: None }
+        Event::Answer { id: None, text: Bytes::from_static(b"{}").into(), error: None }
     }
 
     #[tokio::test]
@@ -319,7 +321,11 @@ mod tests {
     #[test]
     fn a_reader_that_takes_nothing_is_given_up() {
         let (post, _replies) = channel(EVENTS_MAX);
-        let answer = || Event::Answer { id: None, text: vec![b'x'; 16 << 20].into(), error: None };
+        let answer = || Event::Answer {
+            id: None,
+            text: Bytes::from(vec![b'x'; 16 << 20]).into(),
+            error: None,
+        };
         let taken = (0..10).filter(|_| post.offer(answer(), Weight::Needed) == Offer::Taken);
         assert_eq!(taken.count(), 5, "one more than fits, however long it is");
     }
@@ -355,7 +361,8 @@ mod tests {
         assert_eq!(said(vec![stream, answer()], 1), Some(false));
         // A stream that was taken up again does not begin with an id, but its events have theirs.
         let resumed = Event::Stream { first: None, prime: false };
-        let kept = Event::Answer { id: Some(first), text: Bytes::from_static(b"{}"), error: None };
+        let kept =
+            Event::Answer { id: Some(first), text: Bytes::from_static(b"{}").into(), error: None };
         assert_eq!(said(vec![resumed, kept], 2), Some(true));
     }
 }

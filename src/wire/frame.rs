@@ -12,6 +12,7 @@ use super::meta::{Leaves, Meta, Params};
 use super::method::Method;
 use super::scan::{Broken, Scanner};
 use super::splice::{Patch, Span, splice};
+use super::text::Text;
 
 /// A message and the places of its routing leaves.
 #[derive(Clone, Debug)]
@@ -159,6 +160,11 @@ impl Frame {
     /// The text with some places exchanged. Patches are in order and do not overlap.
     pub fn splice(&self, patches: &[Patch<'_>]) -> Bytes {
         splice(&self.text, patches)
+    }
+
+    /// The same to be handed on as it is: of a long text little is copied.
+    pub fn pieced(&self, patches: &[Patch<'_>]) -> Text {
+        Text::spliced(&self.text, patches)
     }
 }
 

@@ -5,7 +5,8 @@
 //! sources and the environment: bytes come in as arguments, values go out.
 //!
 //! A message is never turned into a tree. [`frame::Frame`] notes where the leaves lie that a bridge must
-//! change, and [`frame::Frame::splice`] copies the text once with those leaves exchanged.
+//! change, and [`frame::Frame::splice`] copies the text once with those leaves exchanged. A long answer is not even copied:
+//! it leaves as a [`text::Text`] in pieces.
 
 pub mod canon;
 pub mod envelope;
@@ -22,4 +23,5 @@ pub mod raw;
 mod scan;
 pub mod splice;
 pub mod sse;
+pub mod text;
 pub mod version;

@@ -200,15 +200,16 @@ impl Bench {
         self.turn.to_child.clear();
         self.board.line(&Frame::skim(answer).unwrap(), &mut self.turn);
         self.turn.notes.clear();
-        let Some(Event::Answer { text, error: None, .. }) = self.letters.0.borrow_mut().pop()
+        let Some(Event::Answer { mut text, error: None, .. }) = self.letters.0.borrow_mut().pop()
         else {
             panic!("no answer")
         };
+        let text = text.join();
         let mut stream = BytesMut::new();
-        sse::event(&mut stream, Some("1-1"), &text);
+        sse::event(&mut stream, Some("1-1"), text);
         let after = COUNTING.stats();
 
-        assert_eq!(text, expected, "it arrives as it was sent");
+        assert_eq!(*text, expected, "it arrives as it was sent");
         Cost {
             allocations: after.allocations + after.reallocations
                 - before.allocations

@@ -82,7 +82,7 @@ impl<R: Outlet> Switchboard<R> {
         let task = call.task?;
         let answer = |kind: &str, members: &str| {
             let text = fault::result(&call.client_id, &result(kind, members, stamp));
-            Some(Answered::Final(text, Outcome::Result))
+            Some(Answered::Final(text.into(), Outcome::Result))
         };
         if call.method == Method::TasksCancel {
             // That a task is over already is no error any more.

@@ -27,12 +27,13 @@ use crate::wire::meta::{self, Meta, ResultView};
 use crate::wire::method::Method;
 use crate::wire::raw;
 use crate::wire::splice::{Patch, Span};
+use crate::wire::text::Text;
 use crate::wire::version::{Era, Version};
 
 /// What an answer of the child comes to.
 pub(super) enum Answered {
     /// The answer of the call.
-    Final(Bytes, Outcome),
+    Final(Text, Outcome),
     /// The client is asked something by the answer to its call.
     Asks(Asks),
     /// The client is asked something by requests, and the call is sent again with the answers.
@@ -156,7 +157,7 @@ impl<R: Outlet> Switchboard<R> {
                 let why = "it refuses the revision it said it speaks";
                 return Answered::Refused(Refusal::ChildErred { server, why });
             }
-            return Answered::Final(edits.splice(frame), Outcome::Error(code));
+            return Answered::Final(edits.pieced(frame), Outcome::Error(code));
         }
         let result = frame.payload().unwrap_or_default();
         if call.method == Method::Listen {
@@ -181,7 +182,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         complete(frame, &mut edits);
         self.hide_tools(call, frame, &mut edits);
-        Answered::Final(edits.splice(frame), Outcome::Result)
+        Answered::Final(edits.pieced(frame), Outcome::Result)
     }
 
     /// A child without a handshake asks a client without one: its questions pass, and its state goes under our seal.
@@ -237,7 +238,7 @@ impl<R: Outlet> Switchboard<R> {
             return match errors::for_modern(frame, uri, visits, &mut edits) {
                 ForModern::Error(code) => {
                     let code = i32::try_from(code).unwrap_or(fault::INTERNAL_ERROR);
-                    Answered::Final(edits.splice(frame), Outcome::Error(code))
+                    Answered::Final(edits.pieced(frame), Outcome::Error(code))
                 }
                 ForModern::Visit(pages) => {
                     Answered::Asks(asking(call, &rounds::ask(&pages, stamp), Ticket::Visited))
@@ -246,7 +247,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         modern_to_legacy::result(frame, call.method, stamp, &mut edits);
         self.hide_tools(call, frame, &mut edits);
-        Answered::Final(edits.splice(frame), Outcome::Result)
+        Answered::Final(edits.pieced(frame), Outcome::Result)
     }
 
     /// A complete result that was remembered, as the client of a call is to read it.
@@ -280,10 +281,10 @@ impl<R: Outlet> Switchboard<R> {
             return match errors::for_legacy(frame, call.method, &mut edits) {
                 ForLegacy::Error(code) => {
                     let code = i32::try_from(code).unwrap_or(fault::INTERNAL_ERROR);
-                    Answered::Final(edits.splice(frame), Outcome::Error(code))
+                    Answered::Final(edits.pieced(frame), Outcome::Error(code))
                 }
                 ForLegacy::Result(result) => {
-                    Answered::Final(fault::result(&call.client_id, &result), Outcome::Result)
+                    Answered::Final(fault::result(&call.client_id, &result).into(), Outcome::Result)
                 }
             };
         }
@@ -291,7 +292,7 @@ impl<R: Outlet> Switchboard<R> {
             ResultType::Complete => {
                 self.hide_tools(call, frame, &mut edits);
                 let text = self.wrapped(call.method, edits.splice(frame));
-                Answered::Final(text, Outcome::Result)
+                Answered::Final(text.into(), Outcome::Result)
             }
             ResultType::InputRequired => Answered::Loops,
             ResultType::Task if self.bridges_tasks() && call.method == Method::ToolsCall => {

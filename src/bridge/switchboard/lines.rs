@@ -12,6 +12,7 @@ use crate::wire::id::{CallId, Numbered, UpstreamId};
 use crate::wire::meta::Members;
 use crate::wire::method::Method;
 use crate::wire::splice::Patch;
+use crate::wire::text::Text;
 use crate::wire::version::Version;
 
 impl<R: Outlet> Switchboard<R> {
@@ -43,7 +44,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child's answer with its client's id, trimmed by policy where it lists tools.
-    pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame) -> Bytes {
+    pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame) -> Text {
         let id = Patch {
             at: frame.id_span().expect("it was found by its id"),
             with: call.client_id.as_bytes(),
@@ -52,22 +53,22 @@ impl<R: Outlet> Switchboard<R> {
         if frame.kind() == Kind::Error
             && let Some(old) = self.too_new_for(call, frame)
         {
-            return old;
+            return old.into();
         }
         let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
         if !hides {
-            return frame.splice(&[id]);
+            return frame.pieced(&[id]);
         }
         let trimmed = frame.payload().and_then(|result| self.limits.tools.trim(result));
         let (Some((tools, trimmed)), Some(result)) = (trimmed, frame.payload_span()) else {
-            return frame.splice(&[id]);
+            return frame.pieced(&[id]);
         };
         let at = tools.moved(result.start);
         let result = Patch { at, with: trimmed.as_bytes() };
         if at.start < id.at.start {
-            frame.splice(&[result, id])
+            frame.pieced(&[result, id])
         } else {
-            frame.splice(&[id, result])
+            frame.pieced(&[id, result])
         }
     }
 
@@ -110,7 +111,7 @@ impl<R: Outlet> Switchboard<R> {
     pub(super) fn share(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         let at = frame.id_span().expect("it was found by its id");
-        let text = frame.splice(&[Patch { at, with: call.client_id.as_bytes() }]);
+        let text = frame.pieced(&[Patch { at, with: call.client_id.as_bytes() }]);
         self.settle(id, text, outcome(frame), turn);
     }
 }

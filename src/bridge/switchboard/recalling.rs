@@ -4,6 +4,8 @@
 //! here, levels of log messages are noted and subscriptions taken back; everything else needs the child itself. One that runs,
 //! starts or fails is never answered for.
 
+use bytes::Bytes;
+
 use super::{Child, Order, Switchboard, Tenancy};
 use crate::bridge::greeting::Abilities;
 use crate::bridge::memory::{Memory, Question, Said};
@@ -194,7 +196,7 @@ impl<R: Outlet> Switchboard<R> {
             }
             Said::Unknown(error) => {
                 let text = format!(r#"{{"jsonrpc":"2.0","id":{client_id},"error":{error}}}"#);
-                self.settle(id, text.into(), Outcome::Error(METHOD_NOT_FOUND), turn);
+                self.settle(id, Bytes::from(text), Outcome::Error(METHOD_NOT_FOUND), turn);
             }
         }
     }

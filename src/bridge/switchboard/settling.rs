@@ -15,6 +15,7 @@ use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Flight, Numbered, UpstreamId};
+use crate::wire::text::Text;
 
 /// How long after the last call that wanted more log messages the child is told that fewer will do.
 const LOWERED_AFTER: Duration = Duration::from_secs(5);
@@ -24,20 +25,27 @@ const REPEATED_MAX: usize = 64 << 10;
 
 impl<R: Outlet> Switchboard<R> {
     /// Answers a call. The text is for its client as it stands.
-    pub(super) fn settle(&mut self, id: CallId, text: Bytes, outcome: Outcome, turn: &mut Turn) {
+    pub(super) fn settle(
+        &mut self,
+        id: CallId,
+        text: impl Into<Text>,
+        outcome: Outcome,
+        turn: &mut Turn,
+    ) {
+        let mut text: Text = text.into();
         self.tell_progress_last(id, turn);
         let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
         let front = call.front();
         match call.path {
             Path::Standing => {
                 if let Some(front) = front {
-                    self.tell_front(front, &text, Weight::Needed, turn);
+                    self.tell_front(front, text.join(), Weight::Needed, turn);
                 }
             }
             Path::Own { outlet, open, stream, reader, .. } => {
                 let by = front.filter(|_| open).map(|front| Reader { front, stream });
                 // Kept until its reader says that it has all of it.
-                let kept = by.and_then(|by| Some((by, self.keep_answer(by, &text)?)));
+                let kept = by.and_then(|by| Some((by, self.keep_answer(by, &mut text)?)));
                 let offer = outlet.map_or(Offer::Gone, |outlet| {
                     let id = kept.map(|(_, id)| id);
                     let error = outcome.code();
@@ -62,9 +70,10 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Keeps a response where its client may come back for it.
-    fn keep_answer(&mut self, by: Reader, text: &Bytes) -> Option<EventId> {
+    fn keep_answer(&mut self, by: Reader, text: &mut Text) -> Option<EventId> {
         let front = self.fronts.get_mut(&by.front)?;
-        let id = self.kept.keep(front, by.stream, text, &self.limits.log)?;
+        front.log.as_ref()?;
+        let id = self.kept.keep(front, by.stream, text.join(), &self.limits.log)?;
         if let Some(log) = &mut front.log {
             log.complete(by.stream);
         }

@@ -171,7 +171,7 @@ fn is_read<R: Outlet>(outlet: &R, after: EventId, replay: Replay) -> bool {
     let events = replay.events.into_iter().enumerate().map(|(n, (id, text))| {
         let id = Some(id);
         if replay.complete && n + 1 == last {
-            Event::Answer { id, text, error: None }
+            Event::Answer { id, text: text.into(), error: None }
         } else {
             Event::Message { id, text }
         }

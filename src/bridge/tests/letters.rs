@@ -73,7 +73,9 @@ impl Letters {
         let mut texts: Vec<String> = Vec::new();
         for event in self.events() {
             match event {
-                Event::Answer { text, .. } => texts.push(String::from_utf8(text.into()).unwrap()),
+                Event::Answer { mut text, .. } => {
+                    texts.push(String::from_utf8(text.join().to_vec()).unwrap());
+                }
                 Event::Asks(asks) => texts.push(String::from_utf8(asks.text.into()).unwrap()),
                 Event::Refuse { .. } => texts.push(String::new()),
                 Event::Stream { .. } | Event::Message { .. } => {

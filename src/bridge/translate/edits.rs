@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::wire::frame::Frame;
 use crate::wire::splice::{Patch, Span, splice};
+use crate::wire::text::Text;
 
 /// Exchanges to make in one text, in any order. They may touch but not overlap. What goes to one empty place stands there
 /// in the order it was pushed.
@@ -54,7 +55,12 @@ impl<'a> Edits<'a> {
 
     /// The message with all of it done, copied once.
     pub fn splice(self, frame: &Frame) -> Bytes {
-        self.apply(frame.text())
+        self.apply(|patches| frame.splice(patches))
+    }
+
+    /// The same to be handed on as it is: of a long text little is copied.
+    pub fn pieced(self, frame: &Frame) -> Text {
+        self.apply(|patches| frame.pieced(patches))
     }
 
     /// The same for a text that is no message; what needs no edit is not copied.
@@ -62,7 +68,7 @@ impl<'a> Edits<'a> {
         if self.is_empty() {
             return Cow::Borrowed(text);
         }
-        let text = self.apply(text.as_bytes());
+        let text = self.apply(|patches| splice(text.as_bytes(), patches));
         Cow::Owned(String::from_utf8(text.into()).expect("texts are exchanged for texts"))
     }
 
@@ -72,7 +78,7 @@ impl<'a> Edits<'a> {
         self.taken = self.taken.min(len);
     }
 
-    fn apply(mut self, text: &[u8]) -> Bytes {
+    fn apply<T>(mut self, make: impl FnOnce(&[Patch<'_>]) -> T) -> T {
         // Of two that begin at one place the empty one comes first. The sort keeps the order of equals.
         let by_place = |edit: &Edit<'_>| (edit.at.start, edit.at.end);
         if self.more.is_empty() {
@@ -82,12 +88,12 @@ impl<'a> Edits<'a> {
             for (patch, edit) in patches.iter_mut().zip(&*few) {
                 *patch = edit.patch();
             }
-            return splice(text, &patches[..few.len()]);
+            return make(&patches[..few.len()]);
         }
         let mut all: Vec<&Edit<'_>> = self.few.iter().chain(&self.more).collect();
         all.sort_by_key(|edit| by_place(edit));
         let patches: Vec<Patch<'_>> = all.into_iter().map(Edit::patch).collect();
-        splice(text, &patches)
+        make(&patches)
     }
 }
 

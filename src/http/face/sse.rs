@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -99,7 +100,7 @@ pub(in crate::http) async fn message(
             Err(why) => return Err(why.into()),
         }
     }
-    let mut response = Response::new(Body::whole("Accepted".into()));
+    let mut response = Response::new(Body::whole(Bytes::from_static(b"Accepted")));
     *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
 }

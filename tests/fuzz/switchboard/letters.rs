@@ -213,10 +213,11 @@ impl Outlet for Letters {
                     self.number(id, &text);
                 }
             }
-            Event::Answer { id, text, .. } => {
-                self.read(&text, true);
+            Event::Answer { id, mut text, .. } => {
+                let text = text.join();
+                self.read(text, true);
                 if let Some(id) = id {
-                    self.number(id, &text);
+                    self.number(id, text);
                 }
                 inner.answers.set(1);
             }

@@ -77,7 +77,7 @@ impl Visit {
         let mut replies =
             self.ask_ourselves(Method::ToolsList, cursor).await.map_err(|why| unlisted(&why))?;
         let text = match replies.next().await {
-            Some(Event::Answer { text, .. }) => text,
+            Some(Event::Answer { mut text, .. }) => text.join().clone(),
             Some(Event::Refuse { why, .. }) => return Err(unlisted(&why)),
             _ => return Err(unlisted(&Refusal::Interrupted)),
         };

@@ -1,5 +1,6 @@
 //! Arrays of messages, which were part of revision 2025-03-26 alone.
 
+use bytes::Bytes;
 use hyper::{Response, StatusCode};
 
 use super::{Accepts, accepted};
@@ -102,7 +103,9 @@ impl Visit {
         for event in &before {
             array.push(if array.is_empty() { b'[' } else { b',' });
             match event {
-                Event::Answer { text, .. } => array.extend_from_slice(text),
+                Event::Answer { text, .. } => {
+                    text.pieces().iter().for_each(|piece| array.extend_from_slice(piece));
+                }
                 Event::Refuse { why, id } => {
                     array.extend_from_slice(&why.fault().answer(id.as_ref()));
                 }
@@ -110,6 +113,6 @@ impl Visit {
             }
         }
         array.push(b']');
-        Ok(json(StatusCode::OK, array.into()))
+        Ok(json(StatusCode::OK, Bytes::from(array)))
     }
 }
