@@ -84,6 +84,18 @@ pub enum BadServerName {
     Character(char),
 }
 
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte / 16], digits[byte % 16]];
+        byte += 1;
+    }
+    pairs
+};
+
 // === impl ServerName ===
 
 impl ServerName {
@@ -337,12 +349,14 @@ impl EventId {
             seq > 0
         } {}
         put(b'-');
-        let mut stream = self.stream.0;
-        while {
-            put(b"0123456789abcdef"[(stream % 16) as usize]);
-            stream /= 16;
-            stream > 0
-        } {}
+        // Two digits at a time, and the zeros before them taken off again.
+        for byte in self.stream.0.to_be_bytes().into_iter().rev() {
+            let [first, second] = HEX[usize::from(byte)];
+            put(second);
+            put(first);
+        }
+        let zeros = (self.stream.0 | 1).leading_zeros() as usize / 4;
+        at += zeros;
         std::str::from_utf8(&room[at..]).expect("digits are text")
     }
 

@@ -13,8 +13,10 @@ pub mod envelope;
 
 pub mod fault;
 pub mod frame;
+pub mod glance;
 pub mod headers;
 pub mod id;
+pub mod ink;
 pub mod lines;
 pub mod meta;
 pub mod method;

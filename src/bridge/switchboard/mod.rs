@@ -74,6 +74,7 @@ pub use recalling::Need;
 use recalling::Recall;
 
 use crate::wire::id::{CallId, FrontId, StreamId};
+use crate::wire::ink::Ink;
 use crate::wire::method::Method;
 use crate::wire::version::Era;
 
@@ -143,6 +144,8 @@ pub struct Switchboard<R> {
     kept: Kept,
     /// Makes stream ids differ from those of other switchboards, earlier ones included.
     stream_base: u64,
+    /// What progress is written with.
+    ink: Ink,
     /// The highest number of a call so far.
     calls_seen: u64,
     born: Instant,
@@ -205,6 +208,7 @@ impl<R: Outlet> Switchboard<R> {
             lowering: false,
             kept: Kept::default(),
             stream_base,
+            ink: Ink::default(),
             calls_seen: 0,
             born: now,
         }

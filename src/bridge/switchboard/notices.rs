@@ -11,6 +11,7 @@ use crate::bridge::outlet::{Outlet, Weight};
 use crate::bridge::topics::Subscriber;
 use crate::bridge::turn::{Dropped, Note, Turn};
 use crate::wire::frame::Frame;
+use crate::wire::glance::Progress;
 use crate::wire::id::{CallId, FrontId, Numbered, RawId, UpstreamId};
 use crate::wire::meta::{self, Params};
 use crate::wire::method::{Method, NoticeRoute};
@@ -76,27 +77,46 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     fn progress(&mut self, frame: &Frame, params: &Params<'_>, turn: &mut Turn) {
-        let number = params.progress_token.and_then(|raw| raw.get().trim_matches('"').parse().ok());
-        let Some(Numbered::Call { call: id, flight }) =
-            number.and_then(|number| UpstreamId(number).read())
-        else {
+        let read = || {
+            let token = params.progress_token?;
+            let number = token.get().trim_matches('"').parse().ok()?;
+            let value = params.progress?.get().parse().ok()?;
+            Some(Progress { number, at: meta::place(token, frame.text()), value })
+        };
+        match read() {
+            Some(progress) => self.comes_on(progress, frame.text(), turn),
+            None => turn.dropped(Dropped::StrayProgress),
+        }
+    }
+
+    /// Takes a line of the child that was seen to be progress at a glance.
+    pub fn glanced(&mut self, progress: Progress, text: &Bytes, turn: &mut Turn) {
+        if matches!(self.child, Child::Ready { .. }) {
+            self.comes_on(progress, text, turn);
+        } else {
+            turn.dropped(Dropped::Unheard);
+        }
+        self.bury(turn);
+    }
+
+    fn comes_on(&mut self, progress: Progress, text: &Bytes, turn: &mut Turn) {
+        let Progress { number, at, value } = progress;
+        let Some(Numbered::Call { call: id, flight }) = UpstreamId(number).read() else {
             return turn.dropped(Dropped::StrayProgress);
         };
-        let value: Option<f64> = params.progress.and_then(|raw| raw.get().parse().ok());
         let (limits, call) = (&self.limits, self.calls.get_mut(&id));
         let works = |stage| matches!(stage, Stage::Flying | Stage::Returning);
         let call = call.filter(|call| works(call.state) && call.flight == flight);
-        let (Some(call), Some(value)) = (call, value) else {
+        let Some(call) = call.filter(|call| value > call.progress) else {
             return turn.dropped(Dropped::StrayProgress);
         };
-        let Some(token) = call.token.clone().filter(|_| value > call.progress) else {
+        let Some(token) = &call.token else {
             return turn.dropped(Dropped::StrayProgress);
         };
+        let text = self.ink.splice(text, &[Patch { at, with: token.as_bytes() }]);
         call.progress = value;
         let longest = call.started + limits.request_timeout_max;
         call.deadline = (turn.now + limits.request_timeout).min(longest).max(call.deadline);
-        let at = meta::place(params.progress_token.expect("it named the call"), frame.text());
-        let text = frame.splice(&[Patch { at, with: token.as_str().as_bytes() }]);
         self.tell_progress(id, text, turn);
     }
 

@@ -7,6 +7,7 @@ use super::{SPEECH, Slot};
 use crate::bridge::greeting::Heard;
 use crate::bridge::refusal::Refusal;
 use crate::wire::frame::{Body, Frame, Malformed};
+use crate::wire::glance::Progress;
 use crate::wire::id::RawId;
 use crate::wire::lines::Line;
 use crate::wire::overlong;
@@ -46,6 +47,13 @@ impl Slot {
     }
 
     fn on_line(&mut self, line: Line) {
+        if let Line::Whole(text) = &line
+            && self.greeting.is_none()
+            && !self.plan.policy.payloads
+            && let Some(progress) = Progress::glance(text)
+        {
+            return self.board.glanced(progress, text, &mut self.turn);
+        }
         match line {
             Line::Whole(text) => match Body::read(text.clone()) {
                 Ok(Body::One(frame)) => self.hear(&frame),
