@@ -37,7 +37,7 @@ const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Room for what a child says of one call, with no pause, before its reader gets to it. The bound of waiting bytes is the tighter one
 /// for any but the shortest messages.
-pub(in crate::http::face) const CALL_EVENTS_MAX: usize = 8 << 10;
+pub(in crate::http::face) const CALL_EVENTS_MAX: usize = 16 << 10;
 
 /// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
 const REPLAY_MAX: usize = EVENTS_MAX + 1024;
