@@ -54,6 +54,9 @@ pub(super) const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long a body may stand still.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
+/// A request may be on its way when its listener closes, or lie unread already: no connection is closed before it was looked for.
+pub(super) const LINGER: Duration = Duration::from_millis(5);
+
 const LOOK: Duration = Duration::from_secs(20);
 const IDLE_LOOKS: u32 = 45;
 const STALL_LOOKS: u32 = 4;
@@ -70,7 +73,7 @@ where
 {
     let (mut connection, mut told) = (pin!(connection), pin!(curfew.told.notified()));
     let mut look = pin!(tokio::time::sleep(LOOK));
-    let (mut begun, mut ending) = (false, false);
+    let (mut begun, mut leaving, mut ending) = (false, false, false);
     std::future::poll_fn(|cx| {
         if !begun {
             begun = true;
@@ -78,11 +81,20 @@ where
             let _ = told.as_mut().poll(cx);
             let _ = look.as_mut().poll(cx);
         }
-        if !ending && curfew.said.load(Ordering::Relaxed) {
-            ending = true;
-            end(connection.as_mut());
+        if !leaving && curfew.said.load(Ordering::Relaxed) {
+            leaving = true;
+            look.as_mut().reset(tokio::time::Instant::now() + LINGER);
+            let _ = look.as_mut().poll(cx);
         }
         if look.is_elapsed() {
+            if leaving && !ending {
+                ending = true;
+                // What has come until now is read before it ends.
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                end(connection.as_mut());
+            }
             patience.0.looks.fetch_add(1, Ordering::Relaxed);
             look.as_mut().reset(tokio::time::Instant::now() + LOOK);
             let _ = look.as_mut().poll(cx);

@@ -13,13 +13,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Houses;
 use super::complaints::Complaints;
-use super::connection::{self, Curfew, IDLE_MAX, Patience};
+use super::connection::{self, Curfew, IDLE_MAX, LINGER, Patience};
 use super::peer::Peer;
 use super::places::{Place, Places};
 use super::stall::Stalling;
@@ -205,7 +205,7 @@ impl Listener {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(address = self.shown, %error, "a connection could not be accepted");
-                    tokio::time::sleep(BREATH).await;
+                    sleep(BREATH).await;
                     continue;
                 }
             };
@@ -243,7 +243,7 @@ impl Drop for Socket {
 /// Serves a connection until it ends.
 async fn attend(io: Peer, doorway: Arc<Doorway>, curfew: &Curfew) -> Result<(), BoxError> {
     let is_http2 = tokio::select! { biased;
-        () = curfew.said() => return Ok(()),
+        () = async { curfew.said().await; sleep(LINGER).await } => return Ok(()),
         seen = timeout(IDLE_MAX, io.begins_http2()) => match seen {
             Ok(seen) => seen?,
             Err(_) => return Ok(()),
