@@ -28,9 +28,6 @@ use crate::link::directory::Entry;
 /// Names that mean this host, for its own processes or for containers on it.
 const HOSTS: [&str; 3] = ["localhost", "host.containers.internal", "host.docker.internal"];
 
-/// A body below this length is cheaper to copy than a buffer for its connection is to make.
-const SMALL: usize = 8 * 1024;
-
 /// Of a body that nobody wants so much is taken in, and waited for so long.
 const UNWANTED_MAX: u64 = 256 * 1024;
 const UNWANTED_WAIT: Duration = Duration::from_secs(1);
@@ -188,12 +185,7 @@ pub(super) async fn body(
             break;
         }
     }
-    Ok(match first.len() {
-        _ if !rest.is_empty() => rest.freeze(),
-        // It is part of the buffer of its connection, which can be used again once nobody holds any of it.
-        length if length < SMALL => Bytes::copy_from_slice(&first),
-        _ => first,
-    })
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 /// The next part of a body; `Some(None)` if it breaks off or stands still.

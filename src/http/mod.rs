@@ -168,12 +168,6 @@ impl Visit {
         let stall = self.patience.stall(request.version());
         guard::body(&self.house.config, request.body_mut(), stall).await
     }
-
-    /// Forgets the headers, once there is nothing left to do but wait. They are parts of what its connection has read, which reads
-    /// on into the same buffer as soon as nobody holds any of it, and else needs another.
-    fn let_go(&mut self) {
-        self.headers = HeaderMap::new();
-    }
 }
 
 /// Whether its client wants no push, whatever it could have: `…/mcp?push=off`.

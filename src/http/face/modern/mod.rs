@@ -44,7 +44,7 @@ type Suspended = (CallId, u32);
 
 impl Visit {
     pub(in crate::http) async fn modern(
-        &mut self,
+        &self,
         sighted: Sighted<'_>,
     ) -> Result<Response<Body>, Refused> {
         let frame = sighted.frame;
@@ -60,7 +60,7 @@ impl Visit {
     }
 
     async fn request(
-        &mut self,
+        &self,
         sighted: Sighted<'_>,
         id: Option<&RawId>,
         refused: Refuse,
@@ -89,7 +89,6 @@ impl Visit {
             }
         };
         let replies = self.send(&link, card, frame, accepts.events, suspended).await?;
-        self.let_go();
         self.answer_modern(replies, accepts, id, refused).await
     }
 

@@ -6,8 +6,8 @@ mod opening;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::header::{self, HeaderName};
+use hyper::{Method, Request, Response, StatusCode};
 
 use crate::bridge::front::{FrontCard, Vanish};
 use crate::bridge::greeting::Hello;
@@ -44,14 +44,12 @@ const REPLAY_MAX: usize = EVENTS_MAX + 1024;
 
 /// Every connection has room for this as long as it lives, so what is not on the way of most requests is put into a box.
 pub(in crate::http) async fn serve(
-    mut visit: Visit,
+    visit: Visit,
     request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     let push = visit.push == Push::On;
     match *request.method() {
         Method::POST => {
-            // A part of what was read for the head, as are the headers: see `Visit::let_go`.
-            *request.uri_mut() = Uri::default();
             let text = visit.body(request).await?;
             visit.post(text).await
         }
@@ -67,7 +65,7 @@ pub(in crate::http) async fn serve(
 // === impl Visit ===
 
 impl Visit {
-    async fn post(&mut self, text: Bytes) -> Result<Response<Body>, Refused> {
+    async fn post(&self, text: Bytes) -> Result<Response<Body>, Refused> {
         // The body is read before any header is judged: a refusal has to name the request it refuses.
         let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
         match body {
@@ -85,7 +83,7 @@ impl Visit {
         }
     }
 
-    async fn one(&mut self, frame: Frame) -> Result<Response<Body>, Refusal> {
+    async fn one(&self, frame: Frame) -> Result<Response<Body>, Refusal> {
         if self.house.stopping.is_cancelled() {
             return Err(Refusal::Interrupted);
         }
@@ -109,15 +107,8 @@ impl Visit {
         let id = frame.id();
         let (link, caller) = self.caller(session.as_ref())?;
         let replies = ask(link, caller, frame, accepts.events).await?;
-        // Of its own, as what it is copied from is let go.
-        let shown = self.headers.get(SESSION).filter(|_| session.is_some());
-        let shown = shown.and_then(|shown| HeaderValue::from_bytes(shown.as_bytes()).ok());
-        self.let_go();
-        let mut answer = self.answer(replies, accepts, id).await?;
-        if let Some(shown) = shown {
-            answer.headers_mut().insert(SESSION, shown);
-        }
-        Ok(answer)
+        let answer = self.answer(replies, accepts, id).await?;
+        Ok(self.with_session(answer, session.is_some()))
     }
 
     async fn get(&self) -> Result<Response<Body>, Refused> {
