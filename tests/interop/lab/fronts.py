@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "proxies"))
@@ -243,14 +244,14 @@ class Stdiod(Front):
         return f"{self.base}/servers/{server}/sse"
 
     def now(self):
-        return (self.folder / "stdiod.log").stat().st_size
+        return datetime.now(UTC)
 
     def called_since(self, mark):
-        """The methods that clients called since then, as the log has them: a line for each call."""
+        """The methods that clients called since then, as the log has them: a line for each call, which says when it was made.
+        Where it stands in the file does not tell that: lines are gathered before they are written."""
         with open(self.folder / "stdiod.log", "rb") as log:
-            log.seek(mark)
             lines = [json.loads(line) for line in log if line.endswith(b"\n") and b'"stdiod::call"' in line]
-        return [line["method"] for line in lines]
+        return [line["method"] for line in lines if datetime.fromisoformat(line["timestamp"]) > mark]
 
     def greeted_since(self, mark):
         """To be asked when the client has called a tool, so that a log which tells of nothing is noticed."""
