@@ -26,7 +26,7 @@ import servers
 
 HERE = Path(__file__).resolve().parent
 # How many clients play at the same time.
-CLIENTS_AT_ONCE = 3
+CLIENTS_AT_ONCE = 4
 
 
 def arguments():
