@@ -1,6 +1,5 @@
 //! The handle to a slot.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::letterbox::{Letterbox, NoRoom};
-use super::replies::Post;
+use super::replies::{Post, Replies};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Order;
 use crate::wire::id::{CallId, FrontId, ServerName};
@@ -25,7 +24,6 @@ pub(crate) struct WeakLink(Weak<Wires>);
 struct Wires {
     server: ServerName,
     letterbox: Letterbox,
-    next: AtomicU64,
     /// No other slot has it, of this process or an earlier one.
     number: u64,
 }
@@ -49,8 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Link {
     pub(crate) fn new(server: ServerName) -> (Self, Inbox) {
         let number = getrandom::u64().unwrap_or_default();
-        let (letterbox, next) = (Letterbox::default(), AtomicU64::new(1));
-        let link = Self(Arc::new(Wires { server, letterbox, next, number }));
+        let link = Self(Arc::new(Wires { server, letterbox: Letterbox::default(), number }));
         (link.clone(), Inbox(link))
     }
 
@@ -60,12 +57,37 @@ impl Link {
 
     /// A number for a call, and the room for its goodbye.
     pub(crate) fn admit(&self) -> Result<Farewell, Refusal> {
-        self.0.letterbox.reserve().map_err(|why| match why {
+        let call = self.0.letterbox.reserve().map_err(|why| match why {
             NoRoom::Full => self.busy("too many calls and streams are open"),
             NoRoom::Closed => self.closed(),
         })?;
-        let call = CallId(self.0.next.fetch_add(1, Ordering::Relaxed));
         Ok(Farewell { link: self.clone(), call })
+    }
+
+    /// Begins a call whose answer comes to `replies`. Waits while the child does not read, but not for ever.
+    pub(crate) async fn call<F>(self, replies: &mut Replies, order: F) -> Result<(), Refusal>
+    where
+        F: FnOnce(CallId) -> Order<Post>,
+    {
+        // Most often there is room.
+        match self.0.letterbox.begin(order) {
+            Ok(call) => {
+                replies.promise(Farewell { link: self, call });
+                Ok(())
+            }
+            // Apart, so that nobody carries along what waiting takes.
+            Err(order) => Box::pin(self.call_later(replies, order)).await,
+        }
+    }
+
+    async fn call_later<F>(self, replies: &mut Replies, order: F) -> Result<(), Refusal>
+    where
+        F: FnOnce(CallId) -> Order<Post>,
+    {
+        let farewell = self.admit()?;
+        let order = order(farewell.call());
+        replies.promise(farewell);
+        self.send(order).await
     }
 
     /// Sends an order. Waits while the child does not read, but not for ever.
@@ -180,6 +202,7 @@ impl Drop for Farewell {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::task::Waker;
 
     use super::*;

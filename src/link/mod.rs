@@ -8,6 +8,7 @@
 //! [`Sessions`](sessions::Sessions) with [`StreamSessions`](stream_sessions::StreamSessions) and
 //! [`Guests`](guests::Guests), behind locks that are held for one look.
 
+mod counts;
 pub(crate) mod handle;
 mod letterbox;
 pub(crate) mod replies;

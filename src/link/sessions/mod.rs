@@ -25,7 +25,7 @@ use crate::bridge::seal::Keys;
 use crate::wire::id::{FrontId, SessionId};
 
 /// A session that was found, with the slot it uses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) who: Who,
     pub(crate) link: Link,

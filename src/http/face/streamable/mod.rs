@@ -7,7 +7,7 @@ mod opening;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 
 use crate::bridge::front::{FrontCard, Vanish};
 use crate::bridge::greeting::Hello;
@@ -17,6 +17,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
 use crate::config::model::Push;
 use crate::http::body::{Body, Events};
+use crate::http::heads::{self, Revision, SESSION};
 use crate::http::render::{Refused, json};
 use crate::http::{Visit, guard};
 use crate::link::handle::Link;
@@ -30,9 +31,6 @@ use crate::wire::version::{Era, Version};
 
 pub(in crate::http::face) use self::accepts::Accepts;
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-pub(in crate::http::face) const VERSION: HeaderName =
-    HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Room for what a child says of one call, with no pause, before its reader gets to it. The bound of waiting bytes is the tighter one
@@ -44,13 +42,13 @@ const REPLAY_MAX: usize = EVENTS_MAX + 1024;
 
 /// Every connection has room for this as long as it lives, so what is not on the way of most requests is put into a box.
 pub(in crate::http) async fn serve(
-    visit: Visit,
-    request: &mut Request<Incoming>,
+    visit: Visit<'_>,
+    incoming: &mut Incoming,
 ) -> Result<Response<Body>, Refused> {
     let push = visit.push == Push::On;
-    match *request.method() {
+    match visit.asked.head.method {
         Method::POST => {
-            let text = visit.body(request).await?;
+            let text = visit.body(incoming).await?;
             visit.post(text).await
         }
         // Nothing but POST is known to who speaks without a handshake.
@@ -64,14 +62,14 @@ pub(in crate::http) async fn serve(
 
 // === impl Visit ===
 
-impl Visit {
+impl Visit<'_> {
     async fn post(&self, text: Bytes) -> Result<Response<Body>, Refused> {
         // The body is read before any header is judged: a refusal has to name the request it refuses.
         let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
         match body {
             frame::Body::One(frame) => {
                 {
-                    let sighted = Sighted::new(&frame, self.header(VERSION));
+                    let sighted = Sighted::new(&frame, self.other_revision());
                     if sighted.era == Era::Modern {
                         return Box::pin(self.modern(sighted)).await;
                     }
@@ -84,7 +82,7 @@ impl Visit {
     }
 
     async fn one(&self, frame: Frame) -> Result<Response<Body>, Refusal> {
-        if self.house.stopping.is_cancelled() {
+        if self.house.is_stopping() {
             return Err(Refusal::Interrupted);
         }
         let accepts = self.forms()?;
@@ -105,15 +103,16 @@ impl Visit {
             return Ok(accepted());
         }
         let id = frame.id();
-        let (link, caller) = self.caller(session.as_ref())?;
+        let has_session = session.is_some();
+        let (link, caller) = self.caller(session)?;
         let replies = ask(link, caller, frame, accepts.events).await?;
         let answer = self.answer(replies, accepts, id).await?;
-        Ok(self.with_session(answer, session.is_some()))
+        Ok(self.with_session(answer, has_session))
     }
 
     async fn get(&self) -> Result<Response<Body>, Refused> {
         // Without a session there is nothing to listen to. Of all refusals clients take none but a 405 calmly.
-        if !Accepts::of(&self.headers).events {
+        if !self.accepts().events {
             let allow = if self.session_id().is_some() { "POST, DELETE" } else { "POST" };
             return Err(Refusal::HttpMethodNotAllowed { allow }.into());
         }
@@ -124,7 +123,7 @@ impl Visit {
         let (who, link) = (session.who.clone(), &session.link);
         let farewell = link.admit()?;
         let call = farewell.call();
-        let after = match self.header(LAST_EVENT) {
+        let after = match self.header(&LAST_EVENT) {
             None => None,
             Some(text) => Some(EventId::parse(text).ok_or(Refusal::EventGone)?),
         };
@@ -141,9 +140,13 @@ impl Visit {
             Some(Event::Refuse { why, .. }) => Err(why.into()),
             Some(event) => {
                 let events = self.events(replies).begin(&event);
-                let events = self.silenced.iter().fold(events, Events::until);
+                let events = match self.grant {
+                    Some(grant) => events.until(grant.silenced()),
+                    None => events,
+                };
                 // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
-                let end = if resumed { &self.doorway.last_call } else { &self.doorway.leaving };
+                let doorway = self.asked.doorway;
+                let end = if resumed { &doorway.last_call } else { &doorway.leaving };
                 let events = events.until(end);
                 Ok(self.with_session(events.into_response(), true))
             }
@@ -153,7 +156,7 @@ impl Visit {
 
     fn delete(&self) -> Result<Response<Body>, Refused> {
         let id = self.session_id().ok_or(Refusal::SessionMissing)?;
-        if !self.house.sessions.end(id, &self.entry, &self.principal) {
+        if !self.house.sessions.end(id, self.entry, self.principal) {
             return Err(Refusal::SessionGone.into());
         }
         Ok(Response::new(Body::empty()))
@@ -190,39 +193,38 @@ impl Visit {
     /// The stream of a call. It ends with its answer, which is waited for even while the daemon stops.
     pub(in crate::http::face) fn events(&self, replies: Replies) -> Events {
         let events = Events::new(replies, self.house.config.keep_alive.0);
-        self.revoked.iter().fold(events, Events::until)
+        self.until_revoked(events)
     }
 
     /// The id of the session this request names.
     fn session_id(&self) -> Option<&str> {
-        self.header(SESSION).filter(|_| self.push == Push::On)
+        self.asked.heads.session.filter(|_| self.push == Push::On).map(heads::text)
     }
 
     /// The session this request names.
     async fn session(&self) -> Result<Option<Session>, Refusal> {
         let Some(id) = self.session_id() else { return Ok(None) };
-        self.house.sessions.find(id, &self.entry, &self.principal).await.map(Some)
+        self.house.sessions.find(id, self.entry, self.principal).await.map(Some)
     }
 
     /// The same, if it need not be brought back to life.
     fn present(&self) -> Result<Option<Session>, Refusal> {
         let Some(id) = self.session_id() else { return Ok(None) };
-        self.house.sessions.present(id, &self.entry, &self.principal)
+        self.house.sessions.present(id, self.entry, self.principal)
     }
 
     /// Repeats the session's id, as clients are used to.
     fn with_session(&self, mut response: Response<Body>, has_one: bool) -> Response<Body> {
-        if let Some(id) = self.headers.get(SESSION).filter(|_| has_one) {
+        if let Some(id) = self.asked.heads.session.filter(|_| has_one) {
             response.headers_mut().insert(SESSION, id.clone());
         }
         response
     }
 
     /// Where to send a request, and on whose behalf.
-    fn caller<'a>(&'a self, session: Option<&'a Session>) -> Result<(&'a Link, Caller), Refusal> {
-        if let Some(session) = session {
-            let caller = Caller::Front(session.who.clone());
-            return Ok((&session.link, caller));
+    fn caller(&self, session: Option<Session>) -> Result<(Link, Caller), Refusal> {
+        if let Some(Session { who, link }) = session {
+            return Ok((link, Caller::Front(who)));
         }
         if !self.house.config.lenient_sessions && self.push == Push::On {
             return Err(Refusal::SessionMissing);
@@ -231,12 +233,12 @@ impl Visit {
             version: self.said_version().ok().flatten().unwrap_or(Version::ASSUMED),
             principal: self.principal.clone(),
             declared: AskSet::default(),
-            client: self.header(header::USER_AGENT).unwrap_or_default().into(),
+            client: self.header(&header::USER_AGENT).unwrap_or_default().into(),
             hello: Hello::nobody(),
             hears: self.push == Push::On,
             since: None,
         };
-        Ok((&self.entry.shared, Caller::Implicit(card)))
+        Ok((self.entry.shared.clone(), Caller::Implicit(card)))
     }
 
     /// Hands on a notification or a response. Nobody is answered for these, and what cannot be delivered is nobody's error.
@@ -254,43 +256,54 @@ impl Visit {
     }
 
     pub(in crate::http::face) fn forms(&self) -> Result<Accepts, Refusal> {
-        if !guard::is_json(&self.headers) {
+        if !guard::is_json(self.asked.heads.content_type) {
             return Err(Refusal::ContentType);
         }
-        let accepts = Accepts::of(&self.headers);
+        let accepts = self.accepts();
         if accepts.json || accepts.events { Ok(accepts) } else { Err(Refusal::NotAcceptable) }
+    }
+
+    fn accepts(&self) -> Accepts {
+        if self.asked.heads.is_choosy { Accepts::of(self.headers()) } else { Accepts::BOTH }
     }
 
     /// The revision a client says it speaks. It need not say any.
     fn said_version(&self) -> Result<Option<Version>, Refusal> {
-        let Some(text) = self.header(VERSION) else { return Ok(None) };
-        let known = Version::parse_legacy(text.trim());
-        known.map(Some).ok_or_else(|| Refusal::UnsupportedVersion(text.into()))
+        match self.asked.heads.revision {
+            Revision::Unsaid => Ok(None),
+            Revision::Known(version) => Ok(Some(version)),
+            Revision::Other(text) => Err(Refusal::UnsupportedVersion(text.into())),
+        }
     }
 
     /// Whether its header says that there was no handshake.
     fn says_modern(&self) -> bool {
-        self.header(VERSION).is_some_and(|date| Era::of(date.trim()) == Era::Modern)
+        self.other_revision().is_some_and(|date| Era::of(date.trim()) == Era::Modern)
     }
 
-    pub(in crate::http::face) fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+    /// What its header says if that is no revision with a handshake.
+    fn other_revision(&self) -> Option<&str> {
+        match self.asked.heads.revision {
+            Revision::Other(text) => Some(text),
+            Revision::Unsaid | Revision::Known(_) => None,
+        }
+    }
+
+    pub(in crate::http::face) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers().get(name).map(heads::text)
     }
 }
 
 /// Sends a request down a link and gives the place to wait for its answer.
 pub(in crate::http::face) async fn ask(
-    link: &Link,
+    link: Link,
     caller: Caller,
     request: Frame,
     streams: bool,
 ) -> Result<Replies, Refusal> {
-    let farewell = link.admit()?;
-    let call = farewell.call();
     let (outlet, mut replies) = replies::channel(CALL_EVENTS_MAX);
-    replies.promise(farewell);
     let reach = Reach::Own { outlet, streams };
-    link.send(Order::Call { call, caller, request, reach }).await?;
+    link.call(&mut replies, |call| Order::Call { call, caller, request, reach }).await?;
     Ok(replies)
 }
 

@@ -1,0 +1,83 @@
+//! What the headers of a request say that most of what becomes of it depends on, found on one way through them.
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::wire::version::Version;
+
+/// The first header of each of these names.
+#[derive(Debug, Default)]
+pub(super) struct Heads<'a> {
+    pub(super) host: Option<&'a HeaderValue>,
+    pub(super) origin: Option<&'a HeaderValue>,
+    pub(super) authorization: Option<&'a HeaderValue>,
+    pub(super) expect: Option<&'a HeaderValue>,
+    pub(super) content_type: Option<&'a HeaderValue>,
+    pub(super) session: Option<&'a HeaderValue>,
+    pub(super) revision: Revision<'a>,
+    /// What it says of the forms of answer it takes has to be looked at: it is not what nearly all say.
+    pub(super) is_choosy: bool,
+}
+
+/// The revision a client says it speaks. It need not say any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Revision<'a> {
+    #[default]
+    Unsaid,
+    /// One with a handshake.
+    Known(Version),
+    /// In its own words.
+    Other(&'a str),
+}
+
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+// === impl Heads ===
+
+impl<'a> Heads<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut heads = Self::default();
+        let (mut accept, mut revision) = (None, None);
+        for (name, value) in headers {
+            let head = match name.as_str() {
+                "host" => &mut heads.host,
+                "origin" => &mut heads.origin,
+                "authorization" => &mut heads.authorization,
+                "expect" => &mut heads.expect,
+                "content-type" => &mut heads.content_type,
+                "accept" => {
+                    heads.is_choosy |= accept.is_some() || !takes_both(value);
+                    &mut accept
+                }
+                "mcp-session-id" => &mut heads.session,
+                "mcp-protocol-version" => &mut revision,
+                _ => continue,
+            };
+            head.get_or_insert(value);
+        }
+        heads.revision = revision.map_or(Revision::Unsaid, Revision::of);
+        heads
+    }
+}
+
+// === impl Revision ===
+
+impl<'a> Revision<'a> {
+    fn of(value: &'a HeaderValue) -> Self {
+        let text = text(value);
+        Version::parse_legacy(text.trim()).map_or(Self::Other(text), Self::Known)
+    }
+}
+
+/// Whether these are the words in which nearly all say that they take either form.
+fn takes_both(accept: &HeaderValue) -> bool {
+    matches!(
+        accept.as_bytes(),
+        b"application/json, text/event-stream" | b"text/event-stream, application/json"
+    )
+}
+
+/// What a header says; what is not ASCII says nothing that anybody understands.
+pub(super) fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("?")
+}
