@@ -43,7 +43,7 @@ pub(super) fn host_and_origin(
     heads: &Heads<'_>,
     uri: &Uri,
 ) -> Result<(), Refused> {
-    if doorway.scope.checks_host() && !doorway.is_called(heads.host) {
+    if doorway.scope.checks_host() && !heads.host.is_some_and(|host| doorway.is_called(host)) {
         host(config, &doorway.complaints, heads, uri)?;
     }
     match heads.origin {
@@ -170,7 +170,7 @@ impl<'a> Sight<'a> {
 pub(super) async fn body(
     config: &Http,
     incoming: &mut Incoming,
-    mut stall: Stall,
+    mut stall: Stall<'_>,
 ) -> Result<Bytes, Refused> {
     let limit = config.max_body.bytes();
     let too_large = || Refused::from(Refusal::BodyTooLarge { limit: config.max_body.0 });
@@ -178,35 +178,48 @@ pub(super) async fn body(
     if hint.lower() > config.max_body.0 {
         return Err(too_large());
     }
-    // A body that comes as one piece is taken as it is.
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    // Most come as one piece, which is taken as it is.
+    let first = match part(incoming, &mut stall).await {
+        None => return Ok(Bytes::new()),
+        Some(frame) => frame.ok_or(Refusal::BodyBroken)?.into_data().unwrap_or_default(),
+    };
+    if first.len() > limit {
+        return Err(too_large());
+    }
+    if incoming.is_end_stream() {
+        return Ok(first);
+    }
+    let expected = usize::try_from(hint.lower()).unwrap_or(0).min(limit);
+    Box::pin(rest(first, expected, limit, incoming, stall)).await.ok_or_else(too_large)?
+}
+
+/// Reads what follows the first piece of a body. `None` if that is too much.
+async fn rest(
+    first: Bytes,
+    expected: usize,
+    limit: usize,
+    incoming: &mut Incoming,
+    mut stall: Stall<'_>,
+) -> Option<Result<Bytes, Refused>> {
+    let mut all = BytesMut::with_capacity(expected.max(first.len()));
+    all.extend_from_slice(&first);
+    drop(first);
     while let Some(frame) = part(incoming, &mut stall).await {
-        let frame = frame.ok_or(Refusal::BodyBroken)?;
+        let Some(frame) = frame else { return Some(Err(Refusal::BodyBroken.into())) };
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > limit {
-            return Err(too_large());
+        if all.len() + data.len() > limit {
+            return None;
         }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                let expected = usize::try_from(hint.lower()).unwrap_or(0).min(limit);
-                rest.reserve(expected.max(first.len() + data.len()));
-                rest.extend_from_slice(&first);
-                first = Bytes::new();
-            }
-            rest.extend_from_slice(&data);
-        }
+        all.extend_from_slice(&data);
         if incoming.is_end_stream() {
             break;
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Some(Ok(all.freeze()))
 }
 
 /// The next part of a body; `Some(None)` if it breaks off or stands still.
-async fn part(incoming: &mut Incoming, stall: &mut Stall) -> Option<Option<Frame<Bytes>>> {
+async fn part(incoming: &mut Incoming, stall: &mut Stall<'_>) -> Option<Option<Frame<Bytes>>> {
     let part = std::future::poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
         Poll::Ready(part) => Poll::Ready(part.map(Result::ok)),
         Poll::Pending => stall.poll_over(cx).map(|()| Some(None)),

@@ -64,6 +64,10 @@ impl<'a> Heads<'a> {
 
 impl<'a> Revision<'a> {
     fn of(value: &'a HeaderValue) -> Self {
+        let is_plain = |version: &Version| version.as_str().as_bytes() == value.as_bytes();
+        if let Some(version) = Version::LEGACY.into_iter().find(is_plain) {
+            return Self::Known(version);
+        }
         let text = text(value);
         Version::parse_legacy(text.trim()).map_or(Self::Other(text), Self::Known)
     }

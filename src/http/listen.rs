@@ -1,6 +1,5 @@
 //! Addresses and connections.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -126,9 +125,10 @@ impl Scope {
 // === impl Doorway ===
 
 impl Doorway {
-    /// Whether a `Host` is its own address.
-    pub(super) fn is_called(&self, host: Option<&HeaderValue>) -> bool {
-        host.is_some_and(|host| self.literal.as_deref() == Some(host.as_bytes()))
+    /// Whether a `Host` is this one whatever the configuration says: what nearly all write.
+    pub(super) fn is_called(&self, host: &HeaderValue) -> bool {
+        let host = host.as_bytes();
+        host == b"localhost" || self.literal.as_deref() == Some(host)
     }
 }
 
@@ -272,7 +272,7 @@ async fn attend(io: Peer, doorway: Arc<Doorway>, curfew: &Curfew) -> Result<(), 
         // Its requests are tasks of their own.
         let service = service_fn(move |request| {
             let (doorway, patience) = (Arc::clone(&doorway), watched.clone());
-            async move { Ok::<_, Infallible>(super::serve(&doorway, &patience, request).await) }
+            async move { super::serve(&doorway, &patience, request).await }
         });
         let mut server = http2::Builder::new(TokioExecutor::new());
         server.timer(TokioTimer::new()).max_concurrent_streams(1000);
@@ -282,9 +282,7 @@ async fn attend(io: Peer, doorway: Arc<Doorway>, curfew: &Curfew) -> Result<(), 
         return Ok(Box::pin(connection::tend(connection, end, &patience, curfew)).await?);
     }
     let (doorway, watched) = (&*doorway, &patience);
-    let service = service_fn(move |request| async move {
-        Ok::<_, Infallible>(super::serve(doorway, watched, request).await)
-    });
+    let service = service_fn(move |request| super::serve(doorway, watched, request));
     let mut server = http1::Builder::new();
     // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does not read.
     server.timer(patience.clone()).header_read_timeout(IDLE_MAX);

@@ -20,6 +20,7 @@ mod render;
 mod route;
 mod stall;
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -39,7 +40,7 @@ use self::heads::Heads;
 use self::listen::Doorway;
 pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
-use self::render::Refused;
+use self::render::{Answered, Refused};
 use self::route::Route;
 use crate::auth::bearer::{Bearers, Grant};
 use crate::bridge::front::Principal;
@@ -107,31 +108,39 @@ struct Visit<'a> {
 static ANONYMOUS: LazyLock<Principal> = LazyLock::new(Principal::anonymous);
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(
-    doorway: &Doorway,
-    patience: &Patience,
+fn serve<'a>(
+    doorway: &'a Doorway,
+    patience: &'a Patience,
     request: Request<Incoming>,
-) -> Response<Body> {
-    patience.meet();
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'a {
     let house = Arc::clone(&doorway.houses.borrow());
-    let (head, mut incoming) = request.into_parts();
-    let heads = Heads::of(&head.headers);
-    let asked = Asked { house: &house, doorway, patience, head: &head, heads: &heads };
-    let mut response = match asked.answer(&mut incoming).await {
-        Ok(response) => response,
-        Err(refused) => refused.into_response(),
-    };
-    // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
-    if head.version < Version::HTTP_2
-        && !incoming.is_end_stream()
-        && !guard::drained(&mut incoming, Unwanted::of(&head.method, &heads)).await
-    {
-        response.headers_mut().insert(header::CONNECTION, CLOSE);
+    let (mut head, mut incoming) = request.into_parts();
+    async move {
+        patience.meet();
+        let heads = Heads::of(&head.headers);
+        let asked = Asked { house: &house, doorway, patience, head: &head, heads: &heads };
+        let answered = asked.answer(&mut incoming).await;
+        // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
+        let closes = head.version < Version::HTTP_2
+            && !incoming.is_end_stream()
+            && !guard::drained(&mut incoming, Unwanted::of(&head.method, &heads)).await;
+        let origin = heads.origin.cloned();
+        let mut response = match answered {
+            Ok(Answered::Plainly { text, has_session }) => {
+                let session = heads.session.filter(|_| has_session).cloned();
+                render::json_within(std::mem::take(&mut head.headers), text, session)
+            }
+            Ok(Answered::Otherwise(response)) => *response,
+            Err(refused) => refused.into_response(),
+        };
+        if closes {
+            response.headers_mut().insert(header::CONNECTION, CLOSE);
+        }
+        if let Some(origin) = origin {
+            guard::share_with(&house.config, &origin, response.headers_mut());
+        }
+        Ok(response)
     }
-    if let Some(origin) = heads.origin {
-        guard::share_with(&house.config, origin, response.headers_mut());
-    }
-    response
 }
 
 // === impl House ===
@@ -145,14 +154,30 @@ impl House {
 // === impl Asked ===
 
 impl<'a> Asked<'a> {
-    async fn answer(self, incoming: &mut Incoming) -> Result<Response<Body>, Refused> {
+    async fn answer(self, incoming: &mut Incoming) -> Result<Answered, Refused> {
         let Self { house, doorway, head, heads, .. } = self;
         guard::host_and_origin(&house.config, doorway, heads, &head.uri)?;
         if head.method == Method::OPTIONS {
-            return Ok(guard::preflight(&head.headers));
+            return Ok(guard::preflight(&head.headers).into());
         }
+        let route = Route::of(head.uri.path(), &doorway.scope, &house.directory);
+        if let Route::Streamable(entry) = route
+            && head.method == Method::POST
+        {
+            return self.enter(entry)?.post(incoming).await;
+        }
+        // Every connection has room for what is above as long as it lives, so the rest is put into a box.
+        Box::pin(self.other(route, incoming)).await.map(Answered::from)
+    }
+
+    async fn other(
+        self,
+        route: Route<'a>,
+        incoming: &mut Incoming,
+    ) -> Result<Response<Body>, Refused> {
+        let Self { house, head, heads, .. } = self;
         let bearers = house.bearers.as_deref();
-        match Route::of(head.uri.path(), &doorway.scope, &house.directory) {
+        match route {
             Route::Healthz => admin::healthz(&head.method),
             Route::Readyz(only) => {
                 let sight = Sight::of(bearers, heads);
@@ -170,7 +195,7 @@ impl<'a> Asked<'a> {
                 guard::grant(bearers, heads, None)?;
                 Err(Refusal::UnknownServer(name.into()).into())
             }
-            Route::Streamable(entry) => face::streamable::serve(self.enter(entry)?, incoming).await,
+            Route::Streamable(entry) => face::streamable::serve(self.enter(entry)?).await,
             Route::Sse(entry, prefix) => face::sse::stream(self.enter(entry)?, &prefix),
             Route::Messages(entry) => face::sse::message(self.enter(entry)?, incoming).await,
         }
@@ -201,9 +226,9 @@ impl<'a> Asked<'a> {
 
 impl<'a> Visit<'a> {
     /// Reads the body of its request.
-    async fn body(self, incoming: &mut Incoming) -> Result<Bytes, Refused> {
+    fn body(self, incoming: &mut Incoming) -> impl Future<Output = Result<Bytes, Refused>> {
         let stall = self.asked.patience.stall(self.asked.head.version);
-        guard::body(&self.house.config, incoming, stall).await
+        guard::body(&self.house.config, incoming, stall)
     }
 
     fn headers(self) -> &'a HeaderMap {

@@ -25,6 +25,14 @@ pub(super) enum Route<'a> {
 
 impl<'a> Route<'a> {
     pub(super) fn of(path: &'a str, scope: &Scope, directory: &'a Directory) -> Self {
+        // Nearly all that comes.
+        if let Some(name) =
+            path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"))
+            && let Some(entry) = directory.servers.get(name)
+            && scope.shows(&entry.name)
+        {
+            return Self::Streamable(entry);
+        }
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));

@@ -1,5 +1,6 @@
 //! The handle to a slot.
 
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub(crate) struct Farewell {
     call: CallId,
 }
 
+/// A call that cannot begin at once: the child does not read.
+pub(crate) type Delayed = Pin<Box<dyn Future<Output = Result<Replies, Refusal>> + Send>>;
+
 /// How long an order waits for a child that does not read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -64,30 +68,31 @@ impl Link {
         Ok(Farewell { link: self.clone(), call })
     }
 
-    /// Begins a call whose answer comes to `replies`. Waits while the child does not read, but not for ever.
-    pub(crate) async fn call<F>(self, replies: &mut Replies, order: F) -> Result<(), Refusal>
+    /// Begins a call whose answer comes to `replies`. What takes longer waits while the child does not read, but not for ever.
+    pub(crate) fn call<F>(self, mut replies: Replies, order: F) -> Result<Replies, Delayed>
     where
-        F: FnOnce(CallId) -> Order<Post>,
+        F: FnOnce(CallId) -> Order<Post> + Send + 'static,
     {
         // Most often there is room.
         match self.0.letterbox.begin(order) {
             Ok(call) => {
                 replies.promise(Farewell { link: self, call });
-                Ok(())
+                Ok(replies)
             }
             // Apart, so that nobody carries along what waiting takes.
-            Err(order) => Box::pin(self.call_later(replies, order)).await,
+            Err(order) => Err(Box::pin(self.call_later(replies, order))),
         }
     }
 
-    async fn call_later<F>(self, replies: &mut Replies, order: F) -> Result<(), Refusal>
+    async fn call_later<F>(self, mut replies: Replies, order: F) -> Result<Replies, Refusal>
     where
         F: FnOnce(CallId) -> Order<Post>,
     {
         let farewell = self.admit()?;
         let order = order(farewell.call());
         replies.promise(farewell);
-        self.send(order).await
+        self.send(order).await?;
+        Ok(replies)
     }
 
     /// Sends an order. Waits while the child does not read, but not for ever.

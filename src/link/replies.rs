@@ -27,6 +27,8 @@ pub(crate) struct Replies {
     farewell: Option<Farewell>,
     /// Those of the other calls of a batch.
     others: Vec<Farewell>,
+    /// Whom an event will wake.
+    waits: Option<(usize, usize)>,
     /// Answers that have been taken out.
     answered: usize,
     /// The answer became a stream whose events are kept until we say that we had them all.
@@ -83,6 +85,7 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
         table,
         farewell: None,
         others: Vec::new(),
+        waits: None,
         answered: 0,
         kept: false,
         sealer: None,
@@ -203,12 +206,16 @@ impl Replies {
             if self.table.posts.get() == 0 {
                 return Poll::Ready(None);
             }
-            match &mut self.table.lock().reader {
-                Some(reader) => reader.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
+            // A connection asks again whenever anything happens to it.
+            let waker = cx.waker();
+            let asks = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
+            if self.waits != Some(asks) {
+                self.waits = Some(asks);
+                self.table.lock().reader = Some(waker.clone());
             }
             return Poll::Pending;
         };
+        self.waits = None;
         match &event {
             Event::Stream { first, .. } => self.kept |= first.is_some(),
             Event::Answer { id, .. } => {

@@ -113,14 +113,16 @@ impl Visit<'_> {
             });
         }
         let (caller, reach) = (Caller::Implicit(card), Reach::Own { outlet, streams });
-        let order = |call| match suspended {
+        let order = move |call| match suspended {
             None => Order::Call { call, caller, request, reach },
             Some((suspended, round)) => {
                 Order::Retry { call, caller, request, reach, suspended, round }
             }
         };
-        link.call(&mut replies, order).await?;
-        Ok(replies)
+        match link.call(replies, order) {
+            Ok(replies) => Ok(replies),
+            Err(delayed) => delayed.await,
+        }
     }
 
     /// Waits for what comes first and answers in the form and with the status it asks for.
