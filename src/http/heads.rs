@@ -85,3 +85,60 @@ fn takes_both(accept: &HeaderValue) -> bool {
 pub(super) fn text(value: &HeaderValue) -> &str {
     value.to_str().unwrap_or("?")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(said: &[(&'static str, &'static [u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in said {
+            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn the_first_of_each_name_counts() {
+        let said = headers(&[
+            ("mcp-session-id", b"a"),
+            ("x-other", b"b"),
+            ("mcp-session-id", b"c"),
+            ("host", b"localhost"),
+            ("mcp-protocol-version", b"2025-06-18"),
+            ("mcp-protocol-version", b"2025-11-25"),
+        ]);
+        let heads = Heads::of(&said);
+        assert_eq!(heads.session.map(text), Some("a"));
+        assert_eq!(heads.host.map(text), Some("localhost"));
+        assert_eq!(heads.revision, Revision::Known(Version::V2025_06_18));
+        assert!(heads.origin.is_none() && heads.content_type.is_none());
+    }
+
+    #[test]
+    fn only_what_nearly_all_accept_is_known_at_sight() {
+        let both: &[u8] = b"application/json, text/event-stream";
+        let choosy = |said: &[&'static [u8]]| {
+            let said: Vec<_> = said.iter().map(|value| ("accept", *value)).collect();
+            Heads::of(&headers(&said)).is_choosy
+        };
+        assert!(!choosy(&[]) && !choosy(&[both]));
+        assert!(!choosy(&[b"text/event-stream, application/json"]));
+        assert!(choosy(&[b"text/event-stream"]) && choosy(&[b"*/*"]) && choosy(&[both, both]));
+    }
+
+    #[test]
+    fn a_revision_is_known_whatever_stands_around_it() {
+        for (said, revision) in [
+            (&b"2024-11-05"[..], Revision::Known(Version::V2024_11_05)),
+            (b"\t2025-11-25 ", Revision::Known(Version::V2025_11_25)),
+            (b"2026-07-28", Revision::Other("2026-07-28")),
+            (b" yesterday", Revision::Other(" yesterday")),
+            (b"2025-06-18\xff", Revision::Other("?")),
+        ] {
+            let said = headers(&[("mcp-protocol-version", said)]);
+            assert_eq!(Heads::of(&said).revision, revision);
+        }
+        assert_eq!(Heads::of(&HeaderMap::new()).revision, Revision::Unsaid);
+    }
+}

@@ -257,6 +257,33 @@ mod tests {
         assert_eq!(front(inbox.next_order()), None);
     }
 
+    #[tokio::test]
+    async fn a_call_waits_for_room_like_any_order() {
+        let (link, inbox) = link();
+        for n in 0..256 {
+            link.send(order(n)).await.unwrap();
+        }
+        let call = || {
+            let (_, replies) = crate::link::replies::channel(1);
+            link.clone().call(replies, |call| Order::Goodbye { call, finished: false })
+        };
+        let mut delayed = call().expect_err("there is no room");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(delayed.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(front(inbox.next_order()), Some(0));
+        // Who comes now does not overtake who waits.
+        assert!(call().is_err());
+        assert!(matches!(delayed.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+        drop(delayed);
+        for n in 1..256 {
+            assert_eq!(front(inbox.next_order()), Some(n));
+        }
+        assert!(matches!(inbox.next_order(), Some(Order::Goodbye { .. })));
+        inbox.close();
+        let closed = call().expect_err("nobody listens").await;
+        assert!(matches!(closed, Err(Refusal::NoChild { .. })));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_ever_or_for_a_closed_slot() {
         let (link, inbox) = link();

@@ -334,6 +334,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_asked_last_is_woken() {
+        struct Bell(AtomicBool);
+        impl std::task::Wake for Bell {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let (post, mut replies) = channel(EVENTS_MAX);
+        let bells = [(); 2].map(|()| Arc::new(Bell(AtomicBool::new(false))));
+        let mut ask = |bell: &Arc<Bell>| {
+            let waker = Waker::from(Arc::clone(bell));
+            replies.poll_next(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let rung = |bell: &Arc<Bell>| bell.0.swap(false, Ordering::Relaxed);
+        assert!(!ask(&bells[0]) && !ask(&bells[0]) && !ask(&bells[1]));
+        post.offer(message(1), Weight::Needed);
+        assert!(!rung(&bells[0]) && rung(&bells[1]));
+        // The same again, after it was woken once.
+        assert!(ask(&bells[1]) && !ask(&bells[1]));
+        drop(post);
+        assert!(rung(&bells[1]) && ask(&bells[1]));
+    }
+
+    #[tokio::test]
     async fn goodbye_is_said_unless_a_plain_answer_was_handed_over() {
         let (link, inbox) = Link::new(ServerName::new("s").unwrap());
         let said = |events: Vec<Event>, read: usize| {
