@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -39,6 +40,8 @@ pub(super) struct Household {
     nursery: Nursery,
     reins: Reins,
     stop: CancellationToken,
+    /// That it is cancelled, for those who ask with every request.
+    stopping: Arc<AtomicBool>,
     hurry: CancellationToken,
 }
 
@@ -63,6 +66,7 @@ impl Household {
         let listeners = doors::bind(model).await?;
 
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
+        let stopping = Arc::<AtomicBool>::default();
         let state = state::directory(model);
         let nursery = Nursery::open(model.max_children)
             .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;
@@ -78,7 +82,7 @@ impl Household {
             bearers: bearers.map(Arc::new),
             config: model.http.clone(),
             reloads: Reloads::default(),
-            stopping: stop.clone(),
+            stopping: Arc::clone(&stopping),
             born: Instant::now(),
         }));
         greeting_card::show(&loaded, &listeners);
@@ -98,6 +102,7 @@ impl Household {
             nursery,
             reins,
             stop,
+            stopping,
             hurry,
         })
     }
@@ -204,6 +209,7 @@ impl Household {
     /// Tells everything to stop, and calls to come to an end.
     pub(super) fn stop(&self) {
         systemd::stopping();
+        self.stopping.store(true, Ordering::Relaxed);
         self.stop.cancel();
     }
 

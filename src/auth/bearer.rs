@@ -159,19 +159,19 @@ impl Eq for Bearer {}
 
 // === impl Grant ===
 
-impl Grant<'_> {
-    pub(crate) fn principal(self) -> Principal {
-        self.0.principal.clone()
+impl<'a> Grant<'a> {
+    pub(crate) fn principal(self) -> &'a Principal {
+        &self.0.principal
     }
 
     /// Set when it is taken back.
-    pub(crate) fn revoked(self) -> CancellationToken {
-        self.0.revoked.clone()
+    pub(crate) fn revoked(self) -> &'a CancellationToken {
+        &self.0.revoked
     }
 
     /// Set when it is taken back, or its holder is to have streams no longer, or again.
-    pub(crate) fn silenced(self) -> CancellationToken {
-        self.0.silenced.clone()
+    pub(crate) fn silenced(self) -> &'a CancellationToken {
+        &self.0.silenced
     }
 
     /// What it says of push, whatever the server does.

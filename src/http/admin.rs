@@ -30,13 +30,13 @@ pub(super) fn healthz(method: &Method) -> Result<Response<Body>, Refused> {
 /// 200 if every server that starts with the daemon has answered its handshake, else 503 and why not.
 pub(super) async fn readyz(
     house: &House,
-    only: Option<Arc<Entry>>,
+    only: Option<&Arc<Entry>>,
     sight: &Sight<'_>,
     method: &Method,
 ) -> Result<Response<Body>, Refused> {
     only_get(method)?;
     let entries: Vec<Arc<Entry>> = match only {
-        Some(entry) => vec![entry],
+        Some(entry) => vec![Arc::clone(entry)],
         None => house.directory.servers.values().cloned().collect(),
     };
     let mut ready = Vec::new();
@@ -56,7 +56,7 @@ pub(super) async fn readyz(
             }
         }
     }
-    let stopping = house.stopping.is_cancelled();
+    let stopping = house.is_stopping();
     let status =
         if well == all && !stopping { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
@@ -84,7 +84,7 @@ pub(super) async fn status(
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
         "uptime_s": house.born.elapsed().as_secs(),
-        "stopping": house.stopping.is_cancelled(),
+        "stopping": house.is_stopping(),
         "reloads": reloads(house),
         "servers": servers,
     });

@@ -27,22 +27,22 @@ pub(super) struct Patience(Arc<Watch>);
 
 #[derive(Debug)]
 struct Watch {
-    /// A request has come; until then nothing else may have begun to wait.
-    met: AtomicBool,
+    /// A head is waited for, as it is from the first moment on.
+    waiting: AtomicBool,
     /// Looks at which it was still the same head that was waited for.
     looks: AtomicU32,
     born: Instant,
 }
 
-/// The waiting for one head.
+/// The waiting for one head. How long it lasts is seen by who tends the connection, so there is nothing to keep of it.
 #[derive(Debug)]
-struct Waiting(Arc<Watch>);
+struct Waiting;
 
 /// The waiting for the next part of a body.
 #[derive(Debug)]
-pub(super) enum Stall {
+pub(super) enum Stall<'a> {
     /// Looks are taken by the task that reads.
-    Looked { patience: Patience, since: u32 },
+    Looked { patience: &'a Patience, since: u32 },
     /// Another task reads, which nobody would wake.
     Timed(Option<Pin<Box<tokio::time::Sleep>>>),
 }
@@ -98,7 +98,7 @@ where
             patience.0.looks.fetch_add(1, Ordering::Relaxed);
             look.as_mut().reset(tokio::time::Instant::now() + LOOK);
             let _ = look.as_mut().poll(cx);
-            if patience.0.is_over() && !patience.0.met.load(Ordering::Relaxed) {
+            if patience.0.is_over() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -130,13 +130,13 @@ impl Curfew {
 
 impl Patience {
     pub(super) fn new() -> Self {
-        let (met, looks) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self(Arc::new(Watch { met, looks, born: Instant::now() }))
+        let (waiting, looks) = (AtomicBool::new(true), AtomicU32::new(0));
+        Self(Arc::new(Watch { waiting, looks, born: Instant::now() }))
     }
 
     /// The client has made a request.
     pub(super) fn meet(&self) {
-        self.0.met.store(true, Ordering::Relaxed);
+        self.0.waiting.store(false, Ordering::Relaxed);
     }
 
     fn looks(&self) -> u32 {
@@ -144,9 +144,9 @@ impl Patience {
     }
 
     /// Waits for the parts of the body of a request of this version.
-    pub(super) fn stall(&self, version: Version) -> Stall {
+    pub(super) fn stall(&self, version: Version) -> Stall<'_> {
         if version < Version::HTTP_2 {
-            Stall::Looked { patience: self.clone(), since: self.looks() }
+            Stall::Looked { patience: self, since: self.looks() }
         } else {
             Stall::Timed(None)
         }
@@ -156,7 +156,8 @@ impl Patience {
 impl Timer for Patience {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
         self.0.looks.store(0, Ordering::Relaxed);
-        Box::pin(Waiting(Arc::clone(&self.0)))
+        self.0.waiting.store(true, Ordering::Relaxed);
+        Box::pin(Waiting)
     }
 
     fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
@@ -171,7 +172,7 @@ impl Timer for Patience {
 
 // === impl Stall ===
 
-impl Stall {
+impl Stall<'_> {
     /// Something has come.
     pub(super) fn ends(&mut self) {
         match self {
@@ -199,7 +200,7 @@ impl Stall {
 
 impl Watch {
     fn is_over(&self) -> bool {
-        self.looks.load(Ordering::Relaxed) > IDLE_LOOKS
+        self.waiting.load(Ordering::Relaxed) && self.looks.load(Ordering::Relaxed) > IDLE_LOOKS
     }
 }
 
@@ -210,9 +211,8 @@ impl Sleep for Waiting {}
 impl Future for Waiting {
     type Output = ();
 
-    /// Asked again after each look.
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.0.is_over() { Poll::Ready(()) } else { Poll::Pending }
+        Poll::Pending
     }
 }
 

@@ -11,13 +11,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
 use super::body::Body;
 use super::complaints::Complaints;
 use super::connection::Stall;
-use super::listen::Scope;
+use super::heads::{self, Heads};
+use super::listen::Doorway;
 use super::render::Refused;
 
 use crate::auth::bearer::{Bearers, Grant};
@@ -36,19 +37,33 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTION
 const ASKED: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id";
 const EXPOSED: HeaderValue = HeaderValue::from_static("mcp-session-id, www-authenticate");
 
-pub(super) fn host_and_origin<B>(
+pub(super) fn host_and_origin(
     config: &Http,
-    scope: &Scope,
-    complaints: &Complaints,
-    request: &Request<B>,
+    doorway: &Doorway,
+    heads: &Heads<'_>,
+    uri: &Uri,
 ) -> Result<(), Refused> {
-    let host = request
-        .headers()
-        .get(header::HOST)
+    if doorway.scope.checks_host() && !heads.host.is_some_and(|host| doorway.is_called(host)) {
+        host(config, &doorway.complaints, heads, uri)?;
+    }
+    match heads.origin {
+        None => Ok(()),
+        Some(value) => origin(config, &doorway.complaints, value),
+    }
+}
+
+fn host(
+    config: &Http,
+    complaints: &Complaints,
+    heads: &Heads<'_>,
+    uri: &Uri,
+) -> Result<(), Refused> {
+    let host = heads
+        .host
         // What is not ASCII is no name that anybody allowed.
-        .map(|value| value.to_str().unwrap_or("?"))
-        .or_else(|| request.uri().authority().map(hyper::http::uri::Authority::as_str));
-    if let Some(host) = host.filter(|_| scope.checks_host())
+        .map(heads::text)
+        .or_else(|| uri.authority().map(hyper::http::uri::Authority::as_str));
+    if let Some(host) = host
         && !knows_host(config, host)
     {
         complaints.hosts.about(host, |host, more| {
@@ -61,9 +76,11 @@ pub(super) fn host_and_origin<B>(
         });
         return Err(Refusal::HostNotAllowed(host.into()).into());
     }
-    if let Some(origin) = request.headers().get(header::ORIGIN)
-        && !origin_allowed(origin, &config.allowed_origins)
-    {
+    Ok(())
+}
+
+fn origin(config: &Http, complaints: &Complaints, origin: &HeaderValue) -> Result<(), Refused> {
+    if !origin_allowed(origin, &config.allowed_origins) {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         complaints.origins.about(&origin, |origin, more| {
             tracing::warn!(
@@ -79,9 +96,9 @@ pub(super) fn host_and_origin<B>(
 /// Whether requests to this host, with or without a port, pass.
 pub(crate) fn knows_host(config: &Http, host: &str) -> bool {
     let name = without_port(host);
-    let literal = name.trim_start_matches('[').trim_end_matches(']');
-    literal.parse::<std::net::IpAddr>().is_ok()
-        || HOSTS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    let literal = || name.trim_start_matches('[').trim_end_matches(']');
+    HOSTS.iter().any(|known| known.eq_ignore_ascii_case(name))
+        || literal().parse::<std::net::IpAddr>().is_ok()
         || config
             .allowed_hosts
             .iter()
@@ -110,11 +127,11 @@ fn without_port(host: &str) -> &str {
 /// The grant of who sends this, if one is needed, and whether they may use this server.
 pub(super) fn grant<'a>(
     bearers: Option<&'a Bearers>,
-    headers: &HeaderMap,
+    heads: &Heads<'_>,
     entry: Option<&Entry>,
 ) -> Result<Option<Grant<'a>>, Refused> {
     let Some(bearers) = bearers else { return Ok(None) };
-    let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let authorization = heads.authorization.map(HeaderValue::as_bytes);
     let grant = bearers.check(authorization).ok_or(Refusal::Unauthorized)?;
     match entry {
         Some(entry) if !grant.opens(&entry.name, &entry.config) => {
@@ -134,9 +151,9 @@ pub(super) enum Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    pub(super) fn of(bearers: Option<&'a Bearers>, headers: &HeaderMap) -> Self {
+    pub(super) fn of(bearers: Option<&'a Bearers>, heads: &Heads<'_>) -> Self {
         let Some(bearers) = bearers else { return Self::Everything };
-        let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let authorization = heads.authorization.map(HeaderValue::as_bytes);
         bearers.check(authorization).map_or(Self::Numbers, Self::Granted)
     }
 
@@ -153,7 +170,7 @@ impl<'a> Sight<'a> {
 pub(super) async fn body(
     config: &Http,
     incoming: &mut Incoming,
-    mut stall: Stall,
+    mut stall: Stall<'_>,
 ) -> Result<Bytes, Refused> {
     let limit = config.max_body.bytes();
     let too_large = || Refused::from(Refusal::BodyTooLarge { limit: config.max_body.0 });
@@ -161,35 +178,48 @@ pub(super) async fn body(
     if hint.lower() > config.max_body.0 {
         return Err(too_large());
     }
-    // A body that comes as one piece is taken as it is.
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    // Most come as one piece, which is taken as it is.
+    let first = match part(incoming, &mut stall).await {
+        None => return Ok(Bytes::new()),
+        Some(frame) => frame.ok_or(Refusal::BodyBroken)?.into_data().unwrap_or_default(),
+    };
+    if first.len() > limit {
+        return Err(too_large());
+    }
+    if incoming.is_end_stream() {
+        return Ok(first);
+    }
+    let expected = usize::try_from(hint.lower()).unwrap_or(0).min(limit);
+    Box::pin(rest(first, expected, limit, incoming, stall)).await.ok_or_else(too_large)?
+}
+
+/// Reads what follows the first piece of a body. `None` if that is too much.
+async fn rest(
+    first: Bytes,
+    expected: usize,
+    limit: usize,
+    incoming: &mut Incoming,
+    mut stall: Stall<'_>,
+) -> Option<Result<Bytes, Refused>> {
+    let mut all = BytesMut::with_capacity(expected.max(first.len()));
+    all.extend_from_slice(&first);
+    drop(first);
     while let Some(frame) = part(incoming, &mut stall).await {
-        let frame = frame.ok_or(Refusal::BodyBroken)?;
+        let Some(frame) = frame else { return Some(Err(Refusal::BodyBroken.into())) };
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > limit {
-            return Err(too_large());
+        if all.len() + data.len() > limit {
+            return None;
         }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                let expected = usize::try_from(hint.lower()).unwrap_or(0).min(limit);
-                rest.reserve(expected.max(first.len() + data.len()));
-                rest.extend_from_slice(&first);
-                first = Bytes::new();
-            }
-            rest.extend_from_slice(&data);
-        }
+        all.extend_from_slice(&data);
         if incoming.is_end_stream() {
             break;
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Some(Ok(all.freeze()))
 }
 
 /// The next part of a body; `Some(None)` if it breaks off or stands still.
-async fn part(incoming: &mut Incoming, stall: &mut Stall) -> Option<Option<Frame<Bytes>>> {
+async fn part(incoming: &mut Incoming, stall: &mut Stall<'_>) -> Option<Option<Frame<Bytes>>> {
     let part = std::future::poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
         Poll::Ready(part) => Poll::Ready(part.map(Result::ok)),
         Poll::Pending => stall.poll_over(cx).map(|()| Some(None)),
@@ -213,12 +243,12 @@ pub(super) enum Unwanted {
 // === impl Unwanted ===
 
 impl Unwanted {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let expect = request.headers().get(header::EXPECT).map(HeaderValue::as_bytes);
+    pub(super) fn of(method: &Method, heads: &Heads<'_>) -> Self {
+        let expect = heads.expect.map(HeaderValue::as_bytes);
         if expect.is_some_and(|expect| expect.eq_ignore_ascii_case(b"100-continue")) {
             return Self::Withheld;
         }
-        match *request.method() {
+        match *method {
             Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => Self::Odd,
             _ => Self::Awaited,
         }
@@ -247,8 +277,11 @@ pub(super) async fn drained(incoming: &mut Incoming, unwanted: Unwanted) -> bool
 }
 
 /// Whether a POST says that it holds JSON. Saying nothing is forgiven.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+pub(super) fn is_json(content_type: Option<&HeaderValue>) -> bool {
+    let Some(value) = content_type else { return true };
+    if value.as_bytes() == b"application/json" {
+        return true;
+    }
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
@@ -292,6 +325,8 @@ pub(super) fn share_with(config: &Http, origin: &HeaderValue, headers: &mut Head
 
 #[cfg(test)]
 mod tests {
+    use hyper::Request;
+
     use super::*;
 
     fn verdict(host: Option<&str>, origin: Option<&str>, config: &Http) -> Result<(), StatusCode> {
@@ -302,8 +337,13 @@ mod tests {
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
-        let scope = Scope::All { checks_host: true };
-        host_and_origin(config, &scope, &Complaints::new(), &request.body(()).unwrap())
+        let request = request.body(()).unwrap();
+        let heads = Heads::of(request.headers());
+        let complaints = Complaints::new();
+        super::host(config, &complaints, &heads, request.uri())
+            .and_then(|()| {
+                heads.origin.map_or(Ok(()), |value| super::origin(config, &complaints, value))
+            })
             .map_err(|refused| refused.into_response().status())
     }
 
@@ -356,7 +396,8 @@ mod tests {
         let of = |method: &str, expect: Option<&str>| {
             let request = Request::builder().method(method).uri("/mcp");
             let request = expect.into_iter().fold(request, |it, value| it.header("expect", value));
-            Unwanted::of(&request.body(()).unwrap())
+            let request = request.body(()).unwrap();
+            Unwanted::of(request.method(), &Heads::of(request.headers()))
         };
         assert_eq!(of("POST", None), Unwanted::Awaited);
         assert_eq!(of("PUT", Some("something-else")), Unwanted::Awaited);
@@ -368,14 +409,10 @@ mod tests {
 
     #[test]
     fn only_json_is_read_as_json() {
-        let with = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
-            is_json(&headers)
-        };
+        let with = |value: &'static str| is_json(Some(&HeaderValue::from_static(value)));
         assert!(with("application/json") && with("Application/JSON ; charset=utf-8"));
         assert!(!with("text/plain") && !with("application/jsonp"));
-        assert!(is_json(&HeaderMap::new()));
+        assert!(is_json(None));
     }
 
     #[test]

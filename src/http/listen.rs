@@ -1,6 +1,5 @@
 //! Addresses and connections.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,10 +20,12 @@ use tokio_util::task::TaskTracker;
 use super::Houses;
 use super::complaints::Complaints;
 use super::connection::{self, Curfew, IDLE_MAX, LINGER, Patience};
+use super::guard::knows_host;
 use super::peer::Peer;
 use super::places::{Place, Places};
 use super::stall::Stalling;
 use crate::config::listen::ListenAddr;
+use crate::config::model::Http;
 use crate::wire::id::ServerName;
 
 /// What a listener shows.
@@ -45,6 +47,8 @@ pub(super) struct Doorway {
     pub(super) houses: Houses,
     pub(super) scope: Scope,
     pub(super) complaints: Complaints,
+    /// What it is called by who knows nothing but its address: a name that is known whatever the configuration says.
+    literal: Option<Box<[u8]>>,
     /// The listener is closing: connections end with the request in hand, and streams that only listen at once.
     pub(super) leaving: CancellationToken,
     /// Calls have had their time to end; streams that may still bring answers end too.
@@ -115,6 +119,16 @@ impl Scope {
         match self {
             Self::All { checks_host } | Self::Only { checks_host, .. } => *checks_host,
         }
+    }
+}
+
+// === impl Doorway ===
+
+impl Doorway {
+    /// Whether a `Host` is this one whatever the configuration says: what nearly all write.
+    pub(super) fn is_called(&self, host: &HeaderValue) -> bool {
+        let host = host.as_bytes();
+        host == b"localhost" || self.literal.as_deref() == Some(host)
     }
 }
 
@@ -193,6 +207,8 @@ impl Listener {
             houses,
             scope: self.scope,
             complaints: Complaints::new(),
+            literal: knows_host(&Http::default(), &self.shown)
+                .then(|| self.shown.as_bytes().into()),
             leaving: closing.asked.clone(),
             last_call: last_call.clone(),
         });
@@ -250,13 +266,14 @@ async fn attend(io: Peer, doorway: Arc<Doorway>, curfew: &Curfew) -> Result<(), 
         },
     };
     let patience = Patience::new();
-    let watched = patience.clone();
-    let service = service_fn(move |request| {
-        let (doorway, patience) = (Arc::clone(&doorway), watched.clone());
-        async move { Ok::<_, Infallible>(super::serve(&doorway, &patience, request).await) }
-    });
     let io = TokioIo::new(Stalling::new(io));
     if is_http2 {
+        let watched = patience.clone();
+        // Its requests are tasks of their own.
+        let service = service_fn(move |request| {
+            let (doorway, patience) = (Arc::clone(&doorway), watched.clone());
+            async move { super::serve(&doorway, &patience, request).await }
+        });
         let mut server = http2::Builder::new(TokioExecutor::new());
         server.timer(TokioTimer::new()).max_concurrent_streams(1000);
         let connection = server.serve_connection(io, service);
@@ -264,6 +281,8 @@ async fn attend(io: Peer, doorway: Arc<Doorway>, curfew: &Curfew) -> Result<(), 
         // Few come so, and it is large: no room is kept for it where it is not used.
         return Ok(Box::pin(connection::tend(connection, end, &patience, curfew)).await?);
     }
+    let (doorway, watched) = (&*doorway, &patience);
+    let service = service_fn(move |request| super::serve(doorway, watched, request));
     let mut server = http1::Builder::new();
     // Not `pipeline_flush`: with it hyper copies every answer, and takes in a whole event stream for a client that does not read.
     server.timer(patience.clone()).header_read_timeout(IDLE_MAX);

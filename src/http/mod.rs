@@ -12,6 +12,7 @@ mod complaints;
 mod connection;
 mod face;
 mod guard;
+mod heads;
 mod listen;
 mod peer;
 mod places;
@@ -19,24 +20,27 @@ mod render;
 mod route;
 mod stall;
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Uri, Version};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use self::body::Body;
+use self::body::{Body, Events};
 use self::connection::Patience;
 pub(crate) use self::guard::knows_host;
 use self::guard::{Sight, Unwanted};
+use self::heads::Heads;
 use self::listen::Doorway;
 pub(crate) use self::listen::{BindError, Closing, Listener};
 pub(crate) use self::places::Places;
-use self::render::Refused;
+use self::render::{Answered, Refused};
 use self::route::Route;
 use crate::auth::bearer::{Bearers, Grant};
 use crate::bridge::front::Principal;
@@ -61,7 +65,7 @@ pub(crate) struct House {
     pub(crate) config: Http,
     pub(crate) reloads: Reloads,
     /// Set when the daemon begins to stop: streams end and readiness is denied.
-    pub(crate) stopping: CancellationToken,
+    pub(crate) stopping: Arc<AtomicBool>,
     pub(crate) born: Instant,
 }
 
@@ -77,128 +81,170 @@ pub(crate) struct Reloads {
     pub(crate) last: Option<(Instant, Option<String>)>,
 }
 
+/// A request that has come, and where. It borrows everything: its connection outlives it.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    house: &'a Arc<House>,
+    doorway: &'a Doorway,
+    patience: &'a Patience,
+    head: &'a Parts,
+    heads: &'a Heads<'a>,
+}
+
 /// A request on its way to a face: past the guard, with its server found.
-#[derive(Debug)]
-struct Visit {
-    house: Arc<House>,
-    entry: Arc<Entry>,
-    principal: Principal,
+#[derive(Clone, Copy, Debug)]
+struct Visit<'a> {
+    asked: Asked<'a>,
+    house: &'a Arc<House>,
+    entry: &'a Entry,
+    principal: &'a Principal,
+    /// What it opens now ends when its token is taken back.
+    grant: Option<Grant<'a>>,
     /// Whether it may have a session and a stream that only listens.
     push: Push,
-    /// What it opens now ends when its token is taken back.
-    revoked: Option<CancellationToken>,
-    /// Streams that only listen end then too, and when its token says otherwise of push.
-    silenced: Option<CancellationToken>,
-    headers: HeaderMap,
-    doorway: Arc<Doorway>,
-    patience: Patience,
 }
+
+/// Everybody, where nobody has to say who they are.
+static ANONYMOUS: LazyLock<Principal> = LazyLock::new(Principal::anonymous);
 
 /// Answers one request. There is no failure: every refusal is an answer.
-async fn serve(
-    doorway: &Arc<Doorway>,
-    patience: &Patience,
-    mut request: Request<Incoming>,
-) -> Response<Body> {
-    patience.meet();
+fn serve<'a>(
+    doorway: &'a Doorway,
+    patience: &'a Patience,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'a {
     let house = Arc::clone(&doorway.houses.borrow());
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let unwanted = Unwanted::of(&request);
-    let mut response = match answer(&house, doorway, patience, &mut request).await {
-        Ok(response) => response,
-        Err(refused) => refused.into_response(),
-    };
-    // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
-    if request.version() < Version::HTTP_2 && !guard::drained(request.body_mut(), unwanted).await {
-        response.headers_mut().insert(header::CONNECTION, CLOSE);
-    }
-    if let Some(origin) = origin {
-        guard::share_with(&house.config, &origin, response.headers_mut());
-    }
-    response
-}
-
-async fn answer(
-    house: &Arc<House>,
-    doorway: &Arc<Doorway>,
-    patience: &Patience,
-    request: &mut Request<Incoming>,
-) -> Result<Response<Body>, Refused> {
-    guard::host_and_origin(&house.config, &doorway.scope, &doorway.complaints, request)?;
-    if request.method() == Method::OPTIONS {
-        return Ok(guard::preflight(request.headers()));
-    }
-    let bearers = house.bearers.as_deref();
-    match Route::of(request.uri().path(), &doorway.scope, &house.directory) {
-        Route::Healthz => admin::healthz(request.method()),
-        Route::Readyz(only) => {
-            let sight = Sight::of(bearers, request.headers());
-            admin::readyz(house, only, &sight, request.method()).await
+    let (mut head, mut incoming) = request.into_parts();
+    async move {
+        patience.meet();
+        let heads = Heads::of(&head.headers);
+        let asked = Asked { house: &house, doorway, patience, head: &head, heads: &heads };
+        let answered = asked.answer(&mut incoming).await;
+        // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
+        let closes = head.version < Version::HTTP_2
+            && !incoming.is_end_stream()
+            && !guard::drained(&mut incoming, Unwanted::of(&head.method, &heads)).await;
+        let origin = heads.origin.cloned();
+        let mut response = match answered {
+            Ok(Answered::Plainly { text, has_session }) => {
+                let session = heads.session.filter(|_| has_session).cloned();
+                render::json_within(std::mem::take(&mut head.headers), text, session)
+            }
+            Ok(Answered::Otherwise(response)) => *response,
+            Err(refused) => refused.into_response(),
+        };
+        if closes {
+            response.headers_mut().insert(header::CONNECTION, CLOSE);
         }
-        Route::Status => {
-            guard::grant(bearers, request.headers(), None)?;
-            let sight = Sight::of(bearers, request.headers());
-            admin::status(house, &sight, request.method()).await
+        if let Some(origin) = origin {
+            guard::share_with(&house.config, &origin, response.headers_mut());
         }
-        Route::Home => admin::home(house, request.method()),
-        Route::Nothing => Err(Refusal::UnknownPath.into()),
-        Route::NoServer(name) => {
-            // Which names there are is told to nobody without a token.
-            guard::grant(bearers, request.headers(), None)?;
-            Err(Refusal::UnknownServer(name).into())
-        }
-        Route::Streamable(entry) => {
-            let visit = enter(house, (doorway, patience), entry, request)?;
-            face::streamable::serve(visit, request).await
-        }
-        Route::Sse(entry, prefix) => {
-            let visit = enter(house, (doorway, patience), entry, request)?;
-            face::sse::stream(&visit, request, &prefix)
-        }
-        Route::Messages(entry) => {
-            let visit = enter(house, (doorway, patience), entry, request)?;
-            face::sse::message(visit, request).await
-        }
+        Ok(response)
     }
 }
 
-impl Visit {
+// === impl House ===
+
+impl House {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Asked ===
+
+impl<'a> Asked<'a> {
+    async fn answer(self, incoming: &mut Incoming) -> Result<Answered, Refused> {
+        let Self { house, doorway, head, heads, .. } = self;
+        guard::host_and_origin(&house.config, doorway, heads, &head.uri)?;
+        if head.method == Method::OPTIONS {
+            return Ok(guard::preflight(&head.headers).into());
+        }
+        let route = Route::of(head.uri.path(), &doorway.scope, &house.directory);
+        if let Route::Streamable(entry) = route
+            && head.method == Method::POST
+        {
+            return self.enter(entry)?.post(incoming).await;
+        }
+        // Every connection has room for what is above as long as it lives, so the rest is put into a box.
+        Box::pin(self.other(route, incoming)).await.map(Answered::from)
+    }
+
+    async fn other(
+        self,
+        route: Route<'a>,
+        incoming: &mut Incoming,
+    ) -> Result<Response<Body>, Refused> {
+        let Self { house, head, heads, .. } = self;
+        let bearers = house.bearers.as_deref();
+        match route {
+            Route::Healthz => admin::healthz(&head.method),
+            Route::Readyz(only) => {
+                let sight = Sight::of(bearers, heads);
+                admin::readyz(house, only, &sight, &head.method).await
+            }
+            Route::Status => {
+                guard::grant(bearers, heads, None)?;
+                let sight = Sight::of(bearers, heads);
+                admin::status(house, &sight, &head.method).await
+            }
+            Route::Home => admin::home(house, &head.method),
+            Route::Nothing => Err(Refusal::UnknownPath.into()),
+            Route::NoServer(name) => {
+                // Which names there are is told to nobody without a token.
+                guard::grant(bearers, heads, None)?;
+                Err(Refusal::UnknownServer(name.into()).into())
+            }
+            Route::Streamable(entry) => face::streamable::serve(self.enter(entry)?).await,
+            Route::Sse(entry, prefix) => face::sse::stream(self.enter(entry)?, &prefix),
+            Route::Messages(entry) => face::sse::message(self.enter(entry)?, incoming).await,
+        }
+    }
+
+    fn enter(self, entry: &'a Entry) -> Result<Visit<'a>, Refused> {
+        let Self { house, head, .. } = self;
+        let grant = guard::grant(house.bearers.as_deref(), self.heads, Some(entry))?;
+        let principal = grant.map_or_else(|| &*ANONYMOUS, Grant::principal);
+        // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write. It is
+        // no way around sessions where they are wanted: of each client by the operator, or by the server for what it keeps in them.
+        let may_ask = house.config.lenient_sessions && !entry.config.keeps_sessions();
+        let push = if may_ask && asks_for_quiet(&head.uri) {
+            Push::Off
+        } else {
+            grant.and_then(Grant::push).unwrap_or(entry.config.push)
+        };
+        // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
+        // waits for an answer has to be told under its id.
+        if head.method != Method::POST && house.is_stopping() {
+            return Err(Refusal::Interrupted.into());
+        }
+        Ok(Visit { asked: self, house, entry, principal, grant, push })
+    }
+}
+
+// === impl Visit ===
+
+impl<'a> Visit<'a> {
     /// Reads the body of its request.
-    async fn body(&self, request: &mut Request<Incoming>) -> Result<Bytes, Refused> {
-        let stall = self.patience.stall(request.version());
-        guard::body(&self.house.config, request.body_mut(), stall).await
+    fn body(self, incoming: &mut Incoming) -> impl Future<Output = Result<Bytes, Refused>> {
+        let stall = self.asked.patience.stall(self.asked.head.version);
+        guard::body(&self.house.config, incoming, stall)
+    }
+
+    fn headers(self) -> &'a HeaderMap {
+        &self.asked.head.headers
+    }
+
+    /// The stream, until its token is taken back.
+    fn until_revoked(self, events: Events) -> Events {
+        match self.grant {
+            Some(grant) => events.until(grant.revoked()),
+            None => events,
+        }
     }
 }
 
 /// Whether its client wants no push, whatever it could have: `…/mcp?push=off`.
 fn asks_for_quiet(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "push=off"))
-}
-
-fn enter(
-    house: &Arc<House>,
-    (doorway, patience): (&Arc<Doorway>, &Patience),
-    entry: Arc<Entry>,
-    request: &mut Request<Incoming>,
-) -> Result<Visit, Refused> {
-    let bearers = house.bearers.as_deref();
-    let grant = guard::grant(bearers, request.headers(), Some(&entry))?;
-    let principal = grant.map_or_else(Principal::anonymous, Grant::principal);
-    let (revoked, silenced) = (grant.map(Grant::revoked), grant.map(Grant::silenced));
-    // Whoever asks may ask for less than it is given, and the URL is the one thing that any client lets its user write. It is no
-    // way around sessions where they are wanted: of each client by the operator, or by the server for what it keeps in them.
-    let may_ask = house.config.lenient_sessions && !entry.config.keeps_sessions();
-    let push = if may_ask && asks_for_quiet(request.uri()) {
-        Push::Off
-    } else {
-        grant.and_then(Grant::push).unwrap_or(entry.config.push)
-    };
-    // It came on a connection that was open before; there is nobody left to work on it. What is posted is read first: whoever
-    // waits for an answer has to be told under its id.
-    if house.stopping.is_cancelled() && request.method() != Method::POST {
-        return Err(Refusal::Interrupted.into());
-    }
-    let headers = std::mem::take(request.headers_mut());
-    let (house, doorway, patience) = (Arc::clone(house), Arc::clone(doorway), patience.clone());
-    Ok(Visit { house, entry, principal, push, revoked, silenced, headers, doorway, patience })
 }

@@ -4,10 +4,11 @@
 //! 5xx for a POST: several cancel everything they are doing when they see one. To later clients a status says what proxies have
 //! to know: the method is not there, the request is wrong, or nobody is there to answer it.
 
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::body::Body;
+use super::heads::SESSION;
 use crate::bridge::refusal::Refusal;
 use crate::wire::envelope::Objection;
 use crate::wire::fault;
@@ -22,6 +23,17 @@ pub(super) struct Refused {
     why: Refusal,
     id: Option<RawId>,
     era: Era,
+}
+
+/// What a request is answered.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// As nearly all are: with a child's own words, and the id of the session repeated if there is one.
+    Plainly {
+        text: Text,
+        has_session: bool,
+    },
+    Otherwise(Box<Response<Body>>),
 }
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -65,6 +77,28 @@ impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
         Self::new(why, None)
     }
+}
+
+impl From<Response<Body>> for Answered {
+    fn from(response: Response<Body>) -> Self {
+        Self::Otherwise(Box::new(response))
+    }
+}
+
+/// A JSON answer in a map of headers that has served: its room is as good as new, and serves the next request again.
+pub(super) fn json_within(
+    mut headers: HeaderMap,
+    text: Text,
+    session: Option<HeaderValue>,
+) -> Response<Body> {
+    headers.clear();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if let Some(session) = session {
+        headers.insert(SESSION, session);
+    }
+    let mut response = Response::new(Body::whole(text));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// A JSON answer.

@@ -7,40 +7,46 @@ use crate::link::directory::{Directory, Entry};
 
 /// Where a path leads. A trailing slash makes no difference, and there are no redirects: many clients follow none.
 #[derive(Debug)]
-pub(super) enum Route {
+pub(super) enum Route<'a> {
     Healthz,
     /// Of all servers or of one.
-    Readyz(Option<Arc<Entry>>),
+    Readyz(Option<&'a Arc<Entry>>),
     Status,
     Home,
-    Streamable(Arc<Entry>),
+    Streamable(&'a Entry),
     /// With what stands before `messages` in the path to post to.
-    Sse(Arc<Entry>, String),
-    Messages(Arc<Entry>),
-    NoServer(Box<str>),
+    Sse(&'a Entry, String),
+    Messages(&'a Entry),
+    NoServer(&'a str),
     Nothing,
 }
 
 // === impl Route ===
 
-impl Route {
-    pub(super) fn of(path: &str, scope: &Scope, directory: &Directory) -> Self {
+impl<'a> Route<'a> {
+    pub(super) fn of(path: &'a str, scope: &Scope, directory: &'a Directory) -> Self {
+        // Nearly all that comes.
+        if let Some(name) =
+            path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"))
+            && let Some(entry) = directory.servers.get(name)
+            && scope.shows(&entry.name)
+        {
+            return Self::Streamable(entry);
+        }
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         match (first, rest) {
             ("", "") => Self::Home,
             ("healthz", "") => Self::Healthz,
-            ("readyz", "") => {
-                Self::Readyz(scope.server().and_then(|n| directory.servers.get(n).cloned()))
-            }
+            ("readyz", "") => Self::Readyz(scope.server().and_then(|n| directory.servers.get(n))),
             ("status", "") => Self::Status,
             ("servers", rest) => {
                 let (name, leaf) = rest.split_once('/').unwrap_or((rest, ""));
                 let found = directory.servers.get(name).filter(|entry| scope.shows(&entry.name));
                 match (found, leaf) {
-                    (None, _) => Self::NoServer(name.into()),
-                    (Some(entry), "readyz") => Self::Readyz(Some(Arc::clone(entry))),
+                    (None, _) => Self::NoServer(name),
+                    (Some(entry), "readyz") => Self::Readyz(Some(entry)),
                     (Some(entry), leaf) => {
                         Self::endpoint(entry, leaf, || format!("/servers/{name}"))
                     }
@@ -54,8 +60,7 @@ impl Route {
         }
     }
 
-    fn endpoint(entry: &Arc<Entry>, leaf: &str, prefix: impl FnOnce() -> String) -> Self {
-        let entry = Arc::clone(entry);
+    fn endpoint(entry: &'a Entry, leaf: &str, prefix: impl FnOnce() -> String) -> Self {
         match leaf {
             "mcp" => Self::Streamable(entry),
             "sse" => Self::Sse(entry, prefix()),

@@ -1,6 +1,6 @@
 //! The handle to a slot.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::letterbox::{Letterbox, NoRoom};
-use super::replies::Post;
+use super::replies::{Post, Replies};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::Order;
 use crate::wire::id::{CallId, FrontId, ServerName};
@@ -25,7 +25,6 @@ pub(crate) struct WeakLink(Weak<Wires>);
 struct Wires {
     server: ServerName,
     letterbox: Letterbox,
-    next: AtomicU64,
     /// No other slot has it, of this process or an earlier one.
     number: u64,
 }
@@ -41,6 +40,9 @@ pub(crate) struct Farewell {
     call: CallId,
 }
 
+/// A call that cannot begin at once: the child does not read.
+pub(crate) type Delayed = Pin<Box<dyn Future<Output = Result<Replies, Refusal>> + Send>>;
+
 /// How long an order waits for a child that does not read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,8 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Link {
     pub(crate) fn new(server: ServerName) -> (Self, Inbox) {
         let number = getrandom::u64().unwrap_or_default();
-        let (letterbox, next) = (Letterbox::default(), AtomicU64::new(1));
-        let link = Self(Arc::new(Wires { server, letterbox, next, number }));
+        let link = Self(Arc::new(Wires { server, letterbox: Letterbox::default(), number }));
         (link.clone(), Inbox(link))
     }
 
@@ -60,12 +61,38 @@ impl Link {
 
     /// A number for a call, and the room for its goodbye.
     pub(crate) fn admit(&self) -> Result<Farewell, Refusal> {
-        self.0.letterbox.reserve().map_err(|why| match why {
+        let call = self.0.letterbox.reserve().map_err(|why| match why {
             NoRoom::Full => self.busy("too many calls and streams are open"),
             NoRoom::Closed => self.closed(),
         })?;
-        let call = CallId(self.0.next.fetch_add(1, Ordering::Relaxed));
         Ok(Farewell { link: self.clone(), call })
+    }
+
+    /// Begins a call whose answer comes to `replies`. What takes longer waits while the child does not read, but not for ever.
+    pub(crate) fn call<F>(self, mut replies: Replies, order: F) -> Result<Replies, Delayed>
+    where
+        F: FnOnce(CallId) -> Order<Post> + Send + 'static,
+    {
+        // Most often there is room.
+        match self.0.letterbox.begin(order) {
+            Ok(call) => {
+                replies.promise(Farewell { link: self, call });
+                Ok(replies)
+            }
+            // Apart, so that nobody carries along what waiting takes.
+            Err(order) => Err(Box::pin(self.call_later(replies, order))),
+        }
+    }
+
+    async fn call_later<F>(self, mut replies: Replies, order: F) -> Result<Replies, Refusal>
+    where
+        F: FnOnce(CallId) -> Order<Post>,
+    {
+        let farewell = self.admit()?;
+        let order = order(farewell.call());
+        replies.promise(farewell);
+        self.send(order).await?;
+        Ok(replies)
     }
 
     /// Sends an order. Waits while the child does not read, but not for ever.
@@ -180,6 +207,7 @@ impl Drop for Farewell {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::task::Waker;
 
     use super::*;
@@ -227,6 +255,33 @@ mod tests {
         assert!(last.as_mut().poll(&mut cx).is_ready());
         assert_eq!(front(inbox.next_order()), Some(259));
         assert_eq!(front(inbox.next_order()), None);
+    }
+
+    #[tokio::test]
+    async fn a_call_waits_for_room_like_any_order() {
+        let (link, inbox) = link();
+        for n in 0..256 {
+            link.send(order(n)).await.unwrap();
+        }
+        let call = || {
+            let (_, replies) = crate::link::replies::channel(1);
+            link.clone().call(replies, |call| Order::Goodbye { call, finished: false })
+        };
+        let mut delayed = call().expect_err("there is no room");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(delayed.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(front(inbox.next_order()), Some(0));
+        // Who comes now does not overtake who waits.
+        assert!(call().is_err());
+        assert!(matches!(delayed.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+        drop(delayed);
+        for n in 1..256 {
+            assert_eq!(front(inbox.next_order()), Some(n));
+        }
+        assert!(matches!(inbox.next_order(), Some(Order::Goodbye { .. })));
+        inbox.close();
+        let closed = call().expect_err("nobody listens").await;
+        assert!(matches!(closed, Err(Refusal::NoChild { .. })));
     }
 
     #[tokio::test(start_paused = true)]

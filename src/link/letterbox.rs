@@ -5,11 +5,13 @@
 //! know.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
+use super::counts::Count;
 use super::replies::Post;
 use crate::bridge::switchboard::Order;
 use crate::wire::id::CallId;
@@ -17,6 +19,10 @@ use crate::wire::id::CallId;
 #[derive(Debug, Default)]
 pub(super) struct Letterbox {
     letters: Mutex<Letters>,
+    /// Goodbyes that have not been said.
+    reserved: Count,
+    /// The reader does not listen any more.
+    closed: AtomicBool,
     /// There is room for one more order.
     room: Notify,
 }
@@ -26,8 +32,8 @@ struct Letters {
     orders: VecDeque<Order<Post>>,
     /// Goodbyes and closings, which a child that does not read must not hold up.
     control: VecDeque<Order<Post>>,
-    /// Goodbyes that have not been said.
-    reserved: usize,
+    /// Calls that have begun.
+    calls: u64,
     /// Senders that wait for room.
     senders: usize,
     slot: Option<Waker>,
@@ -70,14 +76,46 @@ impl Letterbox {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves the room for a goodbye.
-    pub(super) fn reserve(&self) -> Result<(), NoRoom> {
-        self.lock().reserve()
+    /// A number for a call, and the room for its goodbye.
+    pub(super) fn reserve(&self) -> Result<CallId, NoRoom> {
+        let mut letters = self.lock();
+        self.has_room(&letters)?;
+        self.reserved.add();
+        Ok(letters.next_call())
     }
 
     /// Gives that room back.
     pub(super) fn release(&self) {
-        self.lock().reserved -= 1;
+        self.reserved.sub();
+    }
+
+    /// Reserves the room for a goodbye and puts in the order that begins its call, if there is room for both at once.
+    pub(super) fn begin<F>(&self, order: F) -> Result<CallId, F>
+    where
+        F: FnOnce(CallId) -> Order<Post>,
+    {
+        let mut letters = self.lock();
+        if letters.senders > 0
+            || letters.orders.len() >= ORDERS_MAX
+            || self.has_room(&letters).is_err()
+        {
+            return Err(order);
+        }
+        self.reserved.add();
+        let call = letters.next_call();
+        letters.orders.push_back(order(call));
+        wake(letters);
+        Ok(call)
+    }
+
+    fn has_room(&self, letters: &Letters) -> Result<(), NoRoom> {
+        if letters.reader != Reader::Listens {
+            return Err(NoRoom::Closed);
+        }
+        if self.reserved.get() + letters.control.len() >= CALLS_MAX {
+            return Err(NoRoom::Full);
+        }
+        Ok(())
     }
 
     /// Says a goodbye for which there is room.
@@ -126,15 +164,14 @@ impl Letterbox {
     /// Puts in what nobody may have to wait for.
     pub(super) fn tell(&self, order: Order<Post>) -> Result<(), NoRoom> {
         let mut letters = self.lock();
-        letters.reserve()?;
-        letters.reserved -= 1;
+        self.has_room(&letters)?;
         letters.control.push_back(order);
         wake(letters);
         Ok(())
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.lock().reader == Reader::Listens
+        !self.closed.load(Ordering::Relaxed)
     }
 
     /// Whether there is anything for the slot, which is woken if there is not.
@@ -172,6 +209,7 @@ impl Letterbox {
     /// From here on nothing new is taken.
     pub(super) fn close(&self) {
         self.lock().reader = Reader::Leaves;
+        self.closed.store(true, Ordering::Relaxed);
         self.room.notify_waiters();
     }
 
@@ -179,6 +217,7 @@ impl Letterbox {
     pub(super) fn abandon(&self) {
         let mut letters = self.lock();
         letters.reader = Reader::Gone;
+        self.closed.store(true, Ordering::Relaxed);
         let unread = (std::mem::take(&mut letters.orders), std::mem::take(&mut letters.control));
         letters.slot = None;
         drop(letters);
@@ -220,15 +259,9 @@ impl Letters {
         Ok(())
     }
 
-    fn reserve(&mut self) -> Result<(), NoRoom> {
-        if self.reader != Reader::Listens {
-            return Err(NoRoom::Closed);
-        }
-        if self.reserved + self.control.len() >= CALLS_MAX {
-            return Err(NoRoom::Full);
-        }
-        self.reserved += 1;
-        Ok(())
+    fn next_call(&mut self) -> CallId {
+        self.calls += 1;
+        CallId(self.calls)
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! A face holds a [`Link`](handle::Link) to a slot. It first asks to be admitted, which reserves the room in which its goodbye
 //! will be sent; so a client that vanishes is always noticed, and saying so can neither wait nor fail. Then it sends an order and
-//! listens at [`Replies`](replies::Replies).
+//! listens at [`Replies`](replies::Replies). For a call all of that is one step, as long as its slot keeps up.
 //!
 //! The tables are the [`Directory`](directory::Directory), replaced whole when the configuration changes, and
 //! [`Sessions`](sessions::Sessions) with [`StreamSessions`](stream_sessions::StreamSessions) and
 //! [`Guests`](guests::Guests), behind locks that are held for one look.
 
+mod counts;
 pub(crate) mod handle;
 mod letterbox;
 pub(crate) mod replies;

@@ -4,9 +4,11 @@
 //! one thread: the lock is never waited for, it only lets the compiler know.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::counts::Count;
 use super::handle::Farewell;
 use super::sealer::Sealer;
 use crate::bridge::outlet::{Asks, Event, Offer, Outlet, Weight};
@@ -16,15 +18,17 @@ use crate::wire::text::Text;
 
 /// The slot's end: events are offered, never awaited.
 #[derive(Debug)]
-pub(crate) struct Post(Arc<Mutex<Tray>>);
+pub(crate) struct Post(Arc<Table>);
 
 /// The client's end. Dropping it says goodbye for every call that was promised to it.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    tray: Arc<Mutex<Tray>>,
+    table: Arc<Table>,
     farewell: Option<Farewell>,
     /// Those of the other calls of a batch.
     others: Vec<Farewell>,
+    /// Whom an event will wake.
+    waits: Option<(usize, usize)>,
     /// Answers that have been taken out.
     answered: usize,
     /// The answer became a stream whose events are kept until we say that we had them all.
@@ -32,24 +36,26 @@ pub(crate) struct Replies {
     sealer: Option<Box<Sealer>>,
 }
 
-/// What lies between the two.
+/// What stands between the two. What either asks most often can be seen without a lock.
+#[derive(Debug)]
+struct Table {
+    tray: Mutex<Tray>,
+    room: usize,
+    /// Events that wait.
+    waiting: Count,
+    posts: Count,
+    /// The reader has left.
+    is_gone: AtomicBool,
+}
+
 #[derive(Debug)]
 struct Tray {
     first: Option<Event>,
     /// What came behind the first.
     more: VecDeque<Event>,
-    room: usize,
     /// Bytes of the events that wait.
     bytes: usize,
-    posts: usize,
-    reader: Reader,
-}
-
-#[derive(Debug)]
-enum Reader {
-    Away,
-    Waiting(Waker),
-    Gone,
+    reader: Option<Waker>,
 }
 
 /// Events that wait for one reader.
@@ -66,19 +72,20 @@ const NEEDED_BYTES_MAX: usize = 64 << 20;
 
 /// Makes the two ends, with room for this many events.
 pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
-    let tray = Arc::new(Mutex::new(Tray {
-        first: None,
-        more: VecDeque::new(),
+    let tray = Tray { first: None, more: VecDeque::new(), bytes: 0, reader: None };
+    let table = Arc::new(Table {
+        tray: Mutex::new(tray),
         room: events_max,
-        bytes: 0,
-        posts: 1,
-        reader: Reader::Away,
-    }));
-    let post = Post(Arc::clone(&tray));
+        waiting: Count::default(),
+        posts: Count::new(1),
+        is_gone: AtomicBool::new(false),
+    });
+    let post = Post(Arc::clone(&table));
     let replies = Replies {
-        tray,
+        table,
         farewell: None,
         others: Vec::new(),
+        waits: None,
         answered: 0,
         kept: false,
         sealer: None,
@@ -86,47 +93,46 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
     (post, replies)
 }
 
-fn lock(tray: &Mutex<Tray>) -> MutexGuard<'_, Tray> {
-    // Nothing that panics is done under the lock.
-    tray.lock().unwrap_or_else(PoisonError::into_inner)
-}
+// === impl Table ===
 
-// === impl Tray ===
-
-impl Tray {
-    fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.len()
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, Tray> {
+        // Nothing that panics is done under the lock.
+        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&mut self, event: Event, bytes: usize) {
-        self.bytes += bytes;
-        if self.first.is_none() && self.more.is_empty() {
-            self.first = Some(event);
+    fn put(&self, tray: &mut Tray, event: Event, bytes: usize) {
+        tray.bytes += bytes;
+        if self.waiting.get() == 0 {
+            tray.first = Some(event);
         } else {
-            self.more.push_back(event);
+            tray.more.push_back(event);
         }
+        self.waiting.add();
     }
 
-    fn take(&mut self) -> Option<Event> {
-        let event = self.first.take().or_else(|| self.more.pop_front())?;
-        self.bytes -= size(&event);
+    fn take(&self) -> Option<Event> {
+        if self.waiting.get() == 0 {
+            return None;
+        }
+        let mut tray = self.lock();
+        let event = tray.first.take().or_else(|| tray.more.pop_front())?;
+        tray.bytes -= size(&event);
+        self.waiting.sub();
         Some(event)
     }
 
-    /// Whoever is to be woken, once the lock is released.
-    fn waiting(&mut self) -> Option<Waker> {
-        match std::mem::replace(&mut self.reader, Reader::Away) {
-            Reader::Waiting(waker) => Some(waker),
-            Reader::Away => None,
-            Reader::Gone => {
-                self.reader = Reader::Gone;
-                None
-            }
-        }
-    }
-
     fn is_gone(&self) -> bool {
-        matches!(self.reader, Reader::Gone)
+        self.is_gone.load(Ordering::Relaxed)
+    }
+}
+
+/// Wakes the reader if it waits, once the lock is released.
+fn wake(mut tray: MutexGuard<'_, Tray>) {
+    let reader = tray.reader.take();
+    drop(tray);
+    if let Some(reader) = reader {
+        reader.wake();
     }
 }
 
@@ -134,49 +140,42 @@ impl Tray {
 
 impl Outlet for Post {
     fn offer(&self, event: Event, weight: Weight) -> Offer {
-        let bytes = size(&event);
-        let mut tray = lock(&self.0);
-        if tray.is_gone() {
+        let table = &*self.0;
+        if table.is_gone() {
             return Offer::Gone;
         }
+        let bytes = size(&event);
+        let waiting = table.waiting.get();
+        let mut tray = table.lock();
         let full = match weight {
-            Weight::Droppable => {
-                tray.len() + RESERVED >= tray.room || tray.bytes + bytes > BYTES_MAX
-            }
-            Weight::Needed => tray.len() >= tray.room || tray.bytes > NEEDED_BYTES_MAX,
+            Weight::Droppable => waiting + RESERVED >= table.room || tray.bytes + bytes > BYTES_MAX,
+            Weight::Needed => waiting >= table.room || tray.bytes > NEEDED_BYTES_MAX,
         };
         if full {
             return Offer::Full;
         }
-        tray.put(event, bytes);
-        let waiting = tray.waiting();
-        drop(tray);
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
+        table.put(&mut tray, event, bytes);
+        wake(tray);
         Offer::Taken
     }
 
     fn is_gone(&self) -> bool {
-        lock(&self.0).is_gone()
+        self.0.is_gone()
     }
 }
 
 impl Clone for Post {
     fn clone(&self) -> Self {
-        lock(&self.0).posts += 1;
+        self.0.posts.add();
         Self(Arc::clone(&self.0))
     }
 }
 
 impl Drop for Post {
     fn drop(&mut self) {
-        let mut tray = lock(&self.0);
-        tray.posts -= 1;
-        let waiting = if tray.posts == 0 { tray.waiting() } else { None };
-        drop(tray);
-        if let Some(waker) = waiting {
-            waker.wake();
+        // Who has left waits for nothing, and who has something to take comes by itself.
+        if self.0.posts.sub() == 0 && !self.0.is_gone() && self.0.waiting.get() == 0 {
+            wake(self.0.lock());
         }
     }
 }
@@ -203,20 +202,20 @@ impl Replies {
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut tray = lock(&self.tray);
-        let Some(event) = tray.take() else {
-            if tray.posts == 0 {
+        let Some(event) = self.table.take() else {
+            if self.table.posts.get() == 0 {
                 return Poll::Ready(None);
             }
-            match &mut tray.reader {
-                Reader::Waiting(waker) => waker.clone_from(cx.waker()),
-                reader @ (Reader::Away | Reader::Gone) => {
-                    *reader = Reader::Waiting(cx.waker().clone());
-                }
+            // A connection asks again whenever anything happens to it.
+            let waker = cx.waker();
+            let asks = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
+            if self.waits != Some(asks) {
+                self.waits = Some(asks);
+                self.table.lock().reader = Some(waker.clone());
             }
             return Poll::Pending;
         };
-        drop(tray);
+        self.waits = None;
         match &event {
             Event::Stream { first, .. } => self.kept |= first.is_some(),
             Event::Answer { id, .. } => {
@@ -251,11 +250,15 @@ impl Replies {
 
 impl Drop for Replies {
     fn drop(&mut self) {
-        let mut tray = lock(&self.tray);
-        tray.reader = Reader::Gone;
-        let unread = (tray.first.take(), std::mem::take(&mut tray.more));
-        drop(tray);
-        drop(unread);
+        self.table.is_gone.store(true, Ordering::Relaxed);
+        // Otherwise nobody holds the table but us.
+        if self.table.posts.get() > 0 {
+            let mut tray = self.table.lock();
+            let unread = (tray.first.take(), std::mem::take(&mut tray.more));
+            let reader = tray.reader.take();
+            drop(tray);
+            drop((unread, reader));
+        }
         let finished = self.is_complete();
         // A plain answer that has been handed over leaves nothing behind that a goodbye could end.
         if finished && !self.kept {
@@ -328,6 +331,30 @@ mod tests {
         };
         let taken = (0..10).filter(|_| post.offer(answer(), Weight::Needed) == Offer::Taken);
         assert_eq!(taken.count(), 5, "one more than fits, however long it is");
+    }
+
+    #[tokio::test]
+    async fn whoever_asked_last_is_woken() {
+        struct Bell(AtomicBool);
+        impl std::task::Wake for Bell {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let (post, mut replies) = channel(EVENTS_MAX);
+        let bells = [(); 2].map(|()| Arc::new(Bell(AtomicBool::new(false))));
+        let mut ask = |bell: &Arc<Bell>| {
+            let waker = Waker::from(Arc::clone(bell));
+            replies.poll_next(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let rung = |bell: &Arc<Bell>| bell.0.swap(false, Ordering::Relaxed);
+        assert!(!ask(&bells[0]) && !ask(&bells[0]) && !ask(&bells[1]));
+        post.offer(message(1), Weight::Needed);
+        assert!(!rung(&bells[0]) && rung(&bells[1]));
+        // The same again, after it was woken once.
+        assert!(ask(&bells[1]) && !ask(&bells[1]));
+        drop(post);
+        assert!(rung(&bells[1]) && ask(&bells[1]));
     }
 
     #[tokio::test]

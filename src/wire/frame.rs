@@ -139,7 +139,7 @@ impl Frame {
     }
 
     /// Whether `params` have no `_meta`, and no member that might be one.
-    pub(super) fn lacks_meta(&self) -> bool {
+    pub fn lacks_meta(&self) -> bool {
         matches!(self.kind, Kind::Request | Kind::Notification) && self.leaves.lack_meta()
     }
 

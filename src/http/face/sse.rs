@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 
 use super::super::body::{Body, Events};
 use super::super::render::Refused;
@@ -41,15 +41,12 @@ impl Drop for EndOfSession {
 }
 
 /// GET: opens the stream.
-pub(in crate::http) fn stream<B>(
-    visit: &Visit,
-    request: &Request<B>,
-    prefix: &str,
-) -> Result<Response<Body>, Refused> {
-    if request.method() != Method::GET {
+pub(in crate::http) fn stream(visit: Visit<'_>, prefix: &str) -> Result<Response<Body>, Refused> {
+    let head = visit.asked.head;
+    if head.method != Method::GET {
         return Err(Refusal::HttpMethodNotAllowed { allow: "GET" }.into());
     }
-    let house = &visit.house;
+    let house = visit.house;
     let (post, replies) = replies::channel(EVENTS_MAX);
     let (server, principal) = (visit.entry.name.clone(), visit.principal.clone());
     let session = StreamSession::new(server, principal, house.sessions.new_front(), post);
@@ -57,32 +54,33 @@ pub(in crate::http) fn stream<B>(
     house.stream_sessions.open(id, session);
     let end = EndOfSession { house: Arc::clone(house), id };
     // What is posted there is to be taken as it was asked for here.
-    let quiet = if asks_for_quiet(request.uri()) { "&push=off" } else { "" };
+    let quiet = if asks_for_quiet(&head.uri) { "&push=off" } else { "" };
     let uri = format!("{prefix}/messages?sessionId={id}{quiet}");
     let events = Events::new(replies, house.config.keep_alive.0);
-    let events = events.until(&visit.doorway.last_call);
-    let events = visit.revoked.iter().fold(events, Events::until);
+    let events = events.until(&visit.asked.doorway.last_call);
+    let events = visit.until_revoked(events);
     Ok(events.endpoint(&uri).accompanied(end).into_response())
 }
 
 /// POST: takes messages, whose answers go to the stream.
 pub(in crate::http) async fn message(
-    visit: Visit,
-    request: &mut Request<Incoming>,
+    visit: Visit<'_>,
+    incoming: &mut Incoming,
 ) -> Result<Response<Body>, Refused> {
-    if request.method() != Method::POST {
+    let head = visit.asked.head;
+    if head.method != Method::POST {
         return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
     }
-    let id = session_id(request.uri().query().unwrap_or_default());
-    let text = visit.body(request).await?;
+    let id = session_id(head.uri.query().unwrap_or_default());
+    let text = visit.body(incoming).await?;
     let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
-    if visit.house.stopping.is_cancelled() {
+    if visit.house.is_stopping() {
         return Err(Refusal::Interrupted.into());
     }
     let id = id.ok_or(Refusal::SessionMissing)?;
     let id = SessionId::parse(&id).ok_or(Refusal::SessionGone)?;
     let session = visit.stream_session(id).ok_or(Refusal::SessionGone)?;
-    if !guard::is_json(&visit.headers) {
+    if !guard::is_json(visit.asked.heads.content_type) {
         return Err(Refusal::ContentType.into());
     }
     let frames = match body {
@@ -107,9 +105,9 @@ pub(in crate::http) async fn message(
 
 // === impl Visit ===
 
-impl Visit {
+impl Visit<'_> {
     fn stream_session(&self, id: SessionId) -> Option<Arc<StreamSession>> {
-        self.house.stream_sessions.find(id, &self.entry.name, &self.principal)
+        self.house.stream_sessions.find(id, &self.entry.name, self.principal)
     }
 
     async fn begin(

@@ -25,7 +25,7 @@ use crate::bridge::seal::Keys;
 use crate::wire::id::{FrontId, SessionId};
 
 /// A session that was found, with the slot it uses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) who: Who,
     pub(crate) link: Link,
@@ -56,7 +56,7 @@ pub(crate) struct Sessions {
 
 /// What is known of an id.
 #[derive(Debug)]
-enum Found {
+pub(crate) enum Found {
     Here(Session),
     /// It is sound, and the child of its own that it needs is not there.
     Away(Passport),
@@ -126,22 +126,17 @@ impl Sessions {
         Ok(Beginning { sessions: self, entry, passport, session, private, begun: false })
     }
 
-    /// Finds the session with this id. One that was not used for long, or begun by another process, comes back to life here.
-    pub(crate) async fn find(
+    /// Brings a session back to life that needs a child of its own: it was not used for long, or begun by another process.
+    pub(crate) async fn revive(
         &self,
+        passport: Passport,
         id: &str,
         entry: &Entry,
         principal: &Principal,
     ) -> Result<Session, Refusal> {
-        match self.look(id, entry, principal)? {
-            Found::Here(session) => Ok(session),
-            Found::Away(passport) => {
-                // Rare, and so kept out of what every request carries along.
-                let link = Box::pin(self.home(&passport, entry)).await?;
-                let since = Some(self.instant(passport.born));
-                self.remember(id, entry, Self::session(&passport, since, principal, link))
-            }
-        }
+        let link = self.home(&passport, entry).await?;
+        let since = Some(self.instant(passport.born));
+        self.remember(id, entry, Self::session(&passport, since, principal, link))
     }
 
     /// The session with this id if it need not be brought back to life, for what would be nothing to a fresh child.
@@ -205,7 +200,13 @@ impl Sessions {
         (!self.lock().ended.contains(passport.front)).then_some(passport)
     }
 
-    fn look(&self, id: &str, entry: &Entry, principal: &Principal) -> Result<Found, Refusal> {
+    /// Finds the session with this id.
+    pub(crate) fn look(
+        &self,
+        id: &str,
+        entry: &Entry,
+        principal: &Principal,
+    ) -> Result<Found, Refusal> {
         if let Some(session) = self.lock().known(id, entry, principal) {
             return Ok(Found::Here(session));
         }

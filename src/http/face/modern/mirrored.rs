@@ -14,7 +14,7 @@ use crate::wire::raw;
 /// Longer lists are not read to their end.
 const PAGES_MAX: usize = 100;
 
-impl Visit {
+impl Visit<'_> {
     /// Holds the headers of a call to its arguments. Whoever reads only headers must not see another call than the child does.
     /// Where the tools cannot be listed nothing is checked: the call itself will show what is wrong.
     pub(super) async fn check_mirrored(

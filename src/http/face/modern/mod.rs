@@ -11,7 +11,7 @@ mod rounds;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::streamable::{Accepts, CALL_EVENTS_MAX, VERSION, accepted, ask};
+use super::streamable::{Accepts, CALL_EVENTS_MAX, accepted, ask};
 use crate::bridge::front::FrontCard;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::{AskSet, Lane, Pool};
@@ -20,6 +20,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
 use crate::http::Visit;
 use crate::http::body::Body;
+use crate::http::heads::VERSION;
 use crate::http::render::{Refused, json, status_of_error};
 use crate::link::guests::Guest;
 use crate::link::handle::Link;
@@ -42,7 +43,7 @@ type Refuse = fn(Refusal, Option<RawId>) -> Refused;
 /// The call a request goes on with, and the round it answers.
 type Suspended = (CallId, u32);
 
-impl Visit {
+impl Visit<'_> {
     pub(in crate::http) async fn modern(
         &self,
         sighted: Sighted<'_>,
@@ -65,7 +66,7 @@ impl Visit {
         id: Option<&RawId>,
         refused: Refuse,
     ) -> Result<Response<Body>, Refusal> {
-        if self.house.stopping.is_cancelled() {
+        if self.house.is_stopping() {
             return Err(Refusal::Interrupted);
         }
         let accepts = self.forms()?;
@@ -88,23 +89,20 @@ impl Visit {
                 (link, frame.clone(), Some(suspended))
             }
         };
-        let replies = self.send(&link, card, frame, accepts.events, suspended).await?;
+        let replies = self.send(link, card, frame, accepts.events, suspended).await?;
         self.answer_modern(replies, accepts, id, refused).await
     }
 
     /// Sends a request down a link and gives the place to wait for its answer.
     async fn send(
         &self,
-        link: &Link,
+        link: Link,
         card: FrontCard,
         request: Frame,
         streams: bool,
         suspended: Option<Suspended>,
     ) -> Result<Replies, Refusal> {
-        let farewell = link.admit()?;
-        let call = farewell.call();
         let (outlet, mut replies) = replies::channel(CALL_EVENTS_MAX);
-        replies.promise(farewell);
         if request.method().may_ask() {
             replies.sealed_by(Sealer {
                 keys: self.house.sessions.keys(),
@@ -115,14 +113,16 @@ impl Visit {
             });
         }
         let (caller, reach) = (Caller::Implicit(card), Reach::Own { outlet, streams });
-        let order = match suspended {
+        let order = move |call| match suspended {
             None => Order::Call { call, caller, request, reach },
             Some((suspended, round)) => {
                 Order::Retry { call, caller, request, reach, suspended, round }
             }
         };
-        link.send(order).await?;
-        Ok(replies)
+        match link.call(replies, order) {
+            Ok(replies) => Ok(replies),
+            Err(delayed) => delayed.await,
+        }
     }
 
     /// Waits for what comes first and answers in the form and with the status it asks for.
@@ -195,12 +195,12 @@ impl Visit {
             hears: true,
             since: None,
         };
-        ask(&self.entry.shared, Caller::Implicit(card), frame, false).await
+        ask(self.entry.shared.clone(), Caller::Implicit(card), frame, false).await
     }
 
     fn card(&self, guest: Guest) -> FrontCard {
         let Guest { hello, declared, name } = guest;
-        let agent = || self.header(header::USER_AGENT).unwrap_or_default().into();
+        let agent = || self.header(&header::USER_AGENT).unwrap_or_default().into();
         FrontCard {
             version: Version::MODERN,
             principal: self.principal.clone(),
@@ -213,12 +213,12 @@ impl Visit {
     }
 
     fn said(&self, name: HeaderName) -> Said<'_> {
-        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+        self.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect()
     }
 
     /// All values of a header.
     fn values(&self, name: &str) -> Vec<&[u8]> {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return Vec::new() };
-        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+        self.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect()
     }
 }

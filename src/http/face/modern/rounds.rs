@@ -20,7 +20,7 @@ pub(super) enum TakenUp {
     Suspended(u64, Suspended),
 }
 
-impl Visit {
+impl Visit<'_> {
     /// What becomes of a request that answers questions.
     pub(super) fn taken_up(&self, frame: &Frame, params: &Params<'_>) -> Result<TakenUp, Refusal> {
         if !frame.method().may_ask() {
@@ -32,7 +32,7 @@ impl Visit {
         let Some(state) = params.request_state else { return Ok(TakenUp::New) };
         let text = raw::string(state.get()).ok_or(Refusal::StateInvalid)?;
         let keys = self.house.sessions.keys();
-        let bond = Bond::of(&self.entry.name, &self.principal, frame);
+        let bond = Bond::of(&self.entry.name, self.principal, frame);
         match Ticket::open(&keys, &bond, now_us(), &text).ok_or(Refusal::StateInvalid)? {
             Ticket::Suspended { slot, call, round } => Ok(TakenUp::Suspended(slot, (call, round))),
             Ticket::Child { state } => Ok(TakenUp::Exchanged(with_state(frame, state.as_deref()))),

@@ -12,18 +12,10 @@ pub(in crate::http::face) struct Accepts {
 // === impl Accepts ===
 
 impl Accepts {
+    pub(in crate::http::face) const BOTH: Self = Self { json: true, events: true };
+
     /// Nothing said means that anything is taken.
     pub(in crate::http::face) fn of(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(header::ACCEPT).iter();
-        // Nearly all say it in these words.
-        if let (Some(value), None) = (values.next(), values.next())
-            && matches!(
-                value.as_bytes(),
-                b"application/json, text/event-stream" | b"text/event-stream, application/json"
-            )
-        {
-            return Self { json: true, events: true };
-        }
         let mut accepts = Self { json: false, events: false };
         let mut said = false;
         let values = headers.get_all(header::ACCEPT).iter();
@@ -34,7 +26,7 @@ impl Accepts {
             accepts.json |= ["application/json", "application/*", "*/*"].iter().any(is);
             accepts.events |= ["text/event-stream", "text/*", "*/*"].iter().any(is);
         }
-        if said { accepts } else { Self { json: true, events: true } }
+        if said { accepts } else { Self::BOTH }
     }
 }
 

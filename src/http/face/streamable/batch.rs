@@ -20,7 +20,7 @@ use crate::wire::version::{Era, Version};
 /// More messages in one array than anybody sends.
 const BATCH_MAX: usize = 100;
 
-impl Visit {
+impl Visit<'_> {
     pub(super) async fn many(
         &self,
         parts: Vec<Result<Frame, Malformed>>,
@@ -62,7 +62,7 @@ impl Visit {
             return Err(Refusal::DuplicateId);
         }
         let (post, mut replies) = replies::channel(EVENTS_MAX + requests.len());
-        let (link, caller) = self.caller(session.as_ref())?;
+        let (link, caller) = self.caller(session.clone())?;
         for frame in frames {
             if frame.kind() != Kind::Request {
                 self.pass_on(session.as_ref(), frame).await;

@@ -3,160 +3,178 @@
 mod accepts;
 mod batch;
 mod opening;
+mod standing;
 
-use bytes::Bytes;
+use std::pin::Pin;
+
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 
-use crate::bridge::front::{FrontCard, Vanish};
+use crate::bridge::front::FrontCard;
 use crate::bridge::greeting::Hello;
 use crate::bridge::lane::AskSet;
 use crate::bridge::outlet::Event;
+use crate::bridge::passport::Passport;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Caller, Order, Reach};
 use crate::config::model::Push;
 use crate::http::body::{Body, Events};
-use crate::http::render::{Refused, json};
+use crate::http::heads::{self, Revision, SESSION};
+use crate::http::render::{Answered, Refused, json};
 use crate::http::{Visit, guard};
-use crate::link::handle::Link;
-use crate::link::replies::{self, EVENTS_MAX, Replies};
-use crate::link::sessions::Session;
+use crate::link::handle::{Delayed, Link};
+use crate::link::replies::{self, Replies};
+use crate::link::sessions::{Found, Session};
 use crate::wire::envelope::Sighted;
 use crate::wire::frame::{self, Frame, Kind};
-use crate::wire::id::{EventId, RawId};
+use crate::wire::id::RawId;
 use crate::wire::method::{Method as Rpc, RequestRoute};
 use crate::wire::version::{Era, Version};
 
 pub(in crate::http::face) use self::accepts::Accepts;
-
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-pub(in crate::http::face) const VERSION: HeaderName =
-    HeaderName::from_static("mcp-protocol-version");
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+pub(in crate::http) use self::standing::serve;
 
 /// Room for what a child says of one call, with no pause, before its reader gets to it. The bound of waiting bytes is the tighter one
 /// for any but the shortest messages.
 pub(in crate::http::face) const CALL_EVENTS_MAX: usize = 16 << 10;
 
-/// Room for everything a stream log can hold, so that a reader that comes back gets it at once.
-const REPLAY_MAX: usize = EVENTS_MAX + 1024;
-
-/// Every connection has room for this as long as it lives, so what is not on the way of most requests is put into a box.
-pub(in crate::http) async fn serve(
-    visit: Visit,
-    request: &mut Request<Incoming>,
-) -> Result<Response<Body>, Refused> {
-    let push = visit.push == Push::On;
-    match *request.method() {
-        Method::POST => {
-            let text = visit.body(request).await?;
-            visit.post(text).await
-        }
-        // Nothing but POST is known to who speaks without a handshake.
-        _ if visit.says_modern() => Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into()),
-        Method::GET if push => Box::pin(visit.get()).await,
-        Method::DELETE if push => visit.delete(),
-        _ if push => Err(Refusal::HttpMethodNotAllowed { allow: "GET, POST, DELETE" }.into()),
-        _ => Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into()),
-    }
+/// What becomes of a message.
+enum Taken<'a> {
+    /// Its answer is on its way.
+    Asked { replies: Replies, accepts: Accepts, has_session: bool },
+    /// What is not on the way of most requests stands in a box: every connection has room for the rest as long as it lives.
+    Apart(Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send + 'a>>),
 }
 
 // === impl Visit ===
 
-impl Visit {
-    async fn post(&self, text: Bytes) -> Result<Response<Body>, Refused> {
+impl<'a> Visit<'a> {
+    pub(in crate::http) async fn post(
+        &'a self,
+        incoming: &mut Incoming,
+    ) -> Result<Answered, Refused> {
         // The body is read before any header is judged: a refusal has to name the request it refuses.
-        let body = frame::Body::read(text).map_err(Refusal::Malformed)?;
-        match body {
-            frame::Body::One(frame) => {
-                {
-                    let sighted = Sighted::new(&frame, self.header(VERSION));
-                    if sighted.era == Era::Modern {
-                        return Box::pin(self.modern(sighted)).await;
-                    }
-                }
-                let id = frame.id().filter(|_| frame.kind() == Kind::Request);
-                self.one(frame).await.map_err(|why| Refused::new(why, id))
+        let text = self.body(incoming).await?;
+        let frame = match frame::Body::read(text).map_err(Refusal::Malformed)? {
+            frame::Body::One(frame) => frame,
+            frame::Body::Many(parts) => {
+                let answer = Box::pin(self.many(parts)).await;
+                return answer.map(Answered::from).map_err(Refused::from);
             }
-            frame::Body::Many(parts) => Box::pin(self.many(parts)).await.map_err(Refused::from),
+        };
+        if let Some(modern) = self.as_modern(&frame) {
+            return modern.await.map(Answered::from);
         }
+        let id = frame.id().filter(|_| frame.kind() == Kind::Request);
+        let (mut replies, accepts, has_session) = match self.take(frame) {
+            Ok(Taken::Asked { replies, accepts, has_session }) => (replies, accepts, has_session),
+            Ok(Taken::Apart(apart)) => {
+                let answer = apart.await;
+                return answer.map(Answered::from).map_err(|why| Refused::new(why, id));
+            }
+            Err(why) => return Err(Refused::new(why, id)),
+        };
+        let first = match (replies.next().await, accepts.json) {
+            (Some(Event::Answer { text, .. }), true) => {
+                return Ok(Answered::Plainly { text, has_session });
+            }
+            (first, _) => first,
+        };
+        let answer = self.render(first, replies, accepts, id.clone());
+        let answer = answer.map_err(|why| Refused::new(why, id))?;
+        Ok(self.with_session(answer, has_session).into())
     }
 
-    async fn one(&self, frame: Frame) -> Result<Response<Body>, Refusal> {
-        if self.house.stopping.is_cancelled() {
+    /// The answer to a message of an era without handshakes, if it is one.
+    fn as_modern<'f>(
+        &'f self,
+        frame: &'f Frame,
+    ) -> Option<impl Future<Output = Result<Response<Body>, Refused>>> {
+        // Nearly all say nothing about it anywhere.
+        if frame.lacks_meta() && self.other_revision().is_none() {
+            return None;
+        }
+        let sighted = Sighted::new(frame, self.other_revision());
+        (sighted.era == Era::Modern).then(|| Box::pin(self.modern(sighted)))
+    }
+
+    /// Does what a message asks for, as far as nothing has to be waited for.
+    fn take(&'a self, frame: Frame) -> Result<Taken<'a>, Refusal> {
+        if self.house.is_stopping() {
             return Err(Refusal::Interrupted);
         }
         let accepts = self.forms()?;
-        let request = frame.kind() == Kind::Request;
-        if request && frame.method().as_request() == RequestRoute::Initialize {
-            return Box::pin(self.initialize(frame, accepts)).await;
+        if frame.kind() != Kind::Request {
+            return Ok(Taken::Apart(Box::pin(self.heed(frame))));
         }
-        let session = if request { self.session().await? } else { self.present()? };
-        if matches!(frame.kind(), Kind::Result | Kind::Error) && self.says_modern() {
-            return Err(Refusal::ResponseUnknown);
+        if frame.method().as_request() == RequestRoute::Initialize {
+            return Ok(Taken::Apart(Box::pin(self.initialize(frame, accepts))));
         }
+        let session = match self.look()? {
+            None => None,
+            Some(Found::Here(session)) => Some(session),
+            Some(Found::Away(passport)) => {
+                return Ok(Taken::Apart(Box::pin(self.revived(passport, frame, accepts))));
+            }
+        };
+        self.hand_on(session, frame, accepts)
+    }
+
+    /// Hands on a request.
+    fn hand_on(
+        &'a self,
+        session: Option<Session>,
+        frame: Frame,
+        accepts: Accepts,
+    ) -> Result<Taken<'a>, Refusal> {
         // A client that tries the newer era first must hear that the method is unknown, and nothing about versions.
         if frame.method() != Rpc::Discover {
             self.said_version()?;
         }
-        if !request {
-            self.pass_on(session.as_ref(), frame).await;
-            return Ok(accepted());
-        }
+        let has_session = session.is_some();
+        let (link, caller) = self.caller(session)?;
         let id = frame.id();
-        let (link, caller) = self.caller(session.as_ref())?;
-        let replies = ask(link, caller, frame, accepts.events).await?;
-        let answer = self.answer(replies, accepts, id).await?;
-        Ok(self.with_session(answer, session.is_some()))
+        Ok(match begin(link, caller, frame, accepts.events) {
+            Ok(replies) => Taken::Asked { replies, accepts, has_session },
+            Err(delayed) => Taken::Apart(Box::pin(async move {
+                let answer = self.answer(delayed.await?, accepts, id).await?;
+                Ok(self.with_session(answer, has_session))
+            })),
+        })
     }
+}
 
-    async fn get(&self) -> Result<Response<Body>, Refused> {
-        // Without a session there is nothing to listen to. Of all refusals clients take none but a 405 calmly.
-        if !Accepts::of(&self.headers).events {
-            let allow = if self.session_id().is_some() { "POST, DELETE" } else { "POST" };
-            return Err(Refusal::HttpMethodNotAllowed { allow }.into());
-        }
-        let Some(session) = self.session().await? else {
-            return Err(Refusal::HttpMethodNotAllowed { allow: "POST" }.into());
-        };
-        self.said_version()?;
-        let (who, link) = (session.who.clone(), &session.link);
-        let farewell = link.admit()?;
-        let call = farewell.call();
-        let after = match self.header(LAST_EVENT) {
-            None => None,
-            Some(text) => Some(EventId::parse(text).ok_or(Refusal::EventGone)?),
-        };
-        let resumed = after.is_some();
-        let room = if resumed { REPLAY_MAX } else { EVENTS_MAX };
-        let (outlet, mut replies) = replies::channel(room);
-        replies.promise(farewell);
-        let order = match after {
-            Some(after) => Order::Attach { call, who, after, outlet },
-            None => Order::Listen { call, who, outlet, vanish: Vanish::Detach },
-        };
-        link.send(order).await?;
-        match replies.next().await {
-            Some(Event::Refuse { why, .. }) => Err(why.into()),
-            Some(event) => {
-                let events = self.events(replies).begin(&event);
-                let events = self.silenced.iter().fold(events, Events::until);
-                // A stream that was taken up again may bring an answer, which is waited for even while the daemon stops.
-                let end = if resumed { &self.doorway.last_call } else { &self.doorway.leaving };
-                let events = events.until(end);
-                Ok(self.with_session(events.into_response(), true))
+impl Visit<'_> {
+    /// A request of a session whose child has to be brought back.
+    async fn revived(
+        &self,
+        passport: Passport,
+        frame: Frame,
+        accepts: Accepts,
+    ) -> Result<Response<Body>, Refusal> {
+        let id = frame.id();
+        let session = self.revive(passport).await?;
+        match self.hand_on(Some(session), frame, accepts)? {
+            Taken::Asked { replies, accepts, has_session } => {
+                let answer = self.answer(replies, accepts, id).await?;
+                Ok(self.with_session(answer, has_session))
             }
-            None => Err(Refusal::Interrupted.into()),
+            Taken::Apart(apart) => apart.await,
         }
     }
 
-    fn delete(&self) -> Result<Response<Body>, Refused> {
-        let id = self.session_id().ok_or(Refusal::SessionMissing)?;
-        if !self.house.sessions.end(id, &self.entry, &self.principal) {
-            return Err(Refusal::SessionGone.into());
+    /// A notification or a response.
+    async fn heed(&self, frame: Frame) -> Result<Response<Body>, Refusal> {
+        let session = self.present()?;
+        if matches!(frame.kind(), Kind::Result | Kind::Error) && self.says_modern() {
+            return Err(Refusal::ResponseUnknown);
         }
-        Ok(Response::new(Body::empty()))
+        if frame.method() != Rpc::Discover {
+            self.said_version()?;
+        }
+        self.pass_on(session.as_ref(), frame).await;
+        Ok(accepted())
     }
 
     /// Waits for what comes first and answers in the form it asks for.
@@ -190,39 +208,51 @@ impl Visit {
     /// The stream of a call. It ends with its answer, which is waited for even while the daemon stops.
     pub(in crate::http::face) fn events(&self, replies: Replies) -> Events {
         let events = Events::new(replies, self.house.config.keep_alive.0);
-        self.revoked.iter().fold(events, Events::until)
+        self.until_revoked(events)
     }
 
     /// The id of the session this request names.
     fn session_id(&self) -> Option<&str> {
-        self.header(SESSION).filter(|_| self.push == Push::On)
+        self.asked.heads.session.filter(|_| self.push == Push::On).map(heads::text)
     }
 
     /// The session this request names.
     async fn session(&self) -> Result<Option<Session>, Refusal> {
+        match self.look()? {
+            None => Ok(None),
+            Some(Found::Here(session)) => Ok(Some(session)),
+            Some(Found::Away(passport)) => self.revive(passport).await.map(Some),
+        }
+    }
+
+    fn look(&self) -> Result<Option<Found>, Refusal> {
         let Some(id) = self.session_id() else { return Ok(None) };
-        self.house.sessions.find(id, &self.entry, &self.principal).await.map(Some)
+        self.house.sessions.look(id, self.entry, self.principal).map(Some)
+    }
+
+    async fn revive(&self, passport: Passport) -> Result<Session, Refusal> {
+        let id = self.session_id().unwrap_or_default();
+        self.house.sessions.revive(passport, id, self.entry, self.principal).await
     }
 
     /// The same, if it need not be brought back to life.
     fn present(&self) -> Result<Option<Session>, Refusal> {
         let Some(id) = self.session_id() else { return Ok(None) };
-        self.house.sessions.present(id, &self.entry, &self.principal)
+        self.house.sessions.present(id, self.entry, self.principal)
     }
 
     /// Repeats the session's id, as clients are used to.
     fn with_session(&self, mut response: Response<Body>, has_one: bool) -> Response<Body> {
-        if let Some(id) = self.headers.get(SESSION).filter(|_| has_one) {
+        if let Some(id) = self.asked.heads.session.filter(|_| has_one) {
             response.headers_mut().insert(SESSION, id.clone());
         }
         response
     }
 
     /// Where to send a request, and on whose behalf.
-    fn caller<'a>(&'a self, session: Option<&'a Session>) -> Result<(&'a Link, Caller), Refusal> {
-        if let Some(session) = session {
-            let caller = Caller::Front(session.who.clone());
-            return Ok((&session.link, caller));
+    fn caller(&self, session: Option<Session>) -> Result<(Link, Caller), Refusal> {
+        if let Some(Session { who, link }) = session {
+            return Ok((link, Caller::Front(who)));
         }
         if !self.house.config.lenient_sessions && self.push == Push::On {
             return Err(Refusal::SessionMissing);
@@ -231,12 +261,12 @@ impl Visit {
             version: self.said_version().ok().flatten().unwrap_or(Version::ASSUMED),
             principal: self.principal.clone(),
             declared: AskSet::default(),
-            client: self.header(header::USER_AGENT).unwrap_or_default().into(),
+            client: self.header(&header::USER_AGENT).unwrap_or_default().into(),
             hello: Hello::nobody(),
             hears: self.push == Push::On,
             since: None,
         };
-        Ok((&self.entry.shared, Caller::Implicit(card)))
+        Ok((self.entry.shared.clone(), Caller::Implicit(card)))
     }
 
     /// Hands on a notification or a response. Nobody is answered for these, and what cannot be delivered is nobody's error.
@@ -254,44 +284,62 @@ impl Visit {
     }
 
     pub(in crate::http::face) fn forms(&self) -> Result<Accepts, Refusal> {
-        if !guard::is_json(&self.headers) {
+        if !guard::is_json(self.asked.heads.content_type) {
             return Err(Refusal::ContentType);
         }
-        let accepts = Accepts::of(&self.headers);
+        let accepts = self.accepts();
         if accepts.json || accepts.events { Ok(accepts) } else { Err(Refusal::NotAcceptable) }
+    }
+
+    fn accepts(&self) -> Accepts {
+        if self.asked.heads.is_choosy { Accepts::of(self.headers()) } else { Accepts::BOTH }
     }
 
     /// The revision a client says it speaks. It need not say any.
     fn said_version(&self) -> Result<Option<Version>, Refusal> {
-        let Some(text) = self.header(VERSION) else { return Ok(None) };
-        let known = Version::parse_legacy(text.trim());
-        known.map(Some).ok_or_else(|| Refusal::UnsupportedVersion(text.into()))
+        match self.asked.heads.revision {
+            Revision::Unsaid => Ok(None),
+            Revision::Known(version) => Ok(Some(version)),
+            Revision::Other(text) => Err(Refusal::UnsupportedVersion(text.into())),
+        }
     }
 
     /// Whether its header says that there was no handshake.
     fn says_modern(&self) -> bool {
-        self.header(VERSION).is_some_and(|date| Era::of(date.trim()) == Era::Modern)
+        self.other_revision().is_some_and(|date| Era::of(date.trim()) == Era::Modern)
     }
 
-    pub(in crate::http::face) fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+    /// What its header says if that is no revision with a handshake.
+    fn other_revision(&self) -> Option<&str> {
+        match self.asked.heads.revision {
+            Revision::Other(text) => Some(text),
+            Revision::Unsaid | Revision::Known(_) => None,
+        }
+    }
+
+    pub(in crate::http::face) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers().get(name).map(heads::text)
     }
 }
 
 /// Sends a request down a link and gives the place to wait for its answer.
 pub(in crate::http::face) async fn ask(
-    link: &Link,
+    link: Link,
     caller: Caller,
     request: Frame,
     streams: bool,
 ) -> Result<Replies, Refusal> {
-    let farewell = link.admit()?;
-    let call = farewell.call();
-    let (outlet, mut replies) = replies::channel(CALL_EVENTS_MAX);
-    replies.promise(farewell);
+    match begin(link, caller, request, streams) {
+        Ok(replies) => Ok(replies),
+        Err(delayed) => delayed.await,
+    }
+}
+
+/// The same, if that can be done at once.
+fn begin(link: Link, caller: Caller, request: Frame, streams: bool) -> Result<Replies, Delayed> {
+    let (outlet, replies) = replies::channel(CALL_EVENTS_MAX);
     let reach = Reach::Own { outlet, streams };
-    link.send(Order::Call { call, caller, request, reach }).await?;
-    Ok(replies)
+    link.call(replies, move |call| Order::Call { call, caller, request, reach })
 }
 
 pub(in crate::http::face) fn accepted() -> Response<Body> {
