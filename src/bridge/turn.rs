@@ -1,14 +1,13 @@
 //! One turn of a switchboard: the moment it happens at, and what its owner is to do after it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::call::Caller;
 use crate::wire::fault;
 use crate::wire::id::FrontId;
 use crate::wire::method::{Method, RequestRoute, Subject};
-use crate::wire::version::Version;
 
 /// One turn. The owner sets the time before it, empties the rest after it, and keeps the memory.
 #[derive(Debug)]
@@ -38,9 +37,7 @@ pub struct Settled {
     pub method: Method,
     /// The tool, prompt or resource it named; else the method as the client wrote it.
     pub name: Box<str>,
-    /// What the client calls itself.
-    pub client: Arc<str>,
-    pub version: Version,
+    pub caller: Caller,
     pub outcome: Outcome,
     /// The child was not asked: it rests, and this is what it said last.
     pub recalled: bool,

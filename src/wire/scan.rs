@@ -88,22 +88,43 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over an object. `each` has to step over the value of the member it is told of.
-    pub(super) fn members(
+    pub(super) fn members(&mut self, each: impl FnMut(&mut Self, Key) -> Stepped) -> Stepped<Span> {
+        self.peek();
+        let start = self.at;
+        if self.enter()? {
+            self.rest_of_members(each)?;
+        }
+        Ok(self.since(start))
+    }
+
+    /// Steps into an object. Says whether it has members; if not, it is over.
+    pub(super) fn enter(&mut self) -> Stepped<bool> {
+        self.begin(b'{')?;
+        let is_empty = self.peek() == Some(b'}');
+        self.at += usize::from(is_empty);
+        Ok(!is_empty)
+    }
+
+    /// Steps over an object from the name of a member on.
+    #[inline]
+    pub(super) fn rest_of_members(
         &mut self,
         mut each: impl FnMut(&mut Self, Key) -> Stepped,
-    ) -> Stepped<Span> {
-        let start = self.begin(b'{')?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(self.since(start));
-        }
+    ) -> Stepped {
         loop {
             let key = self.key()?;
             each(self, key)?;
             if self.is_last(b'}')? {
-                return Ok(self.since(start));
+                return Ok(());
             }
         }
+    }
+
+    /// Steps over this text if it comes next. It has to be ASCII without line breaks.
+    pub(super) fn pass(&mut self, text: &[u8]) -> bool {
+        let comes = self.text[self.at..].starts_with(text);
+        self.at += if comes { text.len() } else { 0 };
+        comes
     }
 
     /// Steps over an array and tells of each value in it.

@@ -117,7 +117,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         let bridges_tasks = self.bridges_tasks();
-        let front = self.calls.get(&id).and_then(Call::front);
+        let front = self.calls.get(&id).and_then(|call| call.front());
         if let Some(front) = front.and_then(|front| self.fronts.get_mut(&front)) {
             let hello = &front.card.hello;
             front.envelope.get_or_insert_with(|| {

@@ -95,7 +95,7 @@ impl<R: Outlet> Switchboard<R> {
             client_id.as_str()
         )
         .into();
-        let hearing = self.calls.get(&call).map_or(Hearing::Deaf, super::Call::hearing);
+        let hearing = self.calls.get(&call).map_or(Hearing::Deaf, |call| call.hearing());
         let mut on_call =
             hearing == Hearing::Near && self.tell_call(call, &text, Weight::Needed, turn);
         let mut told = on_call || self.tell_front(front, &text, Weight::Needed, turn);

@@ -100,7 +100,8 @@ pub struct Switchboard<R> {
     child: Child,
     recall: Recall,
     fronts: ByNumber<FrontId, Front<R>>,
-    calls: ByNumber<CallId, Call<R>>,
+    /// They are large, and go into a table and out of it as often as they come.
+    calls: ByNumber<CallId, Box<Call<R>>>,
     /// Calls that wait for the child or behind `concurrency`, in order.
     waiting: Queue,
     flying: usize,

@@ -137,7 +137,7 @@ impl<R: Outlet> Switchboard<R> {
             },
         };
         let question = self.question(&request);
-        let call = Call {
+        let call = Box::new(Call {
             client_id: client_id.clone(),
             method: request.method(),
             token: None,
@@ -169,7 +169,7 @@ impl<R: Outlet> Switchboard<R> {
             progress: f64::NEG_INFINITY,
             behind: None,
             caller,
-        };
+        });
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.push((client_id, id));
         }

@@ -14,7 +14,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, EventId, Flight, Numbered, UpstreamId};
+use crate::wire::id::{CallId, EventId, Flight, FrontId, Numbered, UpstreamId};
 use crate::wire::text::Text;
 
 /// How long after the last call that wanted more log messages the child is told that fewer will do.
@@ -34,9 +34,8 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         let mut text: Text = text.into();
         self.tell_progress_last(id, turn);
-        let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
-        let front = call.front();
-        match call.path {
+        let Some((front, path)) = self.forget(id, text.len(), outcome, turn) else { return };
+        match path {
             Path::Standing => {
                 if let Some(front) = front {
                     self.tell_front(front, text.join(), Weight::Needed, turn);
@@ -247,14 +246,14 @@ impl<R: Outlet> Switchboard<R> {
         turn.send(cancel(UpstreamId::call(id, call.flight), reason));
     }
 
-    /// Takes a call out of all tables and notes its end.
+    /// Takes a call out of all tables and notes its end. What is left of it is its front, and the way to its client.
     pub(super) fn forget(
         &mut self,
         id: CallId,
         bytes: usize,
         outcome: Outcome,
         turn: &mut Turn,
-    ) -> Option<Call<R>> {
+    ) -> Option<(Option<FrontId>, Path<R>)> {
         // While there may still be a stream to say it on.
         self.take_back_round(id, turn);
         let mut call = self.calls.remove(&id)?;
@@ -277,27 +276,15 @@ impl<R: Outlet> Switchboard<R> {
         if call.level.is_some() && !std::mem::replace(&mut self.lowering, true) {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);
         }
-        if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
+        let front = call.front();
+        if let Some(front) = front.and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
         }
-        Self::note(&mut call, bytes, outcome, turn);
-        Some(call)
-    }
-
-    /// Writes down the end of a call, whose name is needed nowhere else.
-    fn note(call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
-        let name = std::mem::take(&mut call.name);
-        let card = call.card();
-        turn.notes.push(Note::Settled(Settled {
-            method: call.method,
-            name,
-            client: Arc::clone(&card.client),
-            version: card.version,
-            outcome,
-            recalled: call.recalled,
-            took: turn.now.duration_since(call.started),
-            bytes,
-        }));
+        let Call { method, name, caller, recalled, started, path, .. } = *call;
+        let took = turn.now.duration_since(started);
+        let settled = Settled { method, name, caller, outcome, recalled, took, bytes };
+        turn.notes.push(Note::Settled(settled));
+        Some((front, path))
     }
 
     /// The child answered the request with this number, but what it said cannot be passed on.

@@ -106,13 +106,14 @@ impl Ledger {
         *counter += 1;
         self.counts.recalled += u64::from(settled.recalled);
         let name = (settled.method != Method::Other).then(|| settled.method.name());
+        let card = settled.caller.card();
         tracing::info!(
             target: "stdiod::call",
             server = %self.server,
             method = name.unwrap_or(&settled.name),
             name = (!settled.subject().is_empty()).then_some(settled.subject()),
-            client = (!settled.client.is_empty()).then_some(&*settled.client),
-            revision = settled.version.as_str(),
+            client = (!card.client.is_empty()).then_some(&*card.client),
+            revision = card.version.as_str(),
             outcome = ?settled.outcome,
             recalled = settled.recalled.then_some(true),
             ms = millis(settled.took),
