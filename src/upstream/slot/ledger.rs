@@ -109,6 +109,8 @@ impl Ledger {
         let card = settled.caller.card();
         tracing::info!(
             target: "stdiod::call",
+            // As a field of its own it is a text, and nothing to be formatted.
+            message = "call",
             server = %self.server,
             method = name.unwrap_or(&settled.name),
             name = (!settled.subject().is_empty()).then_some(settled.subject()),
@@ -118,7 +120,6 @@ impl Ledger {
             recalled = settled.recalled.then_some(true),
             ms = millis(settled.took),
             bytes = settled.bytes,
-            "call"
         );
     }
 
