@@ -12,7 +12,7 @@ pub struct Ink(BytesMut);
 const CHUNK: usize = 8 * 1024;
 
 /// Longer texts have memory of their own.
-const LONGEST: usize = CHUNK / 8;
+const LONGEST: usize = CHUNK / 4;
 
 impl Ink {
     /// `text` with some places exchanged, as [`splice`] does it.

@@ -204,9 +204,6 @@ impl<R: Outlet> Switchboard<R> {
 
     /// A client need not think any more about what it was asked for this call.
     pub(super) fn take_back_round(&mut self, id: CallId, turn: &mut Turn) {
-        if self.calls.get(&id).is_none_or(|call| call.state != Stage::Asking) {
-            return;
-        }
         for serial in self.asked_for(id) {
             if let Some(ask) = self.asks.remove(&serial) {
                 self.take_back(serial, &ask, turn);

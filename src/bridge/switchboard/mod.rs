@@ -145,7 +145,7 @@ pub struct Switchboard<R> {
     kept: Kept,
     /// Makes stream ids differ from those of other switchboards, earlier ones included.
     stream_base: u64,
-    /// What progress is written with.
+    /// What is written with that is short and goes on at once.
     ink: Ink,
     /// The highest number of a call so far.
     calls_seen: u64,

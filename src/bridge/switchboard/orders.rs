@@ -107,13 +107,12 @@ impl<R: Outlet> Switchboard<R> {
         let bytes = request.text().len();
         let full = self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max);
         let why = why.or_else(|| full.then(|| self.busy("too many bytes of requests wait for it")));
-        let (params, meta) = match (why, request.unambiguous()) {
-            (None, Some(seen)) => seen,
-            (why, _) => {
-                let twice = "a member that says what is wanted stands twice in params";
-                let why = why.unwrap_or(Refusal::BadParams(twice));
-                return self.turn_away(front, reach, &client_id, why, turn);
-            }
+        if let Some(why) = why {
+            return self.turn_away(front, reach, &client_id, why, turn);
+        }
+        let Some((params, meta)) = request.unambiguous() else {
+            let why = "a member that says what is wanted stands twice in params";
+            return self.turn_away(front, reach, &client_id, Refusal::BadParams(why), turn);
         };
         let level = match wanted_level(&caller, &meta) {
             Ok(level) => level,

@@ -254,9 +254,13 @@ impl<R: Outlet> Switchboard<R> {
         outcome: Outcome,
         turn: &mut Turn,
     ) -> Option<(Option<FrontId>, Path<R>)> {
-        // While there may still be a stream to say it on.
-        self.take_back_round(id, turn);
         let mut call = self.calls.remove(&id)?;
+        if call.state == Stage::Asking {
+            // There may still be a stream to say it on.
+            self.calls.insert(id, call);
+            self.take_back_round(id, turn);
+            call = self.calls.remove(&id)?;
+        }
         self.working -= usize::from(call.works);
         match call.state {
             Stage::Flying => self.flying -= 1,

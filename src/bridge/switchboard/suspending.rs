@@ -218,7 +218,9 @@ impl<R: Outlet> Switchboard<R> {
             return self.introduce_anew(id, frame, turn);
         }
         let (is_question, is_of_task) = (call.question.is_some(), call.task.is_some());
-        let answered = self.incoming(call, frame);
+        let mut ink = std::mem::take(&mut self.ink);
+        let answered = self.incoming(call, frame, &mut ink);
+        self.ink = ink;
         if is_question {
             self.learn(id, frame, matches!(answered, Answered::Final(..)));
         }
