@@ -11,6 +11,7 @@ use super::tasks::{Absorbed, TaskId};
 use super::translate::Noted;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
+use crate::wire::little::Little;
 use crate::wire::method::Method;
 use crate::wire::splice::Span;
 use crate::wire::version::Era;
@@ -79,7 +80,7 @@ pub(super) struct Call<R> {
     /// The least grave log messages its client wants to hear, if it said so with the request.
     pub level: Option<Level>,
     /// What is written to the log of calls: the tool, prompt or resource, or the method itself.
-    pub name: Box<str>,
+    pub name: Little,
 }
 
 /// Where a call stands.

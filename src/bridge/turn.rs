@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::call::Caller;
 use crate::wire::fault;
 use crate::wire::id::FrontId;
+use crate::wire::little::Little;
 use crate::wire::method::{Method, RequestRoute, Subject};
 
 /// One turn. The owner sets the time before it, empties the rest after it, and keeps the memory.
@@ -36,7 +37,7 @@ pub enum Note {
 pub struct Settled {
     pub method: Method,
     /// The tool, prompt or resource it named; else the method as the client wrote it.
-    pub name: Box<str>,
+    pub name: Little,
     pub caller: Caller,
     pub outcome: Outcome,
     /// The child was not asked: it rests, and this is what it said last.
@@ -89,7 +90,7 @@ impl Settled {
     /// The tool, prompt or resource; empty if the call named none.
     pub fn subject(&self) -> &str {
         match self.method.subject() {
-            Subject::Name | Subject::Uri => &self.name,
+            Subject::Name | Subject::Uri => self.name.as_str(),
             Subject::TaskId | Subject::None => "",
         }
     }

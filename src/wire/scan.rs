@@ -28,9 +28,9 @@ pub(super) struct Scanner<'a> {
 pub(super) struct Broken;
 
 /// The place of a member's name, without its quotes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
-    at: Range<usize>,
+    at: Span,
     is_escaped: bool,
 }
 
@@ -144,17 +144,9 @@ impl<'a> Scanner<'a> {
 
     /// Steps over one value, however deep it is.
     pub(super) fn value(&mut self) -> Stepped<Span> {
-        let first = self.peek();
-        let start = self.at;
-        match first {
-            Some(b'{' | b'[') => self.nested()?,
-            _ => self.leaf(first)?,
-        }
-        Ok(self.since(start))
-    }
-
-    fn nested(&mut self) -> Stepped {
         let mut open = Open::default();
+        self.peek();
+        let start = self.at;
         loop {
             // A value comes.
             match self.peek() {
@@ -179,7 +171,7 @@ impl<'a> Scanner<'a> {
             }
             // A value is over, and with it perhaps some that it was the last part of.
             loop {
-                let Some(is_object) = open.last() else { return Ok(()) };
+                let Some(is_object) = open.last() else { return Ok(self.since(start)) };
                 if !self.is_last(if is_object { b'}' } else { b']' })? {
                     if is_object {
                         self.key()?;
@@ -211,7 +203,7 @@ impl<'a> Scanner<'a> {
     fn key(&mut self) -> Stepped<Key> {
         let start = self.begin(b'"')? + 1;
         let is_escaped = self.string()?;
-        let at = start..self.at - 1;
+        let at = Span::between(start, self.at - 1);
         self.begin(b':')?;
         Ok(Key { at, is_escaped })
     }
@@ -222,7 +214,7 @@ impl<'a> Scanner<'a> {
         if key.is_escaped {
             return key.unescaped(self.text).map(|name| Cow::Owned(name.into()));
         }
-        Some(Cow::Borrowed(&self.text[key.at.clone()]))
+        Some(Cow::Borrowed(&self.text[key.at.range()]))
     }
 
     /// Steps over the rest of a string, behind its first quote. Tells whether there are escapes in it.
@@ -356,11 +348,12 @@ impl Key {
         if self.is_escaped {
             return self.unescaped(text.as_bytes()).map(Cow::Owned);
         }
-        Some(Cow::Borrowed(&text[self.at.clone()]))
+        Some(Cow::Borrowed(&text[self.at.range()]))
     }
 
     fn unescaped(&self, text: &[u8]) -> Option<String> {
-        serde_json::from_slice(&text[self.at.start - 1..=self.at.end]).ok()
+        let Range { start, end } = self.at.range();
+        serde_json::from_slice(&text[start - 1..=end]).ok()
     }
 }
 

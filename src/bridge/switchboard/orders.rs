@@ -15,6 +15,7 @@ use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Flight, FrontId, RawId};
+use crate::wire::little::Little;
 use crate::wire::meta::{self, Meta, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
 use crate::wire::raw;
@@ -343,7 +344,7 @@ pub(super) fn wanted_level(caller: &Caller, meta: &Meta<'_>) -> Result<Option<Le
 }
 
 /// What a call is called in the log: the tool, prompt or resource it names, or its method.
-fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
+fn name_of(request: &Frame, params: &Params<'_>) -> Little {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,
@@ -351,7 +352,7 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
         Subject::TaskId | Subject::None => None,
     };
     match leaf.and_then(|raw| raw::string(raw.get())) {
-        Some(name) => raw::clipped(&name).into(),
-        None => raw::clipped(request.method_name()).into(),
+        Some(name) => Little::new(raw::clipped(&name)),
+        None => Little::new(raw::clipped(request.method_name())),
     }
 }

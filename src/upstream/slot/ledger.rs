@@ -106,14 +106,14 @@ impl Ledger {
         *counter += 1;
         self.counts.recalled += u64::from(settled.recalled);
         let name = (settled.method != Method::Other).then(|| settled.method.name());
-        let card = settled.caller.card();
+        let (card, subject) = (settled.caller.card(), settled.subject());
         tracing::info!(
             target: "stdiod::call",
             // As a field of its own it is a text, and nothing to be formatted.
             message = "call",
             server = %self.server,
-            method = name.unwrap_or(&settled.name),
-            name = (!settled.subject().is_empty()).then_some(settled.subject()),
+            method = name.unwrap_or_else(|| settled.name.as_str()),
+            name = (!subject.is_empty()).then_some(subject),
             client = (!card.client.is_empty()).then_some(&*card.client),
             revision = card.version.as_str(),
             outcome = ?settled.outcome,
