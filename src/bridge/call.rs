@@ -53,7 +53,7 @@ pub(super) struct Call<R> {
     /// Whether the child was told that it may make a task of it.
     pub offer: Offer,
     /// What a child with a handshake said of the task that is asked about, while it is asked for its outcome.
-    pub fetched: Option<Frame>,
+    pub fetched: Option<Box<Frame>>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,

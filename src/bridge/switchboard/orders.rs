@@ -90,25 +90,27 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         let Some(client_id) = request.id() else { return };
         let calls_max = self.limits.calls_per_front;
-        let (front, why) = match &caller {
+        let front = match &caller {
             Caller::Implicit(card) => {
                 self.parties.add(&card.principal);
-                (None, None)
+                None
             }
             Caller::Front(who) => match self.enter(who) {
-                Err(why) => (None, Some(why)),
+                Err(why) => return self.turn_away(None, reach, &client_id, why, turn),
                 Ok(front) if front.calls.len() >= calls_max => {
-                    (Some(who.front), Some(self.busy("this session has too many calls open")))
+                    let why = self.busy("this session has too many calls open");
+                    return self.turn_away(Some(who.front), reach, &client_id, why, turn);
                 }
-                Ok(front) => {
-                    (Some(who.front), front.call_of(&client_id).map(|_| Refusal::DuplicateId))
+                Ok(front) if front.call_of(&client_id).is_some() => {
+                    let why = Refusal::DuplicateId;
+                    return self.turn_away(Some(who.front), reach, &client_id, why, turn);
                 }
+                Ok(_) => Some(who.front),
             },
         };
         let bytes = request.text().len();
-        let full = self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max);
-        let why = why.or_else(|| full.then(|| self.busy("too many bytes of requests wait for it")));
-        if let Some(why) = why {
+        if self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max) {
+            let why = self.busy("too many bytes of requests wait for it");
             return self.turn_away(front, reach, &client_id, why, turn);
         }
         let Some((params, meta)) = request.unambiguous() else {
@@ -232,6 +234,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Says no to a request before it became a call.
+    #[cold]
     pub(super) fn turn_away(
         &mut self,
         front: Option<FrontId>,
