@@ -28,9 +28,9 @@ pub(super) struct Scanner<'a> {
 pub(super) struct Broken;
 
 /// The place of a member's name, without its quotes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Key {
-    at: Span,
+    at: Range<usize>,
     is_escaped: bool,
 }
 
@@ -203,7 +203,7 @@ impl<'a> Scanner<'a> {
     fn key(&mut self) -> Stepped<Key> {
         let start = self.begin(b'"')? + 1;
         let is_escaped = self.string()?;
-        let at = Span::between(start, self.at - 1);
+        let at = start..self.at - 1;
         self.begin(b':')?;
         Ok(Key { at, is_escaped })
     }
@@ -214,7 +214,7 @@ impl<'a> Scanner<'a> {
         if key.is_escaped {
             return key.unescaped(self.text).map(|name| Cow::Owned(name.into()));
         }
-        Some(Cow::Borrowed(&self.text[key.at.range()]))
+        Some(Cow::Borrowed(&self.text[key.at.clone()]))
     }
 
     /// Steps over the rest of a string, behind its first quote. Tells whether there are escapes in it.
@@ -348,12 +348,11 @@ impl Key {
         if self.is_escaped {
             return self.unescaped(text.as_bytes()).map(Cow::Owned);
         }
-        Some(Cow::Borrowed(&text[self.at.range()]))
+        Some(Cow::Borrowed(&text[self.at.clone()]))
     }
 
     fn unescaped(&self, text: &[u8]) -> Option<String> {
-        let Range { start, end } = self.at.range();
-        serde_json::from_slice(&text[start - 1..=end]).ok()
+        serde_json::from_slice(&text[self.at.start - 1..=self.at.end]).ok()
     }
 }
 
