@@ -280,7 +280,7 @@ impl Card {
             return Err(Malformed::NotMessage { id: None, why });
         }
 
-        let bad = |why| Malformed::NotMessage { id: readable_id(top.id, &text), why };
+        let bad = |why| Malformed::NotMessage { id: readable_id(top.id, text), why };
         if top.jsonrpc.is_none_or(|at| text[at.range()] != *b"\"2.0\"") {
             return Err(bad("\"jsonrpc\" must be \"2.0\""));
         }
