@@ -4,11 +4,12 @@
 //! the text, nothing below them is opened. `Frame::splice` copies the text once with some places exchanged. What
 //! nobody asked to change leaves exactly as it came: unknown members, key order, numbers no machine type can hold.
 
-use std::ops::Range;
+mod blanks;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use self::blanks::{inner, on_one_line};
 use super::id::RawId;
 use super::meta::{Leaves, Meta, Params};
 use super::method::Method;
@@ -384,27 +385,6 @@ fn stepped(
 fn what_is_wrong(text: &[u8]) -> String {
     let read: Result<&RawValue, _> = serde_json::from_slice(text);
     read.err().map_or_else(|| "it cannot be read".to_owned(), |error| error.to_string())
-}
-
-/// The place of what stands between the blanks around it.
-fn inner(text: &[u8]) -> Range<usize> {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    start..end
-}
-
-/// Puts a text on one line. Only for JSON that was found sound: there, line breaks can stand between tokens alone, so
-/// blanking them keeps every place. Done before the check it would mend broken strings.
-fn on_one_line(text: Bytes, has_breaks: bool) -> Bytes {
-    if !has_breaks {
-        return text;
-    }
-    let mut text = BytesMut::from(text);
-    for byte in text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
-        *byte = b' ';
-    }
-    text.freeze()
 }
 
 #[cfg(test)]
