@@ -5,34 +5,25 @@
 const BLOCK: usize = 64;
 
 /// Bytes at the beginning of a string that are looked at by the word: most strings are no longer.
-const SHORT: usize = 16;
+const SHORT: usize = 32;
 
 /// How many bytes of a string go by before the first that asks for something: a quote, a backslash, one that strings must not
 /// have, or one that is not ASCII unless those are known of.
 pub(super) fn plain<const WIDE: bool>(text: &[u8]) -> usize {
-    let Some((head, more)) = text.split_at_checked(SHORT) else { return by_words::<WIDE>(text) };
-    let at = by_words::<WIDE>(head);
-    if at < SHORT {
-        return at;
-    }
-    let (blocks, _) = more.as_chunks::<BLOCK>();
-    let at = SHORT + BLOCK * blocks.iter().take_while(|block| is_plain::<WIDE>(block)).count();
-    at + by_words::<WIDE>(&text[at..])
-}
-
-/// The same without blocks.
-#[inline(never)]
-fn by_words<const WIDE: bool>(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks();
     let mut at = 0;
-    for word in words {
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
         let marks = marks::<WIDE>(u64::from_le_bytes(*word));
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
         at += word.len();
+        if at == SHORT {
+            let (blocks, _) = text[at..].as_chunks::<BLOCK>();
+            at += BLOCK * blocks.iter().take_while(|block| is_plain::<WIDE>(block)).count();
+        }
     }
-    at + rest.iter().take_while(|byte| !is_mark::<WIDE>(**byte)).count()
+    let rest = text[at..].iter().take_while(|byte| !is_mark::<WIDE>(**byte));
+    at + rest.count()
 }
 
 /// The high bit of each byte that asks for something, up to the first; what stands above that one is not to be relied on.
