@@ -11,6 +11,7 @@ use super::tasks::{Absorbed, TaskId};
 use super::translate::Noted;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, Flight, FrontId, RawId, RawToken, StreamId};
+use crate::wire::little::Little;
 use crate::wire::method::Method;
 use crate::wire::splice::Span;
 use crate::wire::version::Era;
@@ -52,7 +53,7 @@ pub(super) struct Call<R> {
     /// Whether the child was told that it may make a task of it.
     pub offer: Offer,
     /// What a child with a handshake said of the task that is asked about, while it is asked for its outcome.
-    pub fetched: Option<Frame>,
+    pub fetched: Option<Box<Frame>>,
     /// The request asks for a task.
     pub wants_task: bool,
     pub path: Path<R>,
@@ -79,7 +80,7 @@ pub(super) struct Call<R> {
     /// The least grave log messages its client wants to hear, if it said so with the request.
     pub level: Option<Level>,
     /// What is written to the log of calls: the tool, prompt or resource, or the method itself.
-    pub name: Box<str>,
+    pub name: Little,
 }
 
 /// Where a call stands.

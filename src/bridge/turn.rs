@@ -1,14 +1,14 @@
 //! One turn of a switchboard: the moment it happens at, and what its owner is to do after it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::call::Caller;
 use crate::wire::fault;
 use crate::wire::id::FrontId;
+use crate::wire::little::Little;
 use crate::wire::method::{Method, RequestRoute, Subject};
-use crate::wire::version::Version;
 
 /// One turn. The owner sets the time before it, empties the rest after it, and keeps the memory.
 #[derive(Debug)]
@@ -37,10 +37,8 @@ pub enum Note {
 pub struct Settled {
     pub method: Method,
     /// The tool, prompt or resource it named; else the method as the client wrote it.
-    pub name: Box<str>,
-    /// What the client calls itself.
-    pub client: Arc<str>,
-    pub version: Version,
+    pub name: Little,
+    pub caller: Caller,
     pub outcome: Outcome,
     /// The child was not asked: it rests, and this is what it said last.
     pub recalled: bool,
@@ -92,7 +90,7 @@ impl Settled {
     /// The tool, prompt or resource; empty if the call named none.
     pub fn subject(&self) -> &str {
         match self.method.subject() {
-            Subject::Name | Subject::Uri => &self.name,
+            Subject::Name | Subject::Uri => self.name.as_str(),
             Subject::TaskId | Subject::None => "",
         }
     }

@@ -4,9 +4,12 @@
 //! the text, nothing below them is opened. `Frame::splice` copies the text once with some places exchanged. What
 //! nobody asked to change leaves exactly as it came: unknown members, key order, numbers no machine type can hold.
 
-use bytes::{Bytes, BytesMut};
+mod blanks;
+
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use self::blanks::{inner, on_one_line};
 use super::id::RawId;
 use super::meta::{Leaves, Meta, Params};
 use super::method::Method;
@@ -73,6 +76,24 @@ struct Top {
     flaw: Option<&'static str>,
     has_breaks: bool,
 }
+
+/// All of a message but its text.
+struct Card {
+    kind: Kind,
+    method: Method,
+    id: Option<Span>,
+    name: Option<Span>,
+    payload: Option<Span>,
+    leaves: Leaves,
+    /// Line breaks stand in it, which have to go.
+    has_breaks: bool,
+}
+
+/// How nearly all messages begin. That is known at a glance.
+const OPENING: &[u8] = br#"{"jsonrpc":"2.0","#;
+
+/// The place of the version in that.
+const OPENING_VERSION: Span = Span { start: 11, end: 16 };
 
 // === impl Frame ===
 
@@ -172,18 +193,30 @@ impl Frame {
 
 impl Body {
     /// Reads a body or a line: one message, or an array of them.
-    pub fn read(text: Bytes) -> Result<Self, Malformed> {
+    pub fn read(mut text: Bytes) -> Result<Self, Malformed> {
+        Self::take(&mut text)
+    }
+
+    /// The same. The text of one message goes into it; what is anything else is left as it was.
+    pub fn take(text: &mut Bytes) -> Result<Self, Malformed> {
         if text.len() >= u32::MAX as usize {
             return Err(Malformed::TooLong);
         }
-        let text = trimmed(text);
-        if text.first() != Some(&b'[') {
-            return skim_one(text).map(Self::One);
+        let inner = inner(text);
+        if text.get(inner.start) != Some(&b'[') {
+            let card = Card::read(&text[inner.clone()])?;
+            let text = std::mem::take(text);
+            let is_all = inner.len() == text.len();
+            return Ok(Self::One(card.of(if is_all { text } else { text.slice(inner) })));
         }
+        let text = text.slice(inner);
         let mut spans = Vec::new();
         let has_breaks = stepped(&text, |scan| scan.items(|at| spans.push(at)))?;
         let text = on_one_line(text, has_breaks);
-        let parts = spans.into_iter().map(|span| skim_one(text.slice(span.range())));
+        let parts = spans.into_iter().map(|span| {
+            let text = text.slice(span.range());
+            Card::read(&text).map(|card| card.of(text))
+        });
         Ok(Self::Many(parts.collect()))
     }
 }
@@ -198,7 +231,12 @@ impl Top {
     }
 
     fn note(&mut self, scan: &mut Scanner<'_>) -> Result<(), Broken> {
-        scan.members(|scan, key| {
+        if scan.pass(OPENING) {
+            self.jsonrpc = Some(OPENING_VERSION);
+        } else if !scan.enter()? {
+            return Ok(());
+        }
+        scan.rest_of_members(|scan, key| {
             let Some(name) = scan.name(&key) else {
                 self.flaw = Some("the name of a member is no text");
                 return scan.value().map(|_| ());
@@ -225,66 +263,76 @@ impl Top {
             }
             Ok(())
         })
-        .map(|_| ())
     }
 }
 
-/// Reads one message from a text that has no blanks around it.
-fn skim_one(text: Bytes) -> Result<Frame, Malformed> {
-    if text.first() != Some(&b'{') {
-        // Tell broken JSON from JSON of the wrong shape before blaming the shape.
-        stepped(&text, |scan| scan.value().map(|_| ()))?;
-        return Err(Malformed::NotMessage { id: None, why: "a message is a JSON object" });
-    }
-    let top = Top::read(&text)?;
-    if let Some(why) = top.flaw {
-        return Err(Malformed::NotMessage { id: None, why });
+// === impl Card ===
+
+impl Card {
+    /// Reads one message from a text that has no blanks around it.
+    fn read(text: &[u8]) -> Result<Self, Malformed> {
+        if text.first() != Some(&b'{') {
+            // Tell broken JSON from JSON of the wrong shape before blaming the shape.
+            stepped(text, |scan| scan.value().map(|_| ()))?;
+            return Err(Malformed::NotMessage { id: None, why: "a message is a JSON object" });
+        }
+        let top = Top::read(text)?;
+        if let Some(why) = top.flaw {
+            return Err(Malformed::NotMessage { id: None, why });
+        }
+
+        let bad = |why| Malformed::NotMessage { id: readable_id(top.id, text), why };
+        if top.jsonrpc.is_none_or(|at| text[at.range()] != *b"\"2.0\"") {
+            return Err(bad("\"jsonrpc\" must be \"2.0\""));
+        }
+        let id_is_value = begins(top.id, text, is_id);
+        let (kind, payload) = match (top.method, top.result, top.error) {
+            (Some(method), None, None) => {
+                if !begins(Some(method), text, |first| first == b'"') {
+                    return Err(bad("\"method\" must be a string"));
+                }
+                if top.params.is_some()
+                    && !begins(top.params, text, |first| matches!(first, b'{' | b'[' | b'n'))
+                {
+                    return Err(bad("\"params\" must be an object"));
+                }
+                match top.id {
+                    None => (Kind::Notification, top.params),
+                    Some(_) if id_is_value => (Kind::Request, top.params),
+                    Some(_) => return Err(bad("\"id\" must be a string or a number")),
+                }
+            }
+            (None, Some(result), None) if id_is_value => (Kind::Result, Some(result)),
+            (None, Some(_), None) => {
+                return Err(bad("a result needs an \"id\" that is a string or a number"));
+            }
+            (None, None, Some(error)) => {
+                if top.id.is_some() && !id_is_value && !begins(top.id, text, |first| first == b'n')
+                {
+                    return Err(bad("\"id\" must be a string, a number or null"));
+                }
+                if !begins(Some(error), text, |first| first == b'{') {
+                    return Err(bad("\"error\" must be an object"));
+                }
+                (Kind::Error, Some(error))
+            }
+            (Some(_), _, _) => return Err(bad("a message with a method has no result or error")),
+            (None, Some(_), Some(_)) => {
+                return Err(bad("a message has a result or an error, not both"));
+            }
+            (None, None, None) => return Err(bad("a message has a method, a result or an error")),
+        };
+
+        let method = top.method.map_or(Method::Other, |at| Method::read(&text[at.range()]));
+        let Top { id, method: name, leaves, has_breaks, .. } = top;
+        Ok(Self { kind, method, id, name, payload, leaves, has_breaks })
     }
 
-    let bad = |why| Malformed::NotMessage { id: readable_id(top.id, &text), why };
-    if top.jsonrpc.is_none_or(|at| text[at.range()] != *b"\"2.0\"") {
-        return Err(bad("\"jsonrpc\" must be \"2.0\""));
+    /// The message whose text was read.
+    fn of(self, text: Bytes) -> Frame {
+        let Self { kind, method, id, name, payload, leaves, has_breaks } = self;
+        Frame { kind, method, id, name, payload, leaves, text: on_one_line(text, has_breaks) }
     }
-    let id_is_value = begins(top.id, &text, is_id);
-    let (kind, payload) = match (top.method, top.result, top.error) {
-        (Some(method), None, None) => {
-            if !begins(Some(method), &text, |first| first == b'"') {
-                return Err(bad("\"method\" must be a string"));
-            }
-            if top.params.is_some()
-                && !begins(top.params, &text, |first| matches!(first, b'{' | b'[' | b'n'))
-            {
-                return Err(bad("\"params\" must be an object"));
-            }
-            match top.id {
-                None => (Kind::Notification, top.params),
-                Some(_) if id_is_value => (Kind::Request, top.params),
-                Some(_) => return Err(bad("\"id\" must be a string or a number")),
-            }
-        }
-        (None, Some(result), None) if id_is_value => (Kind::Result, Some(result)),
-        (None, Some(_), None) => {
-            return Err(bad("a result needs an \"id\" that is a string or a number"));
-        }
-        (None, None, Some(error)) => {
-            if top.id.is_some() && !id_is_value && !begins(top.id, &text, |first| first == b'n') {
-                return Err(bad("\"id\" must be a string, a number or null"));
-            }
-            if !begins(Some(error), &text, |first| first == b'{') {
-                return Err(bad("\"error\" must be an object"));
-            }
-            (Kind::Error, Some(error))
-        }
-        (Some(_), _, _) => return Err(bad("a message with a method has no result or error")),
-        (None, Some(_), Some(_)) => {
-            return Err(bad("a message has a result or an error, not both"));
-        }
-        (None, None, None) => return Err(bad("a message has a method, a result or an error")),
-    };
-
-    let method = top.method.map_or(Method::Other, |at| Method::read(&text[at.range()]));
-    let Top { id, method: name, leaves, has_breaks, .. } = top;
-    Ok(Frame { kind, method, id, name, payload, leaves, text: on_one_line(text, has_breaks) })
 }
 
 /// Whether a member is there and begins so.
@@ -337,26 +385,6 @@ fn stepped(
 fn what_is_wrong(text: &[u8]) -> String {
     let read: Result<&RawValue, _> = serde_json::from_slice(text);
     read.err().map_or_else(|| "it cannot be read".to_owned(), |error| error.to_string())
-}
-
-fn trimmed(text: Bytes) -> Bytes {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let Some(start) = text.iter().position(|byte| !blank(byte)) else { return Bytes::new() };
-    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    if end - start == text.len() { text } else { text.slice(start..end) }
-}
-
-/// Puts a text on one line. Only for JSON that was found sound: there, line breaks can stand between tokens alone, so
-/// blanking them keeps every place. Done before the check it would mend broken strings.
-fn on_one_line(text: Bytes, has_breaks: bool) -> Bytes {
-    if !has_breaks {
-        return text;
-    }
-    let mut text = BytesMut::from(text);
-    for byte in text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
-        *byte = b' ';
-    }
-    text.freeze()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::little::Little;
+
 /// The name of a configured server: 1 to 64 of `A-Z a-z 0-9 . _ -`, not beginning with a dot. It is a path segment, a
 /// log field and a metric label, so nothing in it ever needs escaping.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub struct ServerName(Arc<str>);
 /// A JSON value that a peer chose as an id or a token, kept as text so that it goes back exactly as it came. Short ones
 /// need no memory of their own.
 #[derive(Clone)]
-pub struct RawId(Inner);
+pub struct RawId(Little);
 
 /// A progress token is kept like an id.
 pub type RawToken = RawId;
@@ -63,12 +65,6 @@ pub struct CallId(pub u64);
 pub struct EventId {
     pub stream: StreamId,
     pub seq: u64,
-}
-
-#[derive(Clone)]
-enum Inner {
-    Short { length: u8, bytes: [u8; RawId::SHORT] },
-    Long(Box<str>),
 }
 
 /// Why a string is not a server name.
@@ -159,36 +155,22 @@ impl fmt::Debug for ServerName {
 // === impl RawId ===
 
 impl RawId {
-    const SHORT: usize = 22;
-
     /// Keeps a JSON value: a number or a string with its quotes.
     pub fn new(raw: &str) -> Self {
-        Self::short(raw.as_bytes()).unwrap_or_else(|| Self(Inner::Long(raw.into())))
+        Self(Little::new(raw))
     }
 
     /// The same for one that is known to be UTF-8.
     pub(super) fn of(raw: &[u8]) -> Self {
-        Self::short(raw).unwrap_or_else(|| {
-            Self::new(std::str::from_utf8(raw).expect("it was found to be UTF-8"))
-        })
-    }
-
-    fn short(raw: &[u8]) -> Option<Self> {
-        let mut bytes = [0; Self::SHORT];
-        bytes.get_mut(..raw.len())?.copy_from_slice(raw);
-        let length = u8::try_from(raw.len()).expect("it was found short");
-        Some(Self(Inner::Short { length, bytes }))
+        Self(Little::of(raw))
     }
 
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).expect("it was made from a string")
+        self.0.as_str()
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Inner::Short { length, bytes } => &bytes[..usize::from(*length)],
-            Inner::Long(text) => text.as_bytes(),
-        }
+        self.0.as_bytes()
     }
 }
 

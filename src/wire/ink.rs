@@ -11,16 +11,16 @@ pub struct Ink(BytesMut);
 /// What is asked for at once: so much one text can keep that outlives its neighbours.
 const CHUNK: usize = 8 * 1024;
 
-/// Longer texts have memory of their own.
-const LONGEST: usize = CHUNK / 8;
-
 impl Ink {
+    /// Longer texts have memory of their own.
+    pub const LONGEST: usize = CHUNK / 4;
+
     /// `text` with some places exchanged, as [`splice`] does it.
     pub fn splice(&mut self, text: &[u8], patches: &[Patch<'_>]) -> Bytes {
         let come: usize = patches.iter().map(|patch| patch.with.len()).sum();
         // What goes is not taken off: a little too much room does no harm.
         let most = text.len() + come;
-        if most > LONGEST {
+        if most > Self::LONGEST {
             return splice(text, patches);
         }
         if self.0.capacity() < most {
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn many_texts_are_what_a_splice_makes_of_them_and_stay_so() {
         let mut ink = Ink::default();
-        let texts = (0..2000).map(|n| format!("{n}-{}", "x".repeat(n % (2 * LONGEST))));
+        let texts = (0..2000).map(|n| format!("{n}-{}", "x".repeat(n % (2 * Ink::LONGEST))));
         let texts: Vec<String> = texts.collect();
         let with = |text: &str| Patch { at: Span::of(&text[..1], text.as_bytes()), with: b"other" };
         let written: Vec<Bytes> =

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod id;
 pub mod ink;
 pub mod lines;
+pub mod little;
 pub mod meta;
 pub mod method;
 pub mod overlong;

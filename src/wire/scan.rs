@@ -88,22 +88,43 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over an object. `each` has to step over the value of the member it is told of.
-    pub(super) fn members(
+    pub(super) fn members(&mut self, each: impl FnMut(&mut Self, Key) -> Stepped) -> Stepped<Span> {
+        self.peek();
+        let start = self.at;
+        if self.enter()? {
+            self.rest_of_members(each)?;
+        }
+        Ok(self.since(start))
+    }
+
+    /// Steps into an object. Says whether it has members; if not, it is over.
+    pub(super) fn enter(&mut self) -> Stepped<bool> {
+        self.begin(b'{')?;
+        let is_empty = self.peek() == Some(b'}');
+        self.at += usize::from(is_empty);
+        Ok(!is_empty)
+    }
+
+    /// Steps over an object from the name of a member on.
+    #[inline]
+    pub(super) fn rest_of_members(
         &mut self,
         mut each: impl FnMut(&mut Self, Key) -> Stepped,
-    ) -> Stepped<Span> {
-        let start = self.begin(b'{')?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(self.since(start));
-        }
+    ) -> Stepped {
         loop {
             let key = self.key()?;
             each(self, key)?;
             if self.is_last(b'}')? {
-                return Ok(self.since(start));
+                return Ok(());
             }
         }
+    }
+
+    /// Steps over this text if it comes next. It has to be ASCII without line breaks.
+    pub(super) fn pass(&mut self, text: &[u8]) -> bool {
+        let comes = self.text[self.at..].starts_with(text);
+        self.at += if comes { text.len() } else { 0 };
+        comes
     }
 
     /// Steps over an array and tells of each value in it.
@@ -123,17 +144,9 @@ impl<'a> Scanner<'a> {
 
     /// Steps over one value, however deep it is.
     pub(super) fn value(&mut self) -> Stepped<Span> {
-        let first = self.peek();
-        let start = self.at;
-        match first {
-            Some(b'{' | b'[') => self.nested()?,
-            _ => self.leaf(first)?,
-        }
-        Ok(self.since(start))
-    }
-
-    fn nested(&mut self) -> Stepped {
         let mut open = Open::default();
+        self.peek();
+        let start = self.at;
         loop {
             // A value comes.
             match self.peek() {
@@ -158,7 +171,7 @@ impl<'a> Scanner<'a> {
             }
             // A value is over, and with it perhaps some that it was the last part of.
             loop {
-                let Some(is_object) = open.last() else { return Ok(()) };
+                let Some(is_object) = open.last() else { return Ok(self.since(start)) };
                 if !self.is_last(if is_object { b'}' } else { b']' })? {
                     if is_object {
                         self.key()?;

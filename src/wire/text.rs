@@ -5,6 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::ink::Ink;
 use super::splice::{Patch, splice};
 
 /// The bytes of a message.
@@ -32,6 +33,18 @@ impl Text {
         if text.len() < LONG {
             return splice(text, patches).into();
         }
+        Self::in_parts(text, patches)
+    }
+
+    /// The same. A short one is written with `ink`.
+    pub fn inked(text: &Bytes, patches: &[Patch<'_>], ink: &mut Ink) -> Self {
+        if text.len() < LONG {
+            return ink.splice(text, patches).into();
+        }
+        Self::in_parts(text, patches)
+    }
+
+    fn in_parts(text: &Bytes, patches: &[Patch<'_>]) -> Self {
         let (mut pieces, mut short) = (Vec::new(), BytesMut::new());
         let mut keep = |from: usize, to: usize, with: &[u8]| {
             if to - from < PART_MIN {
@@ -125,6 +138,8 @@ mod tests {
                 vec![patch(2, 3, b"and"), patch(3, 4, b"next")],
             ] {
                 let mut pieced = Text::spliced(&text, &patches);
+                let mut ink = Ink::default();
+                assert_eq!(pieced.pieces(), Text::inked(&text, &patches, &mut ink).pieces());
                 let copied = splice(&text, &patches);
                 assert_eq!((pieced.len(), pieced.is_empty()), (copied.len(), copied.is_empty()));
                 assert_eq!(pieced.clone().join(), &copied);

@@ -17,8 +17,17 @@ use super::plain::is_plain;
 #[derive(Debug, Default)]
 pub(super) struct Members(Vec<(&'static str, String)>);
 
-/// Writes the fields of an event behind others.
+/// The fields of an event, behind others.
 struct Fields<'a>(&'a mut String);
+
+/// Writes values to where they belong.
+struct Values<P>(P);
+
+/// Where values go, each with its name.
+trait Place {
+    /// Has the value of this field written.
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut String));
+}
 
 /// Writes what goes through it as the inside of a JSON string.
 struct Inside<'a>(&'a mut String);
@@ -38,7 +47,7 @@ pub(super) fn write<S>(
     out.push_str("\",\"level\":\"");
     out.push_str(about.level().as_str());
     out.push('"');
-    event.record(&mut Fields(out));
+    event.record(&mut Values(Fields(out)));
     out.push_str(",\"target\":");
     string(out, about.target());
     let current = context.lookup_current();
@@ -119,68 +128,27 @@ impl Write for Inside<'_> {
 
 // === impl Fields ===
 
-impl Fields<'_> {
-    /// What stands before a value, which is to be written behind it.
-    fn name(&mut self, field: &Field) -> &mut String {
-        let out = self.open(field);
-        out.push_str("\":");
-        out
-    }
-
-    /// The same and a text.
-    fn quoted(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
-        let out = self.open(field);
-        out.push_str("\":\"");
-        write(out);
-        out.push('"');
-    }
-
-    fn open(&mut self, field: &Field) -> &mut String {
+impl Place for Fields<'_> {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         // Names are written by programmers, who quote nothing in them.
         debug_assert!(is_plain(field.name()), "{field}");
-        self.0.push_str(",\"");
-        self.0.push_str(field.name());
-        self.0
-    }
-}
-
-impl Visit for Fields<'_> {
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.name(field).push_str(if value { "true" } else { "false" });
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        write!(self.name(field), "{value}").ok();
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        whole(self.name(field), value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        float(self.name(field), value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.quoted(field, |out| inside(out, value));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.quoted(field, |out| write!(Inside(out), "{value:?}").unwrap_or_default());
+        let Self(out) = self;
+        out.push_str(",\"");
+        out.push_str(field.name());
+        out.push_str("\":");
+        write(out);
     }
 }
 
 // === impl Members ===
 
 impl Members {
-    fn set(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
-        let name = field.name();
-        let mut value = String::new();
-        write(&mut value);
-        self.put(name.strip_prefix("r#").unwrap_or(name), value);
+    /// Notes the fields of a span.
+    pub(super) fn note(&mut self, record: impl FnOnce(&mut dyn Visit)) {
+        record(&mut Values(self));
     }
 
-    fn put(&mut self, name: &'static str, value: String) {
+    fn set(&mut self, name: &'static str, value: String) {
         match self.0.binary_search_by_key(&name, |(name, _)| name) {
             Ok(at) => self.0[at].1 = value,
             Err(at) => self.0.insert(at, (name, value)),
@@ -190,34 +158,45 @@ impl Members {
     /// What came later holds.
     pub(super) fn append(&mut self, Self(more): Self) {
         for (name, value) in more {
-            self.put(name, value);
+            self.set(name, value);
         }
     }
 }
 
-impl Visit for Members {
+impl Place for &mut Members {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        let name = field.name();
+        let mut value = String::new();
+        write(&mut value);
+        self.set(name.strip_prefix("r#").unwrap_or(name), value);
+    }
+}
+
+// === impl Values ===
+
+impl<P: Place> Visit for Values<P> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, |out| out.push_str(if value { "true" } else { "false" }));
+        self.0.put(field, |out| out.push_str(if value { "true" } else { "false" }));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, |out| write!(out, "{value}").unwrap_or_default());
+        self.0.put(field, |out| write!(out, "{value}").unwrap_or_default());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, |out| write!(out, "{value}").unwrap_or_default());
+        self.0.put(field, |out| whole(out, value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, |out| float(out, value));
+        self.0.put(field, |out| float(out, value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, |out| string(out, value));
+        self.0.put(field, |out| string(out, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.set(field, |out| {
+        self.0.put(field, |out| {
             out.push('"');
             write!(Inside(out), "{value:?}").ok();
             out.push('"');

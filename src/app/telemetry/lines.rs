@@ -74,7 +74,7 @@ where
             }
             Shape::Json => {
                 let mut members = Members::default();
-                attributes.record(&mut members);
+                members.note(|visitor| attributes.record(visitor));
                 keep(id, &context, members, |_, _| {});
             }
         }
@@ -89,7 +89,7 @@ where
             }
             Shape::Json => {
                 let mut members = Members::default();
-                values.record(&mut members);
+                members.note(|visitor| values.record(visitor));
                 keep(id, &context, members, Members::append);
             }
         }

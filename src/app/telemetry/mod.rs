@@ -10,6 +10,7 @@ mod gatherer;
 mod json;
 mod lines;
 mod plain;
+mod sieve;
 mod text;
 
 #[cfg(test)]
@@ -19,11 +20,12 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use self::gatherer::Gatherer;
 use self::lines::{Lines, Shape};
+use self::sieve::Sieve;
 use self::text::Text;
 use super::fatal::Fatal;
 use crate::config::model::{Log, LogFormat};
@@ -33,7 +35,7 @@ const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 /// What is logged can be changed while it is.
 #[derive(Debug)]
-pub(super) struct Reins(reload::Handle<EnvFilter, Registry>);
+pub(super) struct Reins(Sieve);
 
 /// Kept until the process has nothing more to say: then all that was said is written.
 #[derive(Debug)]
@@ -47,14 +49,14 @@ pub(super) fn begin(log: &Log) -> Result<(Reins, LastWord), Fatal> {
     })?;
     let gatherer = Gatherer::to_standard_error()
         .map_err(|error| Fatal::running(format!("no threads could be started: {error}")))?;
-    let (filter, handle) = reload::Layer::new(filter);
+    let sieve = Sieve::new(filter);
     let lines = Lines::new(shape(log.format), Arc::clone(&gatherer));
     let begun = tracing::subscriber::set_global_default(
-        tracing_subscriber::registry().with(filter).with(lines),
+        tracing_subscriber::registry().with(sieve.clone()).with(lines),
     );
     begun.map_err(|error| Fatal::running(format!("logging cannot begin: {error}")))?;
     before_panics(Arc::clone(&gatherer));
-    Ok((Reins(handle), LastWord(gatherer)))
+    Ok((Reins(sieve), LastWord(gatherer)))
 }
 
 fn shape(format: LogFormat) -> Shape {
@@ -87,10 +89,8 @@ fn before_panics(gatherer: Arc<Gatherer>) {
 impl Reins {
     /// Logs by another level or filter from now on.
     pub(super) fn level(&self, level: &str) {
-        let changed = EnvFilter::try_new(level).map(|filter| self.0.reload(filter));
-        match changed {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "log.level could not be changed"),
+        match EnvFilter::try_new(level) {
+            Ok(filter) => self.0.exchange(filter),
             Err(error) => tracing::error!(%error, "log.level {level:?} is no level or filter"),
         }
     }

@@ -228,7 +228,7 @@ impl<R: Outlet> Switchboard<R> {
     /// When the last call that may ask has ended, questions that came from such calls have lost their cause; they are answered
     /// here so that none is held for a client that forgot it.
     pub(super) fn release_asks(&mut self, turn: &mut Turn) {
-        if self.asks.is_empty() || self.calls.values().any(may_ask) {
+        if self.asks.is_empty() || self.calls.values().any(|call| may_ask(call)) {
             return;
         }
         let is_caused = |ask: &Ask| {

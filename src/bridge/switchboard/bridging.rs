@@ -90,7 +90,7 @@ impl<R: Outlet> Switchboard<R> {
             return if is_done { answer("complete", "") } else { None };
         }
         let named = task.quoted();
-        if let Some(said) = call.fetched.as_ref().and_then(Frame::payload) {
+        if let Some(said) = call.fetched.as_ref().and_then(|said| said.payload()) {
             let payload = frame.payload().unwrap_or("{}");
             // A tool that fails has come to its end; only what is no result at all has failed.
             let (status, member, outcome) = if is_error {
@@ -166,7 +166,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(task) = call.task.and_then(|task| self.tasks.get(task)) else {
             return self.refuse(id, Refusal::TaskUnknown, turn);
         };
-        call.fetched = Some(frame.clone());
+        call.fetched = Some(Box::new(frame.clone()));
         call.flight = call.flight.next();
         let (number, name) = (UpstreamId::call(id, call.flight).0, raw::quoted(&task.name));
         turn.send(outcome_request(number, &name));

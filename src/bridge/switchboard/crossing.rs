@@ -23,6 +23,7 @@ use crate::config::model::LegacyOutput;
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::CallId;
+use crate::wire::ink::Ink;
 use crate::wire::meta::{self, Meta, ResultView};
 use crate::wire::method::Method;
 use crate::wire::raw;
@@ -117,7 +118,7 @@ impl<R: Outlet> Switchboard<R> {
             return;
         }
         let bridges_tasks = self.bridges_tasks();
-        let front = self.calls.get(&id).and_then(Call::front);
+        let front = self.calls.get(&id).and_then(|call| call.front());
         if let Some(front) = front.and_then(|front| self.fronts.get_mut(&front)) {
             let hello = &front.card.hello;
             front.envelope.get_or_insert_with(|| {
@@ -131,10 +132,10 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// An answer of the child as the client of a call is to read it.
-    pub(super) fn incoming(&self, call: &Call<R>, frame: &Frame) -> Answered {
+    pub(super) fn incoming(&self, call: &Call<R>, frame: &Frame, ink: &mut Ink) -> Answered {
         match self.cell(call) {
             Cell { client: Era::Legacy, child: Era::Legacy } => {
-                Answered::Final(self.for_client(call, frame), super::lines::outcome(frame))
+                Answered::Final(self.for_client(call, frame, ink), super::lines::outcome(frame))
             }
             Cell { client: Era::Modern, child: Era::Modern } => self.in_modern(call, frame),
             Cell { client: Era::Modern, child: Era::Legacy } => self.to_modern(call, frame),

@@ -11,10 +11,11 @@ use crate::bridge::translate::Noted;
 use crate::bridge::turn::Turn;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, RawId, UpstreamId};
+use crate::wire::ink::Ink;
 use crate::wire::meta::{self, Members, Params};
 use crate::wire::method::{Method, RequestRoute};
 use crate::wire::raw;
-use crate::wire::splice::Patch;
+use crate::wire::splice::{Patch, Span};
 
 impl<R: Outlet> Switchboard<R> {
     /// Sends what may be sent of the calls that wait, in order.
@@ -94,19 +95,33 @@ impl<R: Outlet> Switchboard<R> {
             | RequestRoute::Forward => {}
         }
         self.initialized(turn);
+        let is_child_modern = self.is_child_modern();
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.state = Stage::Flying;
         call.token = call.token_at.map(|at| RawId::new(request.slice(at)));
-        let round = call.rounds.as_ref().map(|rounds| rounds.retold()).unwrap_or_default();
+        let token_at = call.token_at;
         let is_level_wanted = call.level.is_some();
         let wants_task = call.wants_task;
+        let is_same = call.is_modern() == is_child_modern && call.task.is_none() && !wants_task;
         let mut digits = [0; 20];
         let digits = UpstreamId::call(id, call.flight).digits(&mut digits);
         self.flying += 1;
         if is_level_wanted {
             self.raise_level(turn);
         }
-        let request = if wants_task { self.without_task(id, request) } else { request };
+        if is_same {
+            let text = renumbered(&request, token_at, digits, &mut self.ink);
+            return self.send_request(text, turn);
+        }
+        self.send_in_other_words(id, request, digits, turn);
+    }
+
+    /// Sends what needs more than another number.
+    #[inline(never)]
+    fn send_in_other_words(&mut self, id: CallId, request: Frame, digits: &[u8], turn: &mut Turn) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let round = call.rounds.as_ref().map(|rounds| rounds.retold()).unwrap_or_default();
+        let request = self.without_task(id, request);
         match self.outgoing(id, &request, digits, &round) {
             Ok(text) => self.send_request(text, turn),
             Err(why) => self.refuse(id, why, turn),
@@ -144,5 +159,18 @@ impl<R: Outlet> Switchboard<R> {
             return Some(Refusal::BadParams("\"name\" must be a string"));
         };
         (!self.limits.tools.allows(&tool)).then(|| Refusal::ToolNotAllowed(tool.as_ref().into()))
+    }
+}
+
+/// A request under a number of ours, and its progress too. No more is exchanged where client and child speak alike.
+fn renumbered(request: &Frame, token: Option<Span>, digits: &[u8], ink: &mut Ink) -> Bytes {
+    let number = |at| Patch { at, with: digits };
+    let id = request.id_span().expect("requests have ids");
+    match token {
+        None => ink.splice(request.text(), &[number(id)]),
+        Some(token) => {
+            let (first, second) = if token.start < id.start { (token, id) } else { (id, token) };
+            ink.splice(request.text(), &[number(first), number(second)])
+        }
     }
 }

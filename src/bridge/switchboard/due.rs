@@ -53,13 +53,13 @@ impl<R: Outlet> Switchboard<R> {
 
 /// Whether something that is due still has to be looked at.
 fn matters<R>(
-    calls: &ByNumber<CallId, Call<R>>,
+    calls: &ByNumber<CallId, Box<Call<R>>>,
     asks: &BTreeMap<u64, Ask>,
     fronts: &ByNumber<FrontId, Front<R>>,
     due: Due,
 ) -> bool {
     match due {
-        Due::Commit(call) => calls.get(&call).is_some_and(Call::may_commit),
+        Due::Commit(call) => calls.get(&call).is_some_and(|call| call.may_commit()),
         Due::Deadline(call) | Due::Acknowledge(call) | Due::Round(call) => {
             calls.contains_key(&call)
         }

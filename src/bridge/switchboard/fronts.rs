@@ -1,6 +1,7 @@
 //! How sessions come and go. A session need not be opened: whoever acts for one says who it is, and a front is made for it if
 //! there is none. A front of a shared child that holds nothing is forgotten soon: its session is met again when it acts again.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::{Switchboard, Tenancy};
@@ -15,16 +16,17 @@ impl<R: Outlet> Switchboard<R> {
     /// The front of a session, made if there is none.
     pub(super) fn enter(&mut self, who: &Who) -> Result<&mut Front<R>, Refusal> {
         let Who { front: id, card } = who;
-        if !self.fronts.contains_key(id) {
-            if self.closed_early.contains(id) {
-                return Err(Refusal::SessionGone);
-            }
-            self.parties.add(&card.principal);
-            let mut front = Front::new(Arc::clone(card));
-            front.unheard = self.changed.since(card.since);
-            self.fronts.insert(*id, front);
+        let place = match self.fronts.entry(*id) {
+            Entry::Occupied(front) => return Ok(front.into_mut()),
+            Entry::Vacant(place) => place,
+        };
+        if self.closed_early.contains(id) {
+            return Err(Refusal::SessionGone);
         }
-        Ok(self.fronts.get_mut(id).expect("it is there or was just made"))
+        self.parties.add(&card.principal);
+        let mut front = Front::new(Arc::clone(card));
+        front.unheard = self.changed.since(card.since);
+        Ok(place.insert(front))
     }
 
     /// Looks whether a front holds nothing any more; then it is forgotten, though not at once.

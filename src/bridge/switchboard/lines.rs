@@ -9,6 +9,7 @@ use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, Numbered, UpstreamId};
+use crate::wire::ink::Ink;
 use crate::wire::meta::Members;
 use crate::wire::method::Method;
 use crate::wire::splice::Patch;
@@ -44,7 +45,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// The child's answer with its client's id, trimmed by policy where it lists tools.
-    pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame) -> Text {
+    pub(super) fn for_client(&self, call: &Call<R>, frame: &Frame, ink: &mut Ink) -> Text {
         let id = Patch {
             at: frame.id_span().expect("it was found by its id"),
             with: call.client_id.as_bytes(),
@@ -57,7 +58,7 @@ impl<R: Outlet> Switchboard<R> {
         }
         let hides = call.method == Method::ToolsList && !self.limits.tools.is_open();
         if !hides {
-            return frame.pieced(&[id]);
+            return Text::inked(frame.text(), &[id], ink);
         }
         let trimmed = frame.payload().and_then(|result| self.limits.tools.trim(result));
         let (Some((tools, trimmed)), Some(result)) = (trimmed, frame.payload_span()) else {

@@ -95,7 +95,7 @@ impl<R: Outlet> Switchboard<R> {
             client_id.as_str()
         )
         .into();
-        let hearing = self.calls.get(&call).map_or(Hearing::Deaf, super::Call::hearing);
+        let hearing = self.calls.get(&call).map_or(Hearing::Deaf, |call| call.hearing());
         let mut on_call =
             hearing == Hearing::Near && self.tell_call(call, &text, Weight::Needed, turn);
         let mut told = on_call || self.tell_front(front, &text, Weight::Needed, turn);
@@ -204,9 +204,6 @@ impl<R: Outlet> Switchboard<R> {
 
     /// A client need not think any more about what it was asked for this call.
     pub(super) fn take_back_round(&mut self, id: CallId, turn: &mut Turn) {
-        if self.calls.get(&id).is_none_or(|call| call.state != Stage::Asking) {
-            return;
-        }
         for serial in self.asked_for(id) {
             if let Some(ask) = self.asks.remove(&serial) {
                 self.take_back(serial, &ask, turn);

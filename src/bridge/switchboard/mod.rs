@@ -100,7 +100,8 @@ pub struct Switchboard<R> {
     child: Child,
     recall: Recall,
     fronts: ByNumber<FrontId, Front<R>>,
-    calls: ByNumber<CallId, Call<R>>,
+    /// They are large, and go into a table and out of it as often as they come.
+    calls: ByNumber<CallId, Box<Call<R>>>,
     /// Calls that wait for the child or behind `concurrency`, in order.
     waiting: Queue,
     flying: usize,
@@ -144,7 +145,7 @@ pub struct Switchboard<R> {
     kept: Kept,
     /// Makes stream ids differ from those of other switchboards, earlier ones included.
     stream_base: u64,
-    /// What progress is written with.
+    /// What is written with that is short and goes on at once.
     ink: Ink,
     /// The highest number of a call so far.
     calls_seen: u64,

@@ -126,7 +126,7 @@ impl<R: Outlet> Switchboard<R> {
         if told != Told::Nowhere {
             return told;
         }
-        let front = self.calls.get(&id).and_then(super::Call::front);
+        let front = self.calls.get(&id).and_then(|call| call.front());
         front.map_or(told, |front| self.put_on_front(front, text, Weight::Droppable, turn))
     }
 

@@ -15,6 +15,7 @@ use crate::bridge::turn::{Dropped, Outcome, Turn};
 use crate::wire::fault;
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Flight, FrontId, RawId};
+use crate::wire::little::Little;
 use crate::wire::meta::{self, Meta, Params};
 use crate::wire::method::{Method, NoteRoute, RequestRoute, Subject};
 use crate::wire::raw;
@@ -89,31 +90,32 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         let Some(client_id) = request.id() else { return };
         let calls_max = self.limits.calls_per_front;
-        let (front, why) = match &caller {
+        let front = match &caller {
             Caller::Implicit(card) => {
                 self.parties.add(&card.principal);
-                (None, None)
+                None
             }
             Caller::Front(who) => match self.enter(who) {
-                Err(why) => (None, Some(why)),
+                Err(why) => return self.turn_away(None, reach, &client_id, why, turn),
                 Ok(front) if front.calls.len() >= calls_max => {
-                    (Some(who.front), Some(self.busy("this session has too many calls open")))
+                    let why = self.busy("this session has too many calls open");
+                    return self.turn_away(Some(who.front), reach, &client_id, why, turn);
                 }
-                Ok(front) => {
-                    (Some(who.front), front.call_of(&client_id).map(|_| Refusal::DuplicateId))
+                Ok(front) if front.call_of(&client_id).is_some() => {
+                    let why = Refusal::DuplicateId;
+                    return self.turn_away(Some(who.front), reach, &client_id, why, turn);
                 }
+                Ok(_) => Some(who.front),
             },
         };
         let bytes = request.text().len();
-        let full = self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max);
-        let why = why.or_else(|| full.then(|| self.busy("too many bytes of requests wait for it")));
-        let (params, meta) = match (why, request.unambiguous()) {
-            (None, Some(seen)) => seen,
-            (why, _) => {
-                let twice = "a member that says what is wanted stands twice in params";
-                let why = why.unwrap_or(Refusal::BadParams(twice));
-                return self.turn_away(front, reach, &client_id, why, turn);
-            }
+        if self.waiting.is_full_for(bytes, self.limits.waiting_bytes_max) {
+            let why = self.busy("too many bytes of requests wait for it");
+            return self.turn_away(front, reach, &client_id, why, turn);
+        }
+        let Some((params, meta)) = request.unambiguous() else {
+            let why = "a member that says what is wanted stands twice in params";
+            return self.turn_away(front, reach, &client_id, Refusal::BadParams(why), turn);
         };
         let level = match wanted_level(&caller, &meta) {
             Ok(level) => level,
@@ -137,7 +139,7 @@ impl<R: Outlet> Switchboard<R> {
             },
         };
         let question = self.question(&request);
-        let call = Call {
+        let call = Box::new(Call {
             client_id: client_id.clone(),
             method: request.method(),
             token: None,
@@ -169,7 +171,7 @@ impl<R: Outlet> Switchboard<R> {
             progress: f64::NEG_INFINITY,
             behind: None,
             caller,
-        };
+        });
         if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.push((client_id, id));
         }
@@ -232,6 +234,7 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Says no to a request before it became a call.
+    #[cold]
     pub(super) fn turn_away(
         &mut self,
         front: Option<FrontId>,
@@ -344,7 +347,7 @@ pub(super) fn wanted_level(caller: &Caller, meta: &Meta<'_>) -> Result<Option<Le
 }
 
 /// What a call is called in the log: the tool, prompt or resource it names, or its method.
-fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
+fn name_of(request: &Frame, params: &Params<'_>) -> Little {
     let leaf = match request.method().subject() {
         Subject::Name => params.name,
         Subject::Uri => params.uri,
@@ -352,7 +355,7 @@ fn name_of(request: &Frame, params: &Params<'_>) -> Box<str> {
         Subject::TaskId | Subject::None => None,
     };
     match leaf.and_then(|raw| raw::string(raw.get())) {
-        Some(name) => raw::clipped(&name).into(),
-        None => raw::clipped(request.method_name()).into(),
+        Some(name) => Little::new(raw::clipped(&name)),
+        None => Little::new(raw::clipped(request.method_name())),
     }
 }

@@ -14,7 +14,8 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CallId, EventId, Flight, Numbered, UpstreamId};
+use crate::wire::id::{CallId, EventId, Flight, FrontId, Numbered, UpstreamId};
+use crate::wire::ink::Ink;
 use crate::wire::text::Text;
 
 /// How long after the last call that wanted more log messages the child is told that fewer will do.
@@ -34,9 +35,8 @@ impl<R: Outlet> Switchboard<R> {
     ) {
         let mut text: Text = text.into();
         self.tell_progress_last(id, turn);
-        let Some(call) = self.forget(id, text.len(), outcome, turn) else { return };
-        let front = call.front();
-        match call.path {
+        let Some((front, path)) = self.forget(id, text.len(), outcome, turn) else { return };
+        match path {
             Path::Standing => {
                 if let Some(front) = front {
                     self.tell_front(front, text.join(), Weight::Needed, turn);
@@ -73,6 +73,10 @@ impl<R: Outlet> Switchboard<R> {
     fn keep_answer(&mut self, by: Reader, text: &mut Text) -> Option<EventId> {
         let front = self.fronts.get_mut(&by.front)?;
         front.log.as_ref()?;
+        if text.len() <= Ink::LONGEST {
+            // It may share its memory with others, which would be kept as well.
+            *text = Bytes::copy_from_slice(text.join()).into();
+        }
         let id = self.kept.keep(front, by.stream, text.join(), &self.limits.log)?;
         if let Some(log) = &mut front.log {
             log.complete(by.stream);
@@ -247,17 +251,21 @@ impl<R: Outlet> Switchboard<R> {
         turn.send(cancel(UpstreamId::call(id, call.flight), reason));
     }
 
-    /// Takes a call out of all tables and notes its end.
+    /// Takes a call out of all tables and notes its end. What is left of it is its front, and the way to its client.
     pub(super) fn forget(
         &mut self,
         id: CallId,
         bytes: usize,
         outcome: Outcome,
         turn: &mut Turn,
-    ) -> Option<Call<R>> {
-        // While there may still be a stream to say it on.
-        self.take_back_round(id, turn);
+    ) -> Option<(Option<FrontId>, Path<R>)> {
         let mut call = self.calls.remove(&id)?;
+        if call.state == Stage::Asking {
+            // There may still be a stream to say it on.
+            self.calls.insert(id, call);
+            self.take_back_round(id, turn);
+            call = self.calls.remove(&id)?;
+        }
         self.working -= usize::from(call.works);
         match call.state {
             Stage::Flying => self.flying -= 1,
@@ -277,27 +285,15 @@ impl<R: Outlet> Switchboard<R> {
         if call.level.is_some() && !std::mem::replace(&mut self.lowering, true) {
             self.timers.set(turn.now + LOWERED_AFTER, Due::Level);
         }
-        if let Some(front) = call.front().and_then(|front| self.fronts.get_mut(&front)) {
+        let front = call.front();
+        if let Some(front) = front.and_then(|front| self.fronts.get_mut(&front)) {
             front.calls.retain(|(_, call)| *call != id);
         }
-        Self::note(&mut call, bytes, outcome, turn);
-        Some(call)
-    }
-
-    /// Writes down the end of a call, whose name is needed nowhere else.
-    fn note(call: &mut Call<R>, bytes: usize, outcome: Outcome, turn: &mut Turn) {
-        let name = std::mem::take(&mut call.name);
-        let card = call.card();
-        turn.notes.push(Note::Settled(Settled {
-            method: call.method,
-            name,
-            client: Arc::clone(&card.client),
-            version: card.version,
-            outcome,
-            recalled: call.recalled,
-            took: turn.now.duration_since(call.started),
-            bytes,
-        }));
+        let Call { method, name, caller, recalled, started, path, .. } = *call;
+        let took = turn.now.duration_since(started);
+        let settled = Settled { method, name, caller, outcome, recalled, took, bytes };
+        turn.notes.push(Note::Settled(settled));
+        Some((front, path))
     }
 
     /// The child answered the request with this number, but what it said cannot be passed on.

@@ -218,7 +218,9 @@ impl<R: Outlet> Switchboard<R> {
             return self.introduce_anew(id, frame, turn);
         }
         let (is_question, is_of_task) = (call.question.is_some(), call.task.is_some());
-        let answered = self.incoming(call, frame);
+        let mut ink = std::mem::take(&mut self.ink);
+        let answered = self.incoming(call, frame, &mut ink);
+        self.ink = ink;
         if is_question {
             self.learn(id, frame, matches!(answered, Answered::Final(..)));
         }
@@ -250,8 +252,8 @@ impl<R: Outlet> Switchboard<R> {
     /// Ends a call with questions that its client answers by another one.
     fn settle_asking(&mut self, id: CallId, asks: Asks, turn: &mut Turn) {
         self.tell_progress_last(id, turn);
-        let Some(call) = self.forget(id, asks.text.len(), Outcome::Result, turn) else { return };
-        if let Path::Own { outlet: Some(outlet), .. } = call.path {
+        let path = self.forget(id, asks.text.len(), Outcome::Result, turn).map(|(_, path)| path);
+        if let Some(Path::Own { outlet: Some(outlet), .. }) = path {
             let _ = outlet.offer(Event::Asks(Box::new(asks)), Weight::Needed);
         }
     }

@@ -55,7 +55,7 @@ impl Slot {
             return self.board.glanced(progress, text, &mut self.turn);
         }
         match line {
-            Line::Whole(text) => match Body::read(text.clone()) {
+            Line::Whole(mut text) => match Body::take(&mut text) {
                 Ok(Body::One(frame)) => self.hear(&frame),
                 Ok(Body::Many(parts)) => {
                     for part in parts {

@@ -106,18 +106,20 @@ impl Ledger {
         *counter += 1;
         self.counts.recalled += u64::from(settled.recalled);
         let name = (settled.method != Method::Other).then(|| settled.method.name());
+        let (card, subject) = (settled.caller.card(), settled.subject());
         tracing::info!(
             target: "stdiod::call",
+            // As a field of its own it is a text, and nothing to be formatted.
+            message = "call",
             server = %self.server,
-            method = name.unwrap_or(&settled.name),
-            name = (!settled.subject().is_empty()).then_some(settled.subject()),
-            client = (!settled.client.is_empty()).then_some(&*settled.client),
-            revision = settled.version.as_str(),
+            method = name.unwrap_or_else(|| settled.name.as_str()),
+            name = (!subject.is_empty()).then_some(subject),
+            client = (!card.client.is_empty()).then_some(&*card.client),
+            revision = card.version.as_str(),
             outcome = ?settled.outcome,
             recalled = settled.recalled.then_some(true),
             ms = millis(settled.took),
             bytes = settled.bytes,
-            "call"
         );
     }
 

@@ -253,14 +253,17 @@ impl Slot {
         let gauge = &self.plan.gauge;
         let calls = self.board.calls();
         // Its client may have waited long for an answer, and is not to be taken for one that is gone.
-        if gauge.calls.swap(calls, Ordering::Relaxed) > 0 {
+        if gauge.calls.load(Ordering::Relaxed) > 0 {
             gauge.touch(self.turn.now);
         }
+        gauge.calls.store(calls, Ordering::Relaxed);
         // Only private children make room for others, and only they have few enough sessions to look at each time.
         if self.plan.tenancy != Tenancy::Shared {
             gauge.streams.store(!self.board.is_idle(), Ordering::Relaxed);
         }
-        let was_running = gauge.running.swap(self.occupant.is_some(), Ordering::Relaxed);
+        // Nobody else writes there, so that nothing can come between.
+        let was_running = gauge.running.load(Ordering::Relaxed);
+        gauge.running.store(self.occupant.is_some(), Ordering::Relaxed);
         gauge.wants.store(self.waiting.is_on(), Ordering::Relaxed);
         if was_running && self.occupant.is_none() {
             self.plan.rested.notify_one();
