@@ -114,7 +114,7 @@ impl Rules<'_> {
                 return;
             }
         }
-        if tracing_subscriber::EnvFilter::try_new(level).is_err() {
+        if level.parse::<tracing_subscriber::filter::Targets>().is_err() {
             self.error(
                 &path,
                 &format!("{level:?} is no log filter"),

@@ -7,66 +7,44 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tracing::callsite::rebuild_interest_cache;
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer};
 
 /// Lets through what its filter wants. Clones share the filter.
 #[derive(Debug, Clone)]
-pub(super) struct Sieve(Arc<RwLock<EnvFilter>>);
+pub(super) struct Sieve(Arc<RwLock<Targets>>);
 
 // === impl Sieve ===
 
 impl Sieve {
-    pub(super) fn new(filter: EnvFilter) -> Self {
+    pub(super) fn new(filter: Targets) -> Self {
         Self(Arc::new(RwLock::new(filter)))
     }
 
     /// Goes by another filter from now on.
-    pub(super) fn exchange(&self, filter: EnvFilter) {
+    pub(super) fn exchange(&self, filter: Targets) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = filter;
         rebuild_interest_cache();
     }
 
-    fn filter(&self) -> RwLockReadGuard<'_, EnvFilter> {
+    fn filter(&self) -> RwLockReadGuard<'_, Targets> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// All that a filter has to say. Of events it hears no more than whether they are enabled.
 impl<S: Subscriber> Layer<S> for Sieve {
     fn register_callsite(&self, about: &'static Metadata<'static>) -> Interest {
         Layer::<S>::register_callsite(&*self.filter(), about)
     }
 
     fn enabled(&self, about: &Metadata<'_>, context: Context<'_, S>) -> bool {
-        self.filter().enabled(about, context)
+        Layer::enabled(&*self.filter(), about, context)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Layer::<S>::max_level_hint(&*self.filter())
-    }
-
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        self.filter().on_new_span(attributes, id, context);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        Layer::on_record(&*self.filter(), id, values, context);
-    }
-
-    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        Layer::on_enter(&*self.filter(), id, context);
-    }
-
-    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        Layer::on_exit(&*self.filter(), id, context);
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        Layer::on_close(&*self.filter(), id, context);
     }
 }
 
@@ -79,6 +57,10 @@ mod tests {
     use super::super::lines::{Lines, Shape};
     use super::*;
 
+    fn of(filter: &str) -> Targets {
+        filter.parse().unwrap()
+    }
+
     fn say() {
         tracing::debug!("softly");
         let span = tracing::info_span!(target: "a", "within", n = 1);
@@ -89,7 +71,7 @@ mod tests {
     #[test]
     fn the_filter_that_is_there_when_something_is_said_decides() {
         let gatherer = Arc::new(Gatherer::new());
-        let sieve = Sieve::new(EnvFilter::new("warn"));
+        let sieve = Sieve::new(of("warn"));
         let lines = Lines::new(Shape::Json, Arc::clone(&gatherer));
         let mut before = 0;
         with_default(tracing_subscriber::registry().with(sieve.clone()).with(lines), || {
@@ -97,10 +79,10 @@ mod tests {
                 ("warn", ["loudly"].as_slice()),
                 ("debug", &["softly", "inside", "loudly"]),
                 ("off", &[]),
-                ("warn,[within{n=1}]=debug", &["inside", "loudly"]),
+                ("warn,b=debug", &["inside", "loudly"]),
                 ("error", &[]),
             ] {
-                sieve.exchange(EnvFilter::new(filter));
+                sieve.exchange(of(filter));
                 say();
                 let all = gatherer.waiting();
                 let told: Vec<&str> = ["softly", "inside", "loudly"]
