@@ -145,7 +145,7 @@ impl Household {
             self.sessions.rekey(keys);
         }
         if diff.settings.contains(&"log.level") {
-            self.reins.level(&model.log.level);
+            self.reins.level(&model.log);
         }
         for key in &diff.next_start {
             tracing::warn!("{key} has changed; that takes effect when stdiod is restarted");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::wire::id::{EventId, StreamId};
+use crate::wire::ink::Ink;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,7 @@ impl StreamLog {
         let event = EventId { stream: id, seq: stream.next() };
         self.bytes += text.len();
         stream.bytes += text.len();
-        stream.events.push_back(text.clone());
+        stream.events.push_back(alone(text));
         while stream.events.len() > bounds.events_max
             || (stream.bytes > bounds.bytes_max && stream.events.len() > 1)
         {
@@ -222,6 +223,11 @@ impl Stream {
     }
 }
 
+/// The text in memory of its own where it may share some with others, which would be kept as well.
+fn alone(text: &Bytes) -> Bytes {
+    if text.len() > Ink::LONGEST { text.clone() } else { Bytes::copy_from_slice(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +271,20 @@ mod tests {
         assert_eq!(seqs(&mut log, 2), None);
         let by_bytes = Bounds { bytes_max: 25, ..Bounds::default() };
         assert_eq!(seqs(&mut filled(5, &by_bytes), 3), Some(vec![4, 5]));
+    }
+
+    #[test]
+    fn what_is_short_keeps_nothing_beside_it() {
+        let mut log = filled(0, &Bounds::default());
+        let whole = Bytes::from(vec![b'x'; 3 * Ink::LONGEST]);
+        let (little, much) = (whole.slice(..Ink::LONGEST), whole.slice(Ink::LONGEST - 1..));
+        for text in [&little, &much] {
+            log.push(STREAM, text, &Bounds::default()).unwrap();
+        }
+        let kept = log.replay(event(0)).unwrap().events;
+        assert_eq!((&kept[0].1, &kept[1].1), (&little, &much));
+        assert_ne!(kept[0].1.as_ptr(), little.as_ptr());
+        assert_eq!(kept[1].1.as_ptr(), much.as_ptr());
     }
 
     #[test]

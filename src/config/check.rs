@@ -114,7 +114,7 @@ impl Rules<'_> {
                 return;
             }
         }
-        if level.parse::<tracing_subscriber::filter::Targets>().is_err() {
+        if self.model.log.filter().is_err() {
             self.error(
                 &path,
                 &format!("{level:?} is no log filter"),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{self, Targets};
 
 pub use self::choices::{
     AskKind, EraChoice, LegacyOutput, Mode, Overflow, Push, Start, TasksChoice,
@@ -298,6 +299,13 @@ impl Sessions {
 
 // === impl Log ===
 
+impl Log {
+    /// What `level` lets through. Blanks around its parts mean nothing.
+    pub fn filter(&self) -> Result<Targets, filter::ParseError> {
+        self.level.split(',').map(str::trim).collect::<Vec<_>>().join(",").parse()
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Auto, level: "info".to_owned(), payloads: false }
@@ -363,6 +371,13 @@ impl Default for ToolFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blanks_in_a_log_filter_mean_nothing() {
+        let of = |level: &str| Log { level: level.to_owned(), ..Log::default() }.filter().unwrap();
+        assert_eq!(of(" warn , stdiod::http=debug "), of("warn,stdiod::http=debug"));
+        assert_ne!(of("warn"), of("info"));
+    }
 
     /// For every client behind nginx, which cuts off an upstream that is silent for a minute.
     #[test]

@@ -99,7 +99,9 @@ where
             look.as_mut().reset(tokio::time::Instant::now() + LOOK);
             let _ = look.as_mut().poll(cx);
             if patience.0.is_over() {
-                return Poll::Ready(Ok(()));
+                // What has come since the last look counts.
+                let polled = connection.as_mut().poll(cx);
+                return if patience.0.is_over() { Poll::Ready(Ok(())) } else { polled };
             }
         }
         connection.as_mut().poll(cx)

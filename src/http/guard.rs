@@ -189,13 +189,16 @@ pub(super) async fn body(
     if incoming.is_end_stream() {
         return Ok(first);
     }
+    // Where its length was not said, this may be the end and no more.
+    let Some(next) = part(incoming, &mut stall).await else { return Ok(first) };
     let expected = usize::try_from(hint.lower()).unwrap_or(0).min(limit);
-    Box::pin(rest(first, expected, limit, incoming, stall)).await.ok_or_else(too_large)?
+    Box::pin(rest(first, next, expected, limit, incoming, stall)).await.ok_or_else(too_large)?
 }
 
-/// Reads what follows the first piece of a body. `None` if that is too much.
+/// Reads what follows the first two pieces of a body. `None` if that is too much.
 async fn rest(
     first: Bytes,
+    next: Option<Frame<Bytes>>,
     expected: usize,
     limit: usize,
     incoming: &mut Incoming,
@@ -204,16 +207,19 @@ async fn rest(
     let mut all = BytesMut::with_capacity(expected.max(first.len()));
     all.extend_from_slice(&first);
     drop(first);
-    while let Some(frame) = part(incoming, &mut stall).await {
+    let mut next = Some(next);
+    while let Some(frame) = next {
         let Some(frame) = frame else { return Some(Err(Refusal::BodyBroken.into())) };
-        let Ok(data) = frame.into_data() else { continue };
-        if all.len() + data.len() > limit {
-            return None;
+        if let Ok(data) = frame.into_data() {
+            if all.len() + data.len() > limit {
+                return None;
+            }
+            all.extend_from_slice(&data);
         }
-        all.extend_from_slice(&data);
         if incoming.is_end_stream() {
             break;
         }
+        next = part(incoming, &mut stall).await;
     }
     Some(Ok(all.freeze()))
 }

@@ -64,7 +64,7 @@ pub(crate) struct House {
     pub(crate) bearers: Option<Arc<Bearers>>,
     pub(crate) config: Http,
     pub(crate) reloads: Reloads,
-    /// Set when the daemon begins to stop: streams end and readiness is denied.
+    /// Set when the daemon begins to stop: nothing new is begun, and readiness is denied.
     pub(crate) stopping: Arc<AtomicBool>,
     pub(crate) born: Instant,
 }
@@ -121,6 +121,7 @@ fn serve<'a>(
         let asked = Asked { house: &house, doorway, patience, head: &head, heads: &heads };
         let answered = asked.answer(&mut incoming).await;
         // A connection cannot go on behind a body that nobody read, and many clients take it amiss if one closes without a word.
+        // What `drained` asks first is asked here, as most are spared its future.
         let closes = head.version < Version::HTTP_2
             && !incoming.is_end_stream()
             && !guard::drained(&mut incoming, Unwanted::of(&head.method, &heads)).await;

@@ -196,6 +196,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_request_comes_back_with_its_headers() {
+        let mut headers = HeaderMap::new();
+        for name in ["authorization", "cookie", "x-one", "cookie", "content-type", "mcp-session-id"]
+        {
+            headers.append(name, HeaderValue::from_static("secret"));
+        }
+        let response = json_within(headers, Text::default(), Some(HeaderValue::from_static("id")));
+        let back: Vec<_> = response.headers().iter().collect();
+        assert_eq!(
+            back,
+            [(&header::CONTENT_TYPE, &JSON), (&SESSION, &HeaderValue::from_static("id"))]
+        );
+    }
+
+    #[test]
     fn a_refused_method_names_the_allowed_ones() {
         let refused = Refused::from(Refusal::HttpMethodNotAllowed { allow: "POST" });
         let response = refused.into_response();

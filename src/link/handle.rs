@@ -40,7 +40,7 @@ pub(crate) struct Farewell {
     call: CallId,
 }
 
-/// A call that cannot begin at once: the child does not read.
+/// A call that cannot begin at once, most often because the child does not read.
 pub(crate) type Delayed = Pin<Box<dyn Future<Output = Result<Replies, Refusal>> + Send>>;
 
 /// How long an order waits for a child that does not read.

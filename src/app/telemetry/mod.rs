@@ -20,7 +20,6 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::gatherer::Gatherer;
@@ -43,7 +42,7 @@ pub(super) struct LastWord(Arc<Gatherer>);
 
 /// Starts logging. To be called once.
 pub(super) fn begin(log: &Log) -> Result<(Reins, LastWord), Fatal> {
-    let filter = log.level.parse::<Targets>().map_err(|error| {
+    let filter = log.filter().map_err(|error| {
         Fatal::usage(format!("log.level {:?} is no level or filter: {error}", log.level))
             .hint("write error, warn, info, debug or trace, or a filter such as \"info,stdiod::http=debug\"")
     })?;
@@ -88,10 +87,12 @@ fn before_panics(gatherer: Arc<Gatherer>) {
 
 impl Reins {
     /// Logs by another level or filter from now on.
-    pub(super) fn level(&self, level: &str) {
-        match level.parse::<Targets>() {
+    pub(super) fn level(&self, log: &Log) {
+        match log.filter() {
             Ok(filter) => self.0.exchange(filter),
-            Err(error) => tracing::error!(%error, "log.level {level:?} is no level or filter"),
+            Err(error) => {
+                tracing::error!(%error, "log.level {:?} is no level or filter", log.level);
+            }
         }
     }
 }

@@ -145,8 +145,10 @@ pub struct Switchboard<R> {
     kept: Kept,
     /// Makes stream ids differ from those of other switchboards, earlier ones included.
     stream_base: u64,
-    /// What is written with that is short and goes on at once.
+    /// What is written with that is short and goes on at once: calls and answers.
     ink: Ink,
+    /// The same for progress. A reader may be long in coming for it, and then what lies beside it had better be more of the same.
+    news: Ink,
     /// The highest number of a call so far.
     calls_seen: u64,
     born: Instant,
@@ -210,6 +212,7 @@ impl<R: Outlet> Switchboard<R> {
             kept: Kept::default(),
             stream_base,
             ink: Ink::default(),
+            news: Ink::default(),
             calls_seen: 0,
             born: now,
         }

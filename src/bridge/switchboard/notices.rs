@@ -113,7 +113,7 @@ impl<R: Outlet> Switchboard<R> {
         let Some(token) = &call.token else {
             return turn.dropped(Dropped::StrayProgress);
         };
-        let text = self.ink.splice(text, &[Patch { at, with: token.as_bytes() }]);
+        let text = self.news.splice(text, &[Patch { at, with: token.as_bytes() }]);
         call.progress = value;
         let longest = call.started + limits.request_timeout_max;
         call.deadline = (turn.now + limits.request_timeout).min(longest).max(call.deadline);

@@ -15,7 +15,6 @@ use crate::bridge::timers::Due;
 use crate::bridge::turn::{Dropped, Note, Outcome, Settled, Turn};
 use crate::wire::frame::Frame;
 use crate::wire::id::{CallId, EventId, Flight, FrontId, Numbered, UpstreamId};
-use crate::wire::ink::Ink;
 use crate::wire::text::Text;
 
 /// How long after the last call that wanted more log messages the child is told that fewer will do.
@@ -73,10 +72,6 @@ impl<R: Outlet> Switchboard<R> {
     fn keep_answer(&mut self, by: Reader, text: &mut Text) -> Option<EventId> {
         let front = self.fronts.get_mut(&by.front)?;
         front.log.as_ref()?;
-        if text.len() <= Ink::LONGEST {
-            // It may share its memory with others, which would be kept as well.
-            *text = Bytes::copy_from_slice(text.join()).into();
-        }
         let id = self.kept.keep(front, by.stream, text.join(), &self.limits.log)?;
         if let Some(log) = &mut front.log {
             log.complete(by.stream);
