@@ -9,7 +9,6 @@ after them it is written down, so that neither starts nor connections nor sessio
 import argparse
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -20,6 +19,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from ports import free_ports  # noqa: E402
 
 DEARER, CHEAPER = 1.10, 0.90
 # How long a bridge may take to listen, and one case to be driven.
@@ -58,18 +60,6 @@ def arguments():
     return parser.parse_args()
 
 
-def free_port():
-    """Below the range from which outgoing connections take theirs."""
-    for port in random.sample(range(20000, 32000), 200):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit("no free port between 20000 and 32000")
-
-
 def listens(port):
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
@@ -94,7 +84,8 @@ class Counted:
     """
 
     def __init__(self, at, bridge, folder):
-        self.at, self.folder, self.port, self.dumps = at, folder, free_port(), 0
+        self.at, self.folder, self.dumps = at, folder, 0
+        (self.port,) = free_ports(1)
         self.out, self.log = folder / "counts", folder / "said"
         valgrind = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={self.out}", "--instr-atstart=no"]
         with open(self.log, "w") as log:

@@ -7,9 +7,7 @@ server is `stdiod demo-server`, because its tools do what is to be seen here.
 """
 
 import json
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,8 +16,10 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import layers
-from wire import Wire
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+import layers  # noqa: E402
+from ports import free_ports  # noqa: E402
+from wire import Wire  # noqa: E402
 
 NAME, TOKEN, OTHER = "mcp.example", "a-token-for-the-test", "not-allowed.example"
 AT_ONCE = 16
@@ -86,21 +86,6 @@ class Daemon:
         with self.direct.send("GET", path="/status") as answer:
             status = json.loads(answer.response.read())
         return sum(child["in_flight"] for child in status["servers"]["demo"]["children"])
-
-
-def free_ports(count):
-    """Below the range from which outgoing connections take theirs."""
-    ports = []
-    for port in random.sample(range(20000, 32000), 200):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise AssertionError("no free ports between 20000 and 32000")
 
 
 class Through:

@@ -1,14 +1,12 @@
 """What replicas.py is made of: the lines it prints, curl, and the processes that take part."""
 
 import json
-import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -47,21 +45,6 @@ def eventually(what, look, seconds=15):
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.05)
     return seen
-
-
-def free_ports(count):
-    """Below the range from which outgoing connections take theirs."""
-    with ExitStack() as stack:
-        ports = []
-        for port in random.sample(range(20000, 32000), 200):
-            try:
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            ports.append(port)
-            if len(ports) == count:
-                return ports
-    raise AssertionError("no free ports between 20000 and 32000")
 
 
 def curl(url, message=None, session=None, method="POST", headers=()):

@@ -13,7 +13,9 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from parts import Client, Daemon, Process, checking, curl, curl_call, curl_session, eventually, failures, free_ports, work
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from parts import Client, Daemon, Process, checking, curl, curl_call, curl_session, eventually, failures, work  # noqa: E402
+from ports import free_ports  # noqa: E402
 
 BALANCER = Path(__file__).resolve().parents[3] / "config" / "haproxy.cfg"
 CALLS = 50

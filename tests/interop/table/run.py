@@ -11,7 +11,6 @@ Exit status 0: every check is green, or has a reason in reasons.json.
 import argparse
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -22,8 +21,10 @@ import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import report
-from relay import Relay
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+import report  # noqa: E402
+from ports import free_ports  # noqa: E402
+from relay import Relay  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
@@ -83,18 +84,6 @@ def servers(at):
     every["everything"] = ("everything", everything, LEGACY, {})
     every["time"] = ("time", [at.python_servers / "bin/mcp-server-time"], MODERN, {})
     return every
-
-
-def free_port():
-    """Below the range from which outgoing connections take theirs."""
-    for port in random.sample(range(20000, 32000), 200):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit("no free port between 20000 and 32000")
 
 
 @contextmanager
@@ -191,7 +180,7 @@ def main():
     with ExitStack() as stack:
         relays, waiting = {}, []
         if not at.direct:
-            port, itself = free_port(), free_port()
+            port, itself = free_ports(2)
             (work / "table.toml").write_text(configuration(port, what))
             command = [at.stdiod, "--config", work / "table.toml", "serve"]
             ready = lambda: answers(f"http://127.0.0.1:{port}/readyz")
