@@ -17,10 +17,16 @@ use super::scan::{Broken, Scanner};
 use super::splice::{Patch, Span, splice};
 use super::text::Text;
 
-/// A message and the places of its routing leaves.
+/// A message.
 #[derive(Clone, Debug)]
 pub struct Frame {
     text: Bytes,
+    card: Card,
+}
+
+/// All of a message but its text: what it is, and the places of its routing leaves.
+#[derive(Clone, Debug)]
+struct Card {
     kind: Kind,
     method: Method,
     id: Option<Span>,
@@ -77,18 +83,6 @@ struct Top {
     has_breaks: bool,
 }
 
-/// All of a message but its text.
-struct Card {
-    kind: Kind,
-    method: Method,
-    id: Option<Span>,
-    name: Option<Span>,
-    payload: Option<Span>,
-    leaves: Leaves,
-    /// Line breaks stand in it, which have to go.
-    has_breaks: bool,
-}
-
 /// How nearly all messages begin. That is known at a glance.
 const OPENING: &[u8] = br#"{"jsonrpc":"2.0","#;
 
@@ -111,40 +105,40 @@ impl Frame {
     }
 
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.card.kind
     }
 
     /// The method of a request or notification; `Method::Other` for the two kinds of answers.
     pub fn method(&self) -> Method {
-        self.method
+        self.card.method
     }
 
     /// The method as it was written, quotes taken off; empty for answers.
     pub fn method_name(&self) -> &str {
-        self.name.map_or("", |span| self.slice(span).trim_matches('"'))
+        self.card.name.map_or("", |span| self.slice(span).trim_matches('"'))
     }
 
     pub fn id_span(&self) -> Option<Span> {
-        self.id
+        self.card.id
     }
 
     /// The id as text, so that `7`, `"7"` and `7.0` stay apart. An error answer may carry `null` or none.
     pub fn id(&self) -> Option<RawId> {
-        self.id.map(|span| RawId::of(&self.text[span.range()]))
+        self.card.id.map(|span| RawId::of(&self.text[span.range()]))
     }
 
     /// The id as the number a bridge gives to its own requests. Some servers hand numbers back as strings.
     pub fn id_number(&self) -> Option<u64> {
-        whole_number(unquoted(&self.text[self.id?.range()]))
+        whole_number(unquoted(&self.text[self.card.id?.range()]))
     }
 
     pub fn payload_span(&self) -> Option<Span> {
-        self.payload
+        self.card.payload
     }
 
     /// `params`, `result` or `error`, whichever this kind of message has.
     pub fn payload(&self) -> Option<&str> {
-        self.payload.map(|span| self.slice(span))
+        self.card.payload.map(|span| self.slice(span))
     }
 
     /// The view of `params`, or of whatever is the payload. Nothing is seen if a member that some rule looks at stands twice.
@@ -161,14 +155,14 @@ impl Frame {
 
     /// Whether `params` have no `_meta`, and no member that might be one.
     pub fn lacks_meta(&self) -> bool {
-        matches!(self.kind, Kind::Request | Kind::Notification) && self.leaves.lack_meta()
+        matches!(self.card.kind, Kind::Request | Kind::Notification) && self.card.leaves.lack_meta()
     }
 
     #[inline]
     fn clear_params(&self) -> Option<Params<'_>> {
-        match self.kind {
+        match self.card.kind {
             Kind::Request | Kind::Notification => {
-                self.leaves.view(|at| self.slice(at), || self.payload())
+                self.card.leaves.view(|at| self.slice(at), || self.payload())
             }
             Kind::Result | Kind::Error => Params::unambiguous(self.payload()),
         }
@@ -204,10 +198,10 @@ impl Body {
         }
         let inner = inner(text);
         if text.get(inner.start) != Some(&b'[') {
-            let card = Card::read(&text[inner.clone()])?;
+            let (card, has_breaks) = Card::read(&text[inner.clone()])?;
             let text = std::mem::take(text);
-            let is_all = inner.len() == text.len();
-            return Ok(Self::One(card.of(if is_all { text } else { text.slice(inner) })));
+            let text = if inner.len() == text.len() { text } else { text.slice(inner) };
+            return Ok(Self::One(Frame { text: on_one_line(text, has_breaks), card }));
         }
         let text = text.slice(inner);
         let mut spans = Vec::new();
@@ -215,7 +209,7 @@ impl Body {
         let text = on_one_line(text, has_breaks);
         let parts = spans.into_iter().map(|span| {
             let text = text.slice(span.range());
-            Card::read(&text).map(|card| card.of(text))
+            Card::read(&text).map(|(card, _)| Frame { text, card })
         });
         Ok(Self::Many(parts.collect()))
     }
@@ -269,8 +263,8 @@ impl Top {
 // === impl Card ===
 
 impl Card {
-    /// Reads one message from a text that has no blanks around it.
-    fn read(text: &[u8]) -> Result<Self, Malformed> {
+    /// Reads one message from a text that has no blanks around it. Tells too whether line breaks stand in it, which have to go.
+    fn read(text: &[u8]) -> Result<(Self, bool), Malformed> {
         if text.first() != Some(&b'{') {
             // Tell broken JSON from JSON of the wrong shape before blaming the shape.
             stepped(text, |scan| scan.value().map(|_| ()))?;
@@ -325,13 +319,7 @@ impl Card {
 
         let method = top.method.map_or(Method::Other, |at| Method::read(&text[at.range()]));
         let Top { id, method: name, leaves, has_breaks, .. } = top;
-        Ok(Self { kind, method, id, name, payload, leaves, has_breaks })
-    }
-
-    /// The message whose text was read.
-    fn of(self, text: Bytes) -> Frame {
-        let Self { kind, method, id, name, payload, leaves, has_breaks } = self;
-        Frame { kind, method, id, name, payload, leaves, text: on_one_line(text, has_breaks) }
+        Ok((Self { kind, method, id, name, payload, leaves }, has_breaks))
     }
 }
 
