@@ -133,10 +133,11 @@ impl Wardens {
         let stop = self.settings.ending.child_token();
         let settings = Settings { stop: stop.clone(), ..self.settings.clone() };
         let (entry, warden) = upstream::open(name.clone(), &Arc::new(server.clone()), settings);
-        let (what, asked) = (format!("the server {name}"), stop.clone());
+        let what = format!("the server {name}");
         self.tasks.spawn(async move {
             warden.await;
-            Ended { what, expected: asked.is_cancelled() }
+            // It ends when it is told to, or when the last has let go of its entry, which may come first.
+            Ended { what, expected: true }
         });
         self.stops.insert(name.clone(), stop);
         entry
@@ -160,4 +161,23 @@ impl Wardens {
 fn starts_at_once() -> usize {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     (4 * cores).max(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_let_go_of_before_it_is_told_ends_as_expected() {
+        let model = Model {
+            servers: [(ServerName::new("s").unwrap(), Server::default())].into(),
+            ..Model::default()
+        };
+        let token = CancellationToken::new();
+        let nursery = Nursery::open(1).unwrap();
+        let mut wardens = Wardens::new(&model, None, nursery, &token, &token);
+        drop(wardens.open_all(&model));
+        let ended = wardens.ended().await.unwrap();
+        assert!(ended.expected, "{ended:?}");
+    }
 }
