@@ -1,5 +1,6 @@
 //! The outermost floor: arguments, commands, the main loop.
 
+mod ballast;
 mod cli;
 mod commands;
 mod fatal;

@@ -12,7 +12,7 @@ use super::signals::{Signals, Wish};
 use super::telemetry::Reins;
 use super::wardens::DRAIN;
 use super::watcher::Watcher;
-use super::{systemd, telemetry};
+use super::{ballast, systemd, telemetry};
 use crate::config::picture::line;
 use crate::config::{Loaded, Sources};
 use crate::link::sessions::MOMENT;
@@ -68,6 +68,7 @@ async fn live(loaded: Loaded, sources: Sources, reins: Reins) -> Result<(), Fata
     let watch = |reading: &Reading| Watcher::new(Arc::clone(reading.sources()));
     let mut watcher = household.watches().then(|| watch(&reading));
     systemd::ready(&household.summary());
+    ballast::drop_code();
 
     let mut sweep = tokio::time::interval(MOMENT);
     let mut heartbeat = systemd::heartbeat().map(tokio::time::interval);
@@ -99,6 +100,7 @@ async fn live(loaded: Loaded, sources: Sources, reins: Reins) -> Result<(), Fata
                     (true, Some(_)) | (false, None) => {}
                 }
                 systemd::ready(&household.summary());
+                ballast::drop_code();
             }
             Event::PartGone(Ok(Ended { expected: true, .. })) | Event::Sweep => household.sweep(),
             Event::PartGone(Ok(ended)) => tracing::error!("{} ended by itself", ended.what),

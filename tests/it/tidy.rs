@@ -50,7 +50,7 @@ const IMPURE: &[&str] = &[
 /// The rules of `tests/it/real/tolerance`.
 const TOLERANCE: std::ops::RangeInclusive<u32> = 1..=25;
 
-const UNSAFE_HOME: &str = "src/upstream/process.rs";
+const UNSAFE_HOMES: [&str; 2] = ["src/app/ballast.rs", "src/upstream/process.rs"];
 const LINES_MAX: usize = 400;
 
 /// A text file of the repository: its path from the root with forward slashes, and what it says.
@@ -72,7 +72,7 @@ fn the_heart_is_pure() {
 }
 
 #[test]
-fn unsafe_code_has_one_home() {
+fn unsafe_code_has_two_homes() {
     pass(stray_unsafe(&rust_files()));
 }
 
@@ -171,12 +171,12 @@ fn impurities(files: &[File]) -> Vec<String> {
 }
 
 fn stray_unsafe(files: &[File]) -> Vec<String> {
-    let stray = files.iter().filter(|file| file.path != UNSAFE_HOME);
+    let stray = files.iter().filter(|file| !UNSAFE_HOMES.contains(&file.path.as_str()));
     let stray = stray.filter(|file| {
         let code = code(&file.text);
         mentions(&code, "unsafe") || mentions(&code, "unsafe_code")
     });
-    stray.map(|file| format!("{}: unsafe code belongs in {UNSAFE_HOME}", file.path)).collect()
+    stray.map(|file| format!("{}: unsafe code belongs in {UNSAFE_HOMES:?}", file.path)).collect()
 }
 
 fn long_files(files: &[File]) -> Vec<String> {

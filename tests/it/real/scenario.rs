@@ -262,6 +262,15 @@ fn sixteen_idle_servers_cost_the_daemon_little() {
     assert!(bytes < lean(), "{bytes} bytes");
 }
 
+#[test]
+fn what_only_starting_needs_is_given_back() {
+    let daemon = Daemon::start(&Demo::new("demo").keys("start = \"lazy\"").toml());
+    daemon.ready("/readyz");
+    let given_back = daemon.most_resident() - daemon.resident();
+    println!("given back after the start: {} KiB", given_back >> 10);
+    assert!(given_back > 512 << 10, "{given_back} bytes");
+}
+
 /// What the daemon may take.
 fn lean() -> u64 {
     if is_optimised() { 12 << 20 } else { 28 << 20 }

@@ -157,6 +157,11 @@ impl Daemon {
         resident(self.pid())
     }
 
+    /// The most that was ever resident, in bytes.
+    pub(crate) fn most_resident(&self) -> u64 {
+        memory(self.pid(), "VmHWM:")
+    }
+
     pub(crate) fn send(&self, request: &Request) -> Answer {
         request.send(&self.address)
     }
@@ -326,9 +331,14 @@ fn ended(child: &mut Child, within: Duration) -> Option<ExitStatus> {
 }
 
 pub(crate) fn resident(pid: Pid) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// A figure of `/proc/…/status` in bytes.
+fn memory(pid: Pid, name: &str) -> u64 {
     let status = format!("/proc/{}/status", pid.as_raw_nonzero());
     let status = std::fs::read_to_string(status).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 

@@ -1,6 +1,6 @@
 //! The least MCP server: it answers calls with their own text, as many as it finds in one read with one write. What a
 //! bridge in front of it costs is what is left when its own few microseconds are taken off. With the argument `modern` it is one
-//! without a handshake.
+//! without a handshake; with `late` it takes its time before it reads.
 //!
 //! It has three more tools, for what an echo does not show: `sleep` answers 50 ms later and holds nobody up, `bytes` makes a
 //! result as long as asked, `progress` tells of as many steps as asked before its result.
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
+/// How long one that is late loads what it needs.
+const LATE: Duration = Duration::from_millis(100);
 const SLEEP: Duration = Duration::from_millis(50);
 /// More calls than this that sleep at once hold the others up.
 const SLEEPERS_MAX: usize = 4096;
@@ -21,8 +23,11 @@ const EDGE: usize = 160;
 type Due = (Instant, Vec<u8>);
 
 fn main() {
-    let is_modern = std::env::args().nth(1).is_some_and(|era| era == "modern");
-    let answer = if is_modern { modern_answer } else { legacy_answer };
+    let how = std::env::args().nth(1);
+    let answer = if how.as_deref() == Some("modern") { modern_answer } else { legacy_answer };
+    if how.as_deref() == Some("late") {
+        std::thread::sleep(LATE);
+    }
     let mut input = std::io::stdin().lock();
     let mut sleepers: Option<SyncSender<Due>> = None;
     let mut buffer = vec![0; 1 << 20];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::found::Found;
-use super::subject::{Sessions, Subject};
+use super::subject::{Children, Sessions, Subject};
 use super::{big, call, churn, held, parallel, progress, servers, start, stateless};
 use crate::bridge::Bridge;
 use crate::client::{Budget, Client};
@@ -141,7 +141,7 @@ impl Effort {
 impl Bench<'_> {
     /// Starts the subject and waits until each of its servers answers.
     pub async fn start(&self, servers: usize) -> Result<Bridge, String> {
-        let bridge = self.subject.launch(servers, Sessions::Kept)?;
+        let bridge = self.subject.launch(servers, Children::Quick, Sessions::Kept)?;
         let ready = if self.subject.is_http_floor() {
             let attempt = async || self.client(&bridge, 0).await?.calls(1).await;
             bridge.until(attempt).await.map(drop)

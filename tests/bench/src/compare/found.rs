@@ -80,6 +80,8 @@ pub const FIGURES: &[Figure] = &[
     figure("start.first", "first tools/list (ms)", 1),
     figure("start.16", "tools/list of all of 16 servers (ms)", 1),
     figure("start.gain", "the same, to one server", 2),
+    figure("start.16.late", "the same of servers that take 100 ms to start (ms)", 1),
+    figure("start.late.gain", "the same, to one such server", 2),
     figure("start.rss", "memory at rest, 1 server (MB)", 2),
     figure("start.16.rss", "memory at rest, 16 servers (MB)", 2),
     figure("start.stop", "from SIGTERM to the end (ms)", 1),

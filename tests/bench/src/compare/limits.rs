@@ -77,6 +77,7 @@ pub const LIMITS: &[Limit] = &[
     limit("16 calls of 50 ms at once: p50 (ms)", Value("parallel.p50"), AtMost(51.0)),
     limit("first tools/list: more than the floor (ms)", Above("start.first"), AtMost(5.0)),
     limit("16 servers ready, to one", Value("start.gain"), AtMost(1.5)),
+    limit("16 servers ready that take 100 ms, to one", Value("start.late.gain"), AtMost(1.5)),
     limit("memory at rest, 1 server (MB)", Value("start.rss"), AtMost(8.0)),
     limit("memory at rest, 16 servers (MB)", Value("start.16.rss"), AtMost(10.0)),
     limit("stop when idle (ms)", Value("start.stop"), AtMost(50.0)),

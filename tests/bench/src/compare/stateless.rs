@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::effort::{Bench, explained};
 use super::found::Found;
-use super::subject::Sessions;
+use super::subject::{Children, Sessions};
 use crate::client::{Budget, Client, crowd};
 use crate::messages::ECHO_BYTES;
 use crate::proc;
@@ -28,7 +28,7 @@ pub async fn run(bench: &Bench<'_>, found: &mut Found) -> Result<(), String> {
 }
 
 async fn measure(bench: &Bench<'_>, found: &mut Found, era: &str) -> Result<(), String> {
-    let bridge = bench.subject.launch(1, Sessions::Unknown)?;
+    let bridge = bench.subject.launch(1, Children::Quick, Sessions::Unknown)?;
     let (pid, address, path) = (bridge.pid(), bridge.address, &bridge.paths[0]);
     let connect = async || match era {
         "modern" => Client::modern(address, path, ECHO_BYTES).await,

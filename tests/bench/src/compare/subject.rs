@@ -38,6 +38,15 @@ pub enum Sessions {
     Unknown,
 }
 
+/// What kind of echo servers it has behind it.
+#[derive(Clone, Copy)]
+pub enum Children {
+    /// They are there at once.
+    Quick,
+    /// They take 100 ms before they read, as those do that load what they need.
+    Late,
+}
+
 /// How the names on the command line and in the list of the installed are called.
 const PEERS: [(&str, Peer); 3] = [
     ("python-mcp-proxy", Peer::Python),
@@ -116,9 +125,14 @@ impl Subject {
     }
 
     /// Starts it with so many echo servers, and waits for nothing.
-    pub fn launch(&self, servers: usize, sessions: Sessions) -> Result<Bridge, String> {
+    pub fn launch(
+        &self,
+        servers: usize,
+        children: Children,
+        sessions: Sessions,
+    ) -> Result<Bridge, String> {
         let place = Place::new()?;
-        let (command, paths) = self.command(&place, servers, sessions)?;
+        let (command, paths) = self.command(&place, servers, children.word(), sessions)?;
         Bridge::launch(place, command, paths)
     }
 
@@ -127,6 +141,7 @@ impl Subject {
         &self,
         place: &Place,
         servers: usize,
+        child: &str,
         sessions: Sessions,
     ) -> Result<(Command, Vec<String>), String> {
         let echo = sibling("echo")?;
@@ -134,7 +149,7 @@ impl Subject {
             Kind::PipeFloor => {
                 let mut command = Command::new(sibling("pipe-floor")?);
                 command.args([place.address.to_string(), servers.to_string()]);
-                command.arg(echo).arg("legacy");
+                command.arg(echo).arg(child);
                 Ok((command, bridge::paths(servers)))
             }
             Kind::HttpFloor => {
@@ -143,7 +158,7 @@ impl Subject {
                 Ok((command, vec!["/".to_owned()]))
             }
             Kind::Stdiod { program, log_level } => {
-                bridge::stdiod_command(place, program, log_level, &vec!["legacy"; servers])
+                bridge::stdiod_command(place, program, log_level, &vec![child; servers])
             }
             Kind::Peer { which, program, node } => {
                 let mut command = Command::new(program);
@@ -151,9 +166,22 @@ impl Subject {
                     let path = std::env::var("PATH").unwrap_or_default();
                     command.env("PATH", format!("{}:{path}", node.display()));
                 }
-                let paths = which.arguments(&mut command, place, servers, sessions, &echo)?;
+                let paths =
+                    which.arguments(&mut command, place, servers, sessions, (&echo, child))?;
                 Ok((command, paths))
             }
+        }
+    }
+}
+
+// === impl Children ===
+
+impl Children {
+    /// The echo server's argument.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Quick => "legacy",
+            Self::Late => "late",
         }
     }
 }
@@ -167,13 +195,13 @@ impl Peer {
         place: &Place,
         servers: usize,
         sessions: Sessions,
-        echo: &Path,
+        (echo, child): (&Path, &str),
     ) -> Result<Vec<String>, String> {
         let port = place.address.port().to_string();
         let has_sessions = sessions == Sessions::Kept;
         match self {
             Self::Python => {
-                let server = serde_json::json!({ "command": echo, "args": ["legacy"] });
+                let server = serde_json::json!({ "command": echo, "args": [child] });
                 let servers: serde_json::Map<_, _> =
                     (0..servers).map(|n| (format!("echo{n}"), server.clone())).collect();
                 let count = servers.len();
@@ -185,7 +213,7 @@ impl Peer {
                 Ok(bridge::paths(count))
             }
             Self::Supergateway => {
-                let child = format!("exec '{}' legacy", echo.display());
+                let child = format!("exec '{}' {child}", echo.display());
                 command.args(["--stdio", &child, "--outputTransport", "streamableHttp"]);
                 command.args(["--port", &port]).args(has_sessions.then_some("--stateful"));
                 Ok(vec!["/mcp".to_owned()])
@@ -193,7 +221,7 @@ impl Peer {
             Self::Npm => {
                 command.args(["--host", "127.0.0.1", "--port", &port, "--server", "stream"]);
                 command.args((!has_sessions).then_some("--stateless")).arg("--");
-                command.arg(echo).arg("legacy");
+                command.arg(echo).arg(child);
                 Ok(vec!["/mcp".to_owned()])
             }
         }
