@@ -157,10 +157,11 @@ impl Wardens {
     }
 }
 
-/// Children that may be busy starting together. Most of them read files more than they compute.
+/// Children that may be busy starting together. Most of them wait more than they compute: for a disk, a network, or whoever they
+/// stand for.
 fn starts_at_once() -> usize {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    (4 * cores).max(8)
+    (8 * cores).max(16)
 }
 
 #[cfg(test)]
