@@ -9,9 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::Version;
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::rt::{Sleep, Timer};
 use tokio::sync::Notify;
+
+use super::bell::{Bell, quietly};
 
 /// The closing of a listener, as its connections see it.
 #[derive(Debug, Default)]
@@ -74,6 +78,7 @@ where
     let (mut connection, mut told) = (pin!(connection), pin!(curfew.told.notified()));
     let mut look = pin!(tokio::time::sleep(LOOK));
     let (mut begun, mut leaving, mut ending) = (false, false, false);
+    let mut bell = Bell::default();
     std::future::poll_fn(|cx| {
         if !begun {
             begun = true;
@@ -90,7 +95,7 @@ where
             if leaving && !ending {
                 ending = true;
                 // What has come until now is read before it ends.
-                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                if let Poll::Ready(ended) = bell.poll(connection.as_mut(), cx) {
                     return Poll::Ready(ended);
                 }
                 end(connection.as_mut());
@@ -100,11 +105,11 @@ where
             let _ = look.as_mut().poll(cx);
             if patience.0.is_over() {
                 // What has come since the last look counts.
-                let polled = connection.as_mut().poll(cx);
+                let polled = bell.poll(connection.as_mut(), cx);
                 return if patience.0.is_over() { Poll::Ready(Ok(())) } else { polled };
             }
         }
-        connection.as_mut().poll(cx)
+        bell.poll(connection.as_mut(), cx)
     })
     .await
 }
@@ -175,8 +180,31 @@ impl Timer for Patience {
 // === impl Stall ===
 
 impl Stall<'_> {
+    /// Takes the next part of a body; an error if it breaks off or stands still.
+    pub(super) fn poll_part(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ()>>> {
+        let part = match self {
+            Self::Looked { .. } => {
+                let (part, rung) = quietly(|| Pin::new(&mut *incoming).poll_frame(cx));
+                if rung && !(part.is_ready() && incoming.is_end_stream()) {
+                    cx.waker().wake_by_ref();
+                }
+                part
+            }
+            Self::Timed(_) => Pin::new(incoming).poll_frame(cx),
+        };
+        if let Poll::Ready(part) = part {
+            self.ends();
+            return Poll::Ready(part.map(|part| part.map_err(drop)));
+        }
+        self.poll_over(cx).map(|()| Some(Err(())))
+    }
+
     /// Something has come.
-    pub(super) fn ends(&mut self) {
+    fn ends(&mut self) {
         match self {
             Self::Looked { patience, since } => *since = patience.looks(),
             Self::Timed(timer) => *timer = None,
@@ -184,7 +212,7 @@ impl Stall<'_> {
     }
 
     /// Nothing has come. Ready once that has lasted too long.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Looked { patience, since } => {
                 let looks = patience.looks() - *since;

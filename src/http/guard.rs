@@ -3,8 +3,6 @@
 //! A page in a browser can make it send requests to loopback addresses. Its `Origin` gives it away, and after a trick with DNS its
 //! `Host` does.
 
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -181,7 +179,7 @@ pub(super) async fn body(
     // Most come as one piece, which is taken as it is.
     let first = match part(incoming, &mut stall).await {
         None => return Ok(Bytes::new()),
-        Some(frame) => frame.ok_or(Refusal::BodyBroken)?.into_data().unwrap_or_default(),
+        Some(frame) => frame.map_err(|()| Refusal::BodyBroken)?.into_data().unwrap_or_default(),
     };
     if first.len() > limit {
         return Err(too_large());
@@ -198,7 +196,7 @@ pub(super) async fn body(
 /// Reads what follows the first two pieces of a body. `None` if that is too much.
 async fn rest(
     first: Bytes,
-    next: Option<Frame<Bytes>>,
+    next: Result<Frame<Bytes>, ()>,
     expected: usize,
     limit: usize,
     incoming: &mut Incoming,
@@ -209,7 +207,7 @@ async fn rest(
     drop(first);
     let mut next = Some(next);
     while let Some(frame) = next {
-        let Some(frame) = frame else { return Some(Err(Refusal::BodyBroken.into())) };
+        let Ok(frame) = frame else { return Some(Err(Refusal::BodyBroken.into())) };
         if let Ok(data) = frame.into_data() {
             if all.len() + data.len() > limit {
                 return None;
@@ -224,15 +222,9 @@ async fn rest(
     Some(Ok(all.freeze()))
 }
 
-/// The next part of a body; `Some(None)` if it breaks off or stands still.
-async fn part(incoming: &mut Incoming, stall: &mut Stall<'_>) -> Option<Option<Frame<Bytes>>> {
-    let part = std::future::poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
-        Poll::Ready(part) => Poll::Ready(part.map(Result::ok)),
-        Poll::Pending => stall.poll_over(cx).map(|()| Some(None)),
-    });
-    let part = part.await;
-    stall.ends();
-    part
+/// The next part of a body; an error if it breaks off or stands still.
+async fn part(incoming: &mut Incoming, stall: &mut Stall<'_>) -> Option<Result<Frame<Bytes>, ()>> {
+    std::future::poll_fn(|cx| stall.poll_part(incoming, cx)).await
 }
 
 /// How a body that nobody wants is treated.

@@ -7,6 +7,7 @@
 //! This floor never knows a child.
 
 mod admin;
+mod bell;
 mod body;
 mod complaints;
 mod connection;
