@@ -30,9 +30,9 @@ pub struct Envelope<'a> {
     pub params: Params<'a>,
 }
 
-/// The headers that repeat the body.
+/// What is written on it: the headers that repeat the body.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Heads<'h> {
+pub struct Labels<'h> {
     pub version: Said<'h>,
     pub method: Said<'h>,
     pub name: Said<'h>,
@@ -51,7 +51,7 @@ pub enum Said<'h> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
     Envelope(BadEnvelope),
-    Heads(BadHead),
+    Labels(BadHead),
     /// A revision that is not served here.
     Version(Box<str>),
     /// A method that went out of the protocol together with the handshake.
@@ -135,10 +135,10 @@ impl<'a> Sighted<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads what a request says of its client, and looks whether the request can go on to a server.
-    pub fn examine(sighted: &Sighted<'a>, heads: &Heads<'_>) -> Result<Self, Objection> {
+    pub fn examine(sighted: &Sighted<'a>, labels: &Labels<'_>) -> Result<Self, Objection> {
         let frame = sighted.frame;
         let envelope = Self::read(sighted).map_err(Objection::Envelope)?;
-        envelope.headers_agree(frame, heads).map_err(Objection::Heads)?;
+        envelope.headers_agree(frame, labels).map_err(Objection::Labels)?;
         if !envelope.is_served() {
             return Err(Objection::Version(envelope.version.into()));
         }
@@ -170,12 +170,12 @@ impl<'a> Envelope<'a> {
     }
 
     /// Whether the headers repeat the body.
-    pub fn headers_agree(&self, frame: &Frame, heads: &Heads<'_>) -> Result<(), BadHead> {
+    pub fn headers_agree(&self, frame: &Frame, labels: &Labels<'_>) -> Result<(), BadHead> {
         Head { header: "MCP-Protocol-Version", body: "the protocolVersion of params._meta" }
-            .repeats(heads.version, &self.version, literal)?;
+            .repeats(labels.version, &self.version, literal)?;
         let method = raw::unescaped(frame.method_name());
         Head { header: "Mcp-Method", body: "the method" }.repeats(
-            heads.method,
+            labels.method,
             &method,
             literal,
         )?;
@@ -183,7 +183,7 @@ impl<'a> Envelope<'a> {
             None => Ok(()),
             Some((body, leaf)) => {
                 let head = Head { header: "Mcp-Name", body };
-                match (leaf, heads.name) {
+                match (leaf, labels.name) {
                     // Without its subject the request is wrong whatever the header says, and its server has to tell so.
                     (None, Said::Nothing) => Ok(()),
                     (None, said) => head.repeats(said, "null", headers::agrees),
@@ -276,7 +276,7 @@ impl Objection {
             Self::Envelope(why) => {
                 Fault::new(fault::INVALID_PARAMS, format!("Invalid params: {why}"))
             }
-            Self::Heads(why) => {
+            Self::Labels(why) => {
                 Fault::new(fault::HEADER_MISMATCH, format!("Header mismatch: {why}"))
             }
             Self::Version(version) => Fault::new(

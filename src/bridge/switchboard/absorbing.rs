@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Switchboard;
-use super::crossing::{Answered, undeclared};
+use super::crossing::{Upshot, undeclared};
 use super::tasking::view;
 use crate::bridge::call::{Call, Stage};
 use crate::bridge::outlet::Outlet;
@@ -244,14 +244,14 @@ impl<R: Outlet> Switchboard<R> {
     fn end_absorbed(&mut self, id: CallId, frame: &Frame, turn: &mut Turn) {
         let Some(call) = self.calls.get(&id) else { return };
         match self.to_legacy(call, frame) {
-            Answered::Final(text, outcome) => self.settle(id, text, outcome, turn),
-            Answered::Refused(why) => self.refuse(id, why, turn),
-            Answered::Asks(_)
-            | Answered::Loops
-            | Answered::Task
-            | Answered::Absorbed
-            | Answered::Plain
-            | Answered::Fetch => {
+            Upshot::Final(text, outcome) => self.settle(id, text, outcome, turn),
+            Upshot::Refused(why) => self.refuse(id, why, turn),
+            Upshot::Asks(_)
+            | Upshot::Loops
+            | Upshot::Task
+            | Upshot::Absorbed
+            | Upshot::Plain
+            | Upshot::Fetch => {
                 let (server, why) =
                     (self.limits.server.clone(), "what came of its task is not complete");
                 self.refuse(id, Refusal::ChildErred { server, why }, turn);

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::Switchboard;
-use super::crossing::{Answered, Cell, undeclared};
+use super::crossing::{Cell, Upshot, undeclared};
 use super::expiring::unanswered;
 use super::lines::error_code;
 use super::tasking::{capability, news, view};
@@ -64,25 +64,25 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// What an answer comes to that has to do with tasks; nothing if it has not.
-    pub(super) fn bridged(&self, call: &Call<R>, frame: &Frame, stamp: &Stamp) -> Option<Answered> {
+    pub(super) fn bridged(&self, call: &Call<R>, frame: &Frame, stamp: &Stamp) -> Option<Upshot> {
         let is_error = frame.kind() == Kind::Error;
         if call.offer == Offer::Made {
             if is_error {
                 let is_plain = error_code(frame) == fault::METHOD_NOT_FOUND;
-                return is_plain.then_some(Answered::Plain);
+                return is_plain.then_some(Upshot::Plain);
             }
-            return created(frame).name.is_some().then_some(Answered::Task);
+            return created(frame).name.is_some().then_some(Upshot::Task);
         }
         // A child that has tasks says so of a tool that can be had as a task only.
         let lacks_task = call.offer == Offer::None && call.method == Method::ToolsCall && is_error;
         let may = self.bridges_tasks() && self.abilities().is_some_and(|child| child.tasks);
         if lacks_task && may && error_code(frame) == fault::METHOD_NOT_FOUND {
-            return Some(Answered::Refused(Refusal::CapabilityRequired(capability().into())));
+            return Some(Upshot::Refused(Refusal::CapabilityRequired(capability().into())));
         }
         let task = call.task?;
         let answer = |kind: &str, members: &str| {
             let text = fault::result(&call.client_id, &result(kind, members, stamp));
-            Some(Answered::Final(text.into(), Outcome::Result))
+            Some(Upshot::Final(text.into(), Outcome::Result))
         };
         if call.method == Method::TasksCancel {
             // That a task is over already is no error any more.
@@ -103,11 +103,11 @@ impl<R: Outlet> Switchboard<R> {
         }
         if is_error {
             let is_unknown = super::tasking::is_unknown(call, frame);
-            return is_unknown.then_some(Answered::Refused(Refusal::TaskUnknown));
+            return is_unknown.then_some(Upshot::Refused(Refusal::TaskUnknown));
         }
         let said = frame.payload().unwrap_or("{}");
         match view(frame).status {
-            Status::Completed | Status::Failed => Some(Answered::Fetch),
+            Status::Completed | Status::Failed => Some(Upshot::Fetch),
             Status::Working | Status::Cancelled => {
                 answer("complete", &flattened(said, &named, None))
             }
@@ -120,9 +120,7 @@ impl<R: Outlet> Switchboard<R> {
                     let face = flattened(said, &named, None);
                     answer("complete", &format!("{face},\"inputRequests\":{{{asks}}}"))
                 }
-                Err(lacking) => {
-                    Some(Answered::Refused(Refusal::CapabilityRequired(lacking.into())))
-                }
+                Err(lacking) => Some(Upshot::Refused(Refusal::CapabilityRequired(lacking.into()))),
             },
         }
     }

@@ -32,7 +32,7 @@ use crate::wire::text::Text;
 use crate::wire::version::{Era, Version};
 
 /// What an answer of the child comes to.
-pub(super) enum Answered {
+pub(super) enum Upshot {
     /// The answer of the call.
     Final(Text, Outcome),
     /// The client is asked something by the answer to its call.
@@ -132,10 +132,10 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// An answer of the child as the client of a call is to read it.
-    pub(super) fn incoming(&self, call: &Call<R>, frame: &Frame, ink: &mut Ink) -> Answered {
+    pub(super) fn incoming(&self, call: &Call<R>, frame: &Frame, ink: &mut Ink) -> Upshot {
         match self.cell(call) {
             Cell { client: Era::Legacy, child: Era::Legacy } => {
-                Answered::Final(self.for_client(call, frame, ink), super::lines::outcome(frame))
+                Upshot::Final(self.for_client(call, frame, ink), super::lines::outcome(frame))
             }
             Cell { client: Era::Modern, child: Era::Modern } => self.in_modern(call, frame),
             Cell { client: Era::Modern, child: Era::Legacy } => self.to_modern(call, frame),
@@ -144,61 +144,61 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// Between a client and a child without a handshake.
-    fn in_modern(&self, call: &Call<R>, frame: &Frame) -> Answered {
+    fn in_modern(&self, call: &Call<R>, frame: &Frame) -> Upshot {
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_bytes());
         if frame.kind() == Kind::Error {
             let code = super::lines::error_code(frame);
             if super::tasking::is_unknown(call, frame) {
-                return Answered::Refused(Refusal::TaskUnknown);
+                return Upshot::Refused(Refusal::TaskUnknown);
             }
             // Whatever the child speaks, its client has been told by us what is spoken here.
             if code == fault::UNSUPPORTED_VERSION {
                 let server = self.limits.server.clone();
                 let why = "it refuses the revision it said it speaks";
-                return Answered::Refused(Refusal::ChildErred { server, why });
+                return Upshot::Refused(Refusal::ChildErred { server, why });
             }
-            return Answered::Final(edits.pieced(frame), Outcome::Error(code));
+            return Upshot::Final(edits.pieced(frame), Outcome::Error(code));
         }
         let result = frame.payload().unwrap_or_default();
         if call.method == Method::Listen {
             restamp(call, frame, &mut edits);
         } else if let Some(task) = call.task {
             if let Err(why) = super::tasking::rename_for_client(call, task, frame, &mut edits) {
-                return Answered::Refused(why);
+                return Upshot::Refused(why);
             }
         } else if may_be_unfinished(result) {
             let view = ResultView::of(Some(result));
             match view.result_type.and_then(|kind| raw::string(kind.get())).as_deref() {
                 Some("input_required") => return self.asks_of_modern(call, frame, &view),
-                Some("task") => return Answered::Task,
+                Some("task") => return Upshot::Task,
                 Some("complete") | None => {}
                 Some(_) if call.card().hello.capabilities.contains("\"extensions\"") => {}
                 Some(_) => {
                     let server = self.limits.server.clone();
                     let why = "its resultType is none that its client knows";
-                    return Answered::Refused(Refusal::ChildErred { server, why });
+                    return Upshot::Refused(Refusal::ChildErred { server, why });
                 }
             }
         }
         complete(frame, &mut edits);
         self.hide_tools(call, frame, &mut edits);
-        Answered::Final(edits.pieced(frame), Outcome::Result)
+        Upshot::Final(edits.pieced(frame), Outcome::Result)
     }
 
     /// A child without a handshake asks a client without one: its questions pass, and its state goes under our seal.
-    fn asks_of_modern(&self, call: &Call<R>, frame: &Frame, view: &ResultView<'_>) -> Answered {
+    fn asks_of_modern(&self, call: &Call<R>, frame: &Frame, view: &ResultView<'_>) -> Upshot {
         let server = || self.limits.server.clone();
         if !call.method.may_ask() {
             let why = "it asks for input where none may be asked for";
-            return Answered::Refused(Refusal::ChildErred { server: server(), why });
+            return Upshot::Refused(Refusal::ChildErred { server: server(), why });
         }
         let asked = match rounds::read(frame.payload().unwrap_or_default()) {
             Ok(asked) => asked,
-            Err(why) => return Answered::Refused(Refusal::ChildErred { server: server(), why }),
+            Err(why) => return Upshot::Refused(Refusal::ChildErred { server: server(), why }),
         };
         if let Some(lacks) = undeclared(&asked.entries, call.card()) {
-            return Answered::Refused(Refusal::CapabilityRequired(lacks.into()));
+            return Upshot::Refused(Refusal::CapabilityRequired(lacks.into()));
         }
         let id = Patch { at: at_id(frame), with: call.client_id.as_bytes() };
         let (state, member) = match view.request_state {
@@ -218,13 +218,13 @@ impl<R: Outlet> Switchboard<R> {
             .expect("it is short");
         let hole = Span { start: hole + quote + 1, end: hole + quote + 1 };
         let ticket = Ticket::Child { state: view.request_state.map(|state| state.get().into()) };
-        Answered::Asks(Asks { id: call.client_id.clone(), text, hole, ticket })
+        Upshot::Asks(Asks { id: call.client_id.clone(), text, hole, ticket })
     }
 
     /// From a child with a handshake to a client without one.
-    fn to_modern(&self, call: &Call<R>, frame: &Frame) -> Answered {
+    fn to_modern(&self, call: &Call<R>, frame: &Frame) -> Upshot {
         let Child::Ready { stamp, .. } = &self.child else {
-            return Answered::Refused(Refusal::Cancelled);
+            return Upshot::Refused(Refusal::Cancelled);
         };
         if let Some(answered) = self.bridged(call, frame, stamp) {
             return answered;
@@ -239,16 +239,16 @@ impl<R: Outlet> Switchboard<R> {
             return match errors::for_modern(frame, uri, visits, &mut edits) {
                 ForModern::Error(code) => {
                     let code = i32::try_from(code).unwrap_or(fault::INTERNAL_ERROR);
-                    Answered::Final(edits.pieced(frame), Outcome::Error(code))
+                    Upshot::Final(edits.pieced(frame), Outcome::Error(code))
                 }
                 ForModern::Visit(pages) => {
-                    Answered::Asks(asking(call, &rounds::ask(&pages, stamp), Ticket::Visited))
+                    Upshot::Asks(asking(call, &rounds::ask(&pages, stamp), Ticket::Visited))
                 }
             };
         }
         modern_to_legacy::result(frame, call.method, stamp, &mut edits);
         self.hide_tools(call, frame, &mut edits);
-        Answered::Final(edits.pieced(frame), Outcome::Result)
+        Upshot::Final(edits.pieced(frame), Outcome::Result)
     }
 
     /// A complete result that was remembered, as the client of a call is to read it.
@@ -275,17 +275,17 @@ impl<R: Outlet> Switchboard<R> {
     }
 
     /// From a child without a handshake to a client with one.
-    pub(super) fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Answered {
+    pub(super) fn to_legacy(&self, call: &Call<R>, frame: &Frame) -> Upshot {
         let mut edits = Edits::new();
         edits.push(at_id(frame), call.client_id.as_bytes());
         if frame.kind() == Kind::Error {
             return match errors::for_legacy(frame, call.method, &mut edits) {
                 ForLegacy::Error(code) => {
                     let code = i32::try_from(code).unwrap_or(fault::INTERNAL_ERROR);
-                    Answered::Final(edits.pieced(frame), Outcome::Error(code))
+                    Upshot::Final(edits.pieced(frame), Outcome::Error(code))
                 }
                 ForLegacy::Result(result) => {
-                    Answered::Final(fault::result(&call.client_id, &result).into(), Outcome::Result)
+                    Upshot::Final(fault::result(&call.client_id, &result).into(), Outcome::Result)
                 }
             };
         }
@@ -293,16 +293,16 @@ impl<R: Outlet> Switchboard<R> {
             ResultType::Complete => {
                 self.hide_tools(call, frame, &mut edits);
                 let text = self.wrapped(call.method, edits.splice(frame));
-                Answered::Final(text.into(), Outcome::Result)
+                Upshot::Final(text.into(), Outcome::Result)
             }
-            ResultType::InputRequired => Answered::Loops,
+            ResultType::InputRequired => Upshot::Loops,
             ResultType::Task if self.bridges_tasks() && call.method == Method::ToolsCall => {
-                Answered::Absorbed
+                Upshot::Absorbed
             }
             ResultType::Task | ResultType::Unknown => {
                 let server = self.limits.server.clone();
                 let why = "unsupported result type";
-                Answered::Refused(Refusal::ChildErred { server, why })
+                Upshot::Refused(Refusal::ChildErred { server, why })
             }
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! The child's own response may come while the call is suspended; it is kept for the retry.
 
-use super::crossing::{Answered, asking, is_declared};
+use super::crossing::{Upshot, asking, is_declared};
 use super::{Child, Switchboard, Tenancy};
 use crate::bridge::ask::{self, Ask, Origin, Whom};
 use crate::bridge::call::{Call, Path, Stage};
@@ -222,20 +222,20 @@ impl<R: Outlet> Switchboard<R> {
         let answered = self.incoming(call, frame, &mut ink);
         self.ink = ink;
         if is_question {
-            self.learn(id, frame, matches!(answered, Answered::Final(..)));
+            self.learn(id, frame, matches!(answered, Upshot::Final(..)));
         }
         if is_of_task {
             self.hear_of_task(id, frame, turn);
         }
         match answered {
-            Answered::Final(text, outcome) => self.settle(id, text, outcome, turn),
-            Answered::Asks(asks) => self.settle_asking(id, asks, turn),
-            Answered::Loops => self.ask_by_requests(id, frame, turn),
-            Answered::Task => self.become_task(id, frame, turn),
-            Answered::Absorbed => self.absorb(id, frame, turn),
-            Answered::Plain => self.ask_plainly(id, turn),
-            Answered::Fetch => self.fetch(id, frame, turn),
-            Answered::Refused(why) => self.refuse(id, why, turn),
+            Upshot::Final(text, outcome) => self.settle(id, text, outcome, turn),
+            Upshot::Asks(asks) => self.settle_asking(id, asks, turn),
+            Upshot::Loops => self.ask_by_requests(id, frame, turn),
+            Upshot::Task => self.become_task(id, frame, turn),
+            Upshot::Absorbed => self.absorb(id, frame, turn),
+            Upshot::Plain => self.ask_plainly(id, turn),
+            Upshot::Fetch => self.fetch(id, frame, turn),
+            Upshot::Refused(why) => self.refuse(id, why, turn),
         }
     }
 

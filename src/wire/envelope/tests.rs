@@ -23,12 +23,12 @@ fn enveloped(method: &str, version: &str, mut params: Value) -> Frame {
     request(method, &params)
 }
 
-fn heads<'h>(headers: &'h [(&'h str, &'h str)]) -> Heads<'h> {
+fn labels<'h>(headers: &'h [(&'h str, &'h str)]) -> Labels<'h> {
     let said = |name: &str| {
         let named = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_bytes()).collect()
     };
-    Heads {
+    Labels {
         version: said("mcp-protocol-version"),
         method: said("mcp-method"),
         name: said("mcp-name"),
@@ -41,7 +41,7 @@ fn read(frame: &Frame) -> Result<Envelope<'_>, BadEnvelope> {
 
 /// The code of the refusal, or zero.
 fn code(frame: &Frame, headers: &[(&str, &str)]) -> i32 {
-    Envelope::examine(&Sighted::new(frame, None), &heads(headers))
+    Envelope::examine(&Sighted::new(frame, None), &labels(headers))
         .map_or_else(|why| why.fault().code, |_| 0)
 }
 
@@ -179,7 +179,7 @@ fn requests_of_the_stateless_scenario_get_the_codes_it_expects() {
     }
     let frame = enveloped(discover, odd, json!({}));
     let headers = [("MCP-Protocol-Version", odd), ("Mcp-Method", discover)];
-    let why = Envelope::examine(&Sighted::new(&frame, None), &heads(&headers)).unwrap_err();
+    let why = Envelope::examine(&Sighted::new(&frame, None), &labels(&headers)).unwrap_err();
     assert_eq!(
         why.fault().answer(Some(&RawId::new("301"))),
         r#"{"jsonrpc":"2.0","id":301,"error":{"code":-32022,"message":"Unsupported protocol version v999.0.0; served here without a handshake: 2026-07-28, and after initialize: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25","data":{"supported":["2026-07-28"],"requested":"v999.0.0"}}}"#
@@ -250,7 +250,7 @@ fn the_first_of_several_objections_is_told() {
 fn head_fault(method: &str, params: &Value, headers: &[(&str, &str)]) -> Option<BadHead> {
     let frame = enveloped(method, "2026-07-28", params.clone());
     let envelope = read(&frame).unwrap();
-    envelope.headers_agree(&frame, &heads(headers)).err()
+    envelope.headers_agree(&frame, &labels(headers)).err()
 }
 
 #[test]
@@ -305,8 +305,8 @@ fn every_header_that_is_wrong_is_named() {
         assert_eq!(head_fault("tools/call", &call, &headers).unwrap().to_string(), said);
     }
     let frame = enveloped("tools/call", "2026-07-28", call);
-    let heads = Heads { version: Said::One(b"\xff"), ..Heads::default() };
-    let why = read(&frame).unwrap().headers_agree(&frame, &heads).unwrap_err();
+    let labels = Labels { version: Said::One(b"\xff"), ..Labels::default() };
+    let why = read(&frame).unwrap().headers_agree(&frame, &labels).unwrap_err();
     assert!(matches!(why, BadHead::Unreadable { header: "MCP-Protocol-Version", .. }));
 }
 
@@ -367,12 +367,12 @@ proptest! {
     #[test]
     fn what_a_client_wraps_is_always_accepted(name in any::<String>()) {
         let value = headers::encode(&name).into_owned();
-        let heads = [
+        let labels = [
             ("mcp-protocol-version", "2026-07-28"),
             ("mcp-method", "tools/call"),
             ("mcp-name", &*value),
         ];
-        prop_assert_eq!(head_fault("tools/call", &json!({"name": name}), &heads), None);
+        prop_assert_eq!(head_fault("tools/call", &json!({"name": name}), &labels), None);
     }
 
     #[test]
@@ -380,7 +380,7 @@ proptest! {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{text}}}"#);
         if let Ok(frame) = Frame::skim(text.into()) {
             era_of(&frame, Some(&value));
-            prop_assert!(Envelope::examine(&Sighted::new(&frame, None), &heads(&[("mcp-name", &value)])).is_err());
+            prop_assert!(Envelope::examine(&Sighted::new(&frame, None), &labels(&[("mcp-name", &value)])).is_err());
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::link::guests::Guest;
 use crate::link::handle::Link;
 use crate::link::replies::{self, Replies};
 use crate::link::sealer::{Sealable, Sealer};
-use crate::wire::envelope::{Envelope, Heads, Said, Sighted};
+use crate::wire::envelope::{Envelope, Labels, Said, Sighted};
 use crate::wire::frame::{Frame, Kind};
 use crate::wire::id::{CallId, RawId};
 use crate::wire::method::Method;
@@ -70,10 +70,13 @@ impl Visit<'_> {
             return Err(Refusal::Interrupted);
         }
         let accepts = self.forms()?;
-        let heads =
-            Heads { version: self.said(VERSION), method: self.said(METHOD), name: self.said(NAME) };
+        let labels = Labels {
+            version: self.said(VERSION),
+            method: self.said(METHOD),
+            name: self.said(NAME),
+        };
         let frame = sighted.frame;
-        let envelope = Envelope::examine(&sighted, &heads).map_err(Refusal::Objection)?;
+        let envelope = Envelope::examine(&sighted, &labels).map_err(Refusal::Objection)?;
         let taken_up = self.taken_up(frame, &envelope.params)?;
         // The seal holds who goes on with a call to the arguments it began with.
         let goes_on = matches!(taken_up, TakenUp::Suspended(..));
