@@ -333,6 +333,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_request_that_comes_in_the_last_moment_is_answered() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let serving = serve(near, Arc::default(), Duration::ZERO);
+        let client = async move {
+            time::sleep(LOOK * (IDLE_LOOKS + 1)).await;
+            far.write_all(HEAD).await.unwrap();
+            let mut answer = vec![0; 12];
+            far.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, b"HTTP/1.1 200");
+        };
+        // The request is there by the time that the connection is looked at.
+        tokio::join!(biased; client, serving);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_is_waited_for_however_long_it_takes() {
         let (near, mut far) = tokio::io::duplex(4096);
         let serving = serve(near, Arc::default(), 10 * IDLE_MAX);
