@@ -40,7 +40,7 @@ enum Event {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) what: String,
-    /// It was told to; else it is a fault.
+    /// It was told to, or nobody has use for it any more; else it is a fault.
     pub(super) expected: bool,
 }
 

@@ -23,7 +23,7 @@ pub(super) const DRAIN: Duration = Duration::from_secs(10);
 pub(super) struct Wardens {
     tasks: JoinSet<Ended>,
     /// What ends each server that is in the directory.
-    stops: BTreeMap<ServerName, CancellationToken>,
+    stops: BTreeMap<ServerName, Stop>,
     settings: Settings,
 }
 
@@ -31,10 +31,18 @@ pub(super) struct Wardens {
 /// way.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// How one server is ended.
+#[derive(Debug)]
+struct Stop {
+    /// It is not in the next directory: when the last who found it in this one lets go of it, it ends by itself.
+    leaving: CancellationToken,
+    now: CancellationToken,
+}
+
 /// Servers that are out of the directory and still work.
 #[derive(Debug)]
 pub(super) struct Retiring {
-    stops: Vec<CancellationToken>,
+    stops: Vec<Stop>,
     /// Those of them that nothing takes the place of.
     removed: Vec<ServerName>,
 }
@@ -87,7 +95,10 @@ impl Wardens {
         self.settings.payloads = model.log.payloads;
 
         let leaving = diff.removed.iter().chain(diff.restarted.keys());
-        let stops = leaving.filter_map(|name| self.stops.remove(name)).collect();
+        let stops: Vec<Stop> = leaving.filter_map(|name| self.stops.remove(name)).collect();
+        for stop in &stops {
+            stop.leaving.cancel();
+        }
         let retiring = Retiring { stops, removed: diff.removed.clone() };
         let mut directory = Directory::default();
         for (name, server) in model.servers.iter().filter(|(_, server)| server.enabled) {
@@ -112,7 +123,7 @@ impl Wardens {
             // When the daemon ends, so do they.
             tokio::time::timeout(LINGER, ending.cancelled()).await.ok();
             for stop in retiring.stops {
-                stop.cancel();
+                stop.now.cancel();
             }
             let Some(state) = state else { return ended };
             for name in retiring.removed {
@@ -130,14 +141,14 @@ impl Wardens {
     }
 
     fn open(&mut self, name: &ServerName, server: &Server) -> Arc<Entry> {
-        let stop = self.settings.ending.child_token();
-        let settings = Settings { stop: stop.clone(), ..self.settings.clone() };
+        let (leaving, now) = (CancellationToken::new(), self.settings.ending.child_token());
+        let stop = Stop { leaving: leaving.clone(), now: now.clone() };
+        let settings = Settings { stop: now.clone(), ..self.settings.clone() };
         let (entry, warden) = upstream::open(name.clone(), &Arc::new(server.clone()), settings);
         let what = format!("the server {name}");
         self.tasks.spawn(async move {
             warden.await;
-            // It ends when it is told to, or when the last has let go of its entry, which may come first.
-            Ended { what, expected: true }
+            Ended { what, expected: leaving.is_cancelled() || now.is_cancelled() }
         });
         self.stops.insert(name.clone(), stop);
         entry
@@ -157,28 +168,42 @@ impl Wardens {
     }
 }
 
-/// Children that may be busy starting together. Most of them wait more than they compute: for a disk, a network, or whoever they
-/// stand for.
+/// Children that may be busy starting together. Most of them wait more than they compute, so a small host starts as many as it is
+/// likely to have; a large one has better things to do than to start hundreds.
 fn starts_at_once() -> usize {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    (8 * cores).max(16)
+    (8 * cores).clamp(16, 64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_server_that_is_let_go_of_before_it_is_told_ends_as_expected() {
-        let model = Model {
-            servers: [(ServerName::new("s").unwrap(), Server::default())].into(),
-            ..Model::default()
-        };
+    /// How a server ends that its directory lets go of, after another configuration was adopted or without one.
+    async fn ends(next: Option<Model>) -> Ended {
+        let servers = [(ServerName::new("s").unwrap(), Server::default())].into();
+        let model = Model { servers, ..Model::default() };
         let token = CancellationToken::new();
         let nursery = Nursery::open(1).unwrap();
         let mut wardens = Wardens::new(&model, None, nursery, &token, &token);
-        drop(wardens.open_all(&model));
+        let held = wardens.open_all(&model);
+        let changed = match &next {
+            Some(next) => Some(wardens.change(&held, next, &Diff::between(&model, next)).await),
+            None => None,
+        };
+        drop(held);
         let ended = wardens.ended().await.unwrap();
-        assert!(ended.expected, "{ended:?}");
+        drop(changed);
+        ended
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_let_go_of_before_it_is_told_is_no_fault() {
+        assert!(ends(Some(Model::default())).await.expected);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_while_it_is_configured_is_one() {
+        assert!(!ends(None).await.expected);
     }
 }

@@ -176,7 +176,9 @@ fn stray_unsafe(files: &[File]) -> Vec<String> {
         let code = code(&file.text);
         mentions(&code, "unsafe") || mentions(&code, "unsafe_code")
     });
-    stray.map(|file| format!("{}: unsafe code belongs in {UNSAFE_HOMES:?}", file.path)).collect()
+    stray
+        .map(|file| format!("{}: unsafe code belongs in {}", file.path, UNSAFE_HOMES.join(" or ")))
+        .collect()
 }
 
 fn long_files(files: &[File]) -> Vec<String> {
