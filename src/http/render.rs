@@ -120,7 +120,8 @@ pub(super) fn status_of_error(code: i32) -> StatusCode {
     }
 }
 
-fn status(why: &Refusal, era: Era) -> StatusCode {
+/// The status with which clients of this era are refused.
+pub(super) fn status(why: &Refusal, era: Era) -> StatusCode {
     match why {
         Refusal::Objection(Objection::Method(_)) => StatusCode::NOT_FOUND,
         Refusal::Malformed(_)

@@ -88,11 +88,18 @@ impl Link {
     where
         F: FnOnce(CallId) -> Order<Post>,
     {
-        let farewell = self.admit()?;
-        let order = order(farewell.call());
-        replies.promise(farewell);
-        self.send(order).await?;
+        replies.promise(self.begin(order).await?);
         Ok(replies)
+    }
+
+    /// Begins a call, one of several whose answers come together. The goodbye has to be promised for it at once.
+    pub(crate) async fn begin<F>(&self, order: F) -> Result<Farewell, Refusal>
+    where
+        F: FnOnce(CallId) -> Order<Post>,
+    {
+        let farewell = self.admit()?;
+        self.send(order(farewell.call())).await?;
+        Ok(farewell)
     }
 
     /// Sends an order. Waits while the child does not read, but not for ever.

@@ -13,6 +13,7 @@ use super::handle::Farewell;
 use super::sealer::Sealer;
 use crate::bridge::outlet::{Asks, Event, Offer, Outlet, Weight};
 use crate::bridge::refusal::Refusal;
+use crate::wire::id::RawId;
 use crate::wire::splice::Patch;
 use crate::wire::text::Text;
 
@@ -27,6 +28,8 @@ pub(crate) struct Replies {
     farewell: Option<Farewell>,
     /// Those of the other calls of a batch.
     others: Vec<Farewell>,
+    /// Calls of a batch that never got as far as the slot.
+    refused: usize,
     /// Whom an event will wake.
     waits: Option<(usize, usize)>,
     /// Answers that have been taken out.
@@ -85,6 +88,7 @@ pub(crate) fn channel(events_max: usize) -> (Post, Replies) {
         table,
         farewell: None,
         others: Vec::new(),
+        refused: 0,
         waits: None,
         answered: 0,
         kept: false,
@@ -192,6 +196,13 @@ impl Replies {
         }
     }
 
+    /// Refuses one of several calls: that is its answer.
+    pub(crate) fn refuse(&mut self, why: Refusal, id: Option<RawId>) {
+        self.refused += 1;
+        let mut tray = self.table.lock();
+        self.table.put(&mut tray, Event::Refuse { why, id }, 0);
+    }
+
     /// Has questions sealed in this way. Without it there are none.
     pub(crate) fn sealed_by(&mut self, sealer: Sealer) {
         self.sealer = Some(Box::new(sealer));
@@ -243,8 +254,8 @@ impl Replies {
 
     /// Whether every call has had its answer.
     pub(crate) fn is_complete(&self) -> bool {
-        let promised = usize::from(self.farewell.is_some()) + self.others.len();
-        self.answered > 0 && self.answered >= promised
+        let calls = usize::from(self.farewell.is_some()) + self.others.len() + self.refused;
+        self.answered > 0 && self.answered >= calls
     }
 }
 
@@ -310,6 +321,22 @@ mod tests {
         assert!(matches!(replies.next().await, Some(Event::Answer { .. })));
         drop(replies);
         assert_eq!(post.offer(answer(), Weight::Needed), Offer::Gone);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_complete_when_each_call_is_answered_or_refused() {
+        let (link, _inbox) = Link::new(ServerName::new("s").unwrap());
+        let (post, mut replies) = channel(EVENTS_MAX);
+        replies.promise(link.admit().unwrap());
+        replies.refuse(Refusal::Interrupted, None);
+        replies.promise(link.admit().unwrap());
+        assert!(matches!(replies.next().await, Some(Event::Refuse { .. })));
+        for _ in 0..2 {
+            assert!(!replies.is_complete());
+            post.offer(answer(), Weight::Needed);
+            assert!(matches!(replies.next().await, Some(Event::Answer { .. })));
+        }
+        assert!(replies.is_complete());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::switchboard::{Order, Reach};
 use crate::http::Visit;
 use crate::http::body::{Body, Events};
-use crate::http::render::json;
+use crate::http::render::{json, status};
 use crate::link::replies::{self, EVENTS_MAX, Replies};
 use crate::wire::envelope::era_of;
 use crate::wire::frame::{Frame, Kind, Malformed};
@@ -21,9 +21,18 @@ use crate::wire::version::{Era, Version};
 const BATCH_MAX: usize = 100;
 
 impl Visit<'_> {
-    pub(super) async fn many(
+    pub(super) async fn batch(
         &self,
         parts: Vec<Result<Frame, Malformed>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let asked = asked(&parts);
+        self.many(parts, &asked).await.or_else(|why| refused(why, &asked))
+    }
+
+    async fn many(
+        &self,
+        parts: Vec<Result<Frame, Malformed>>,
+        asked: &[RawId],
     ) -> Result<Response<Body>, Refusal> {
         let accepts = self.forms()?;
         let session = self.session().await?;
@@ -49,33 +58,31 @@ impl Visit<'_> {
         }
         let frames: Vec<Frame> =
             parts.into_iter().collect::<Result<_, _>>().map_err(Refusal::Malformed)?;
-        let requests: Vec<RawId> = frames
-            .iter()
-            .filter(|frame| frame.kind() == Kind::Request)
-            .filter_map(Frame::id)
-            .collect();
-        let twice = requests.iter().enumerate().any(|(n, id)| requests[..n].contains(id));
+        let twice = asked.iter().enumerate().any(|(n, id)| asked[..n].contains(id));
         if frames.iter().any(|frame| frame.method() == Rpc::Initialize) {
             return Err(Refusal::BatchInitialize);
         }
         if twice {
             return Err(Refusal::DuplicateId);
         }
-        let (post, mut replies) = replies::channel(EVENTS_MAX + requests.len());
+        let (post, mut replies) = replies::channel(EVENTS_MAX + asked.len());
         let (link, caller) = self.caller(session.clone())?;
         for frame in frames {
             if frame.kind() != Kind::Request {
                 self.pass_on(session.as_ref(), frame).await;
                 continue;
             }
-            let farewell = link.admit()?;
-            let call = farewell.call();
-            replies.promise(farewell);
+            let (id, caller) = (frame.id(), caller.clone());
             let reach = Reach::Own { outlet: post.clone(), streams: accepts.events };
-            link.send(Order::Call { call, caller: caller.clone(), request: frame, reach }).await?;
+            let order = |call| Order::Call { call, caller, request: frame, reach };
+            // The others may be under way, so each is refused by itself, and under its own name.
+            match link.begin(order).await {
+                Ok(farewell) => replies.promise(farewell),
+                Err(why) => replies.refuse(why, id),
+            }
         }
         drop(post);
-        if requests.is_empty() {
+        if asked.is_empty() {
             return Ok(accepted());
         }
         let answer = self.gather(replies, accepts).await?;
@@ -99,20 +106,64 @@ impl Visit<'_> {
                 return Ok(events.into_response());
             }
         }
-        let mut array = Vec::new();
-        for event in &before {
-            array.push(if array.is_empty() { b'[' } else { b',' });
-            match event {
-                Event::Answer { text, .. } => {
-                    text.pieces().iter().for_each(|piece| array.extend_from_slice(piece));
-                }
-                Event::Refuse { why, id } => {
-                    array.extend_from_slice(&why.fault().answer(id.as_ref()));
-                }
-                Event::Stream { .. } | Event::Message { .. } | Event::Asks(_) => {}
-            }
-        }
-        array.push(b']');
-        Ok(json(StatusCode::OK, Bytes::from(array)))
+        let answers = before.iter().filter_map(|event| match event {
+            Event::Answer { text, .. } => Some(text.pieces().concat()),
+            Event::Refuse { why, id } => Some(why.fault().answer(id.as_ref()).to_vec()),
+            Event::Stream { .. } | Event::Message { .. } | Event::Asks(_) => None,
+        });
+        Ok(array(answers))
+    }
+}
+
+/// The requests among them. Of too many nobody needs to know.
+fn asked(parts: &[Result<Frame, Malformed>]) -> Vec<RawId> {
+    let frames = parts.iter().filter(|_| parts.len() <= BATCH_MAX).flatten();
+    frames.filter(|frame| frame.kind() == Kind::Request).filter_map(Frame::id).collect()
+}
+
+/// What is refused with a status of success is said to each: nobody waits for an answer without a name.
+fn refused(why: Refusal, asked: &[RawId]) -> Result<Response<Body>, Refusal> {
+    if asked.is_empty() || status(&why, Era::Legacy) != StatusCode::OK {
+        return Err(why);
+    }
+    let fault = why.fault();
+    Ok(array(asked.iter().map(|id| fault.answer(Some(id)).to_vec())))
+}
+
+fn array(answers: impl Iterator<Item = Vec<u8>>) -> Response<Body> {
+    let mut text = Vec::new();
+    for answer in answers {
+        text.push(if text.is_empty() { b'[' } else { b',' });
+        text.extend_from_slice(&answer);
+    }
+    text.push(b']');
+    json(StatusCode::OK, Bytes::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame;
+    use crate::wire::id::ServerName;
+
+    #[test]
+    fn what_is_refused_of_all_is_said_to_each_unless_the_status_says_it() {
+        let text = br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},
+            {"jsonrpc":"2.0","method":"notifications/initialized"},
+            {"jsonrpc":"2.0","id":"two","method":"ping"}]"#;
+        let body = frame::Body::read(Bytes::from_static(text)).unwrap();
+        let frame::Body::Many(parts) = body else { panic!("it is an array") };
+        let asked = asked(&parts);
+        let server = ServerName::new("s").unwrap();
+        let away = Refusal::NoChild { server, why: "it is being stopped".into() };
+        let answer = refused(away.clone(), &asked).unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let Body::Whole(text) = answer.into_body() else { panic!("it is no stream") };
+        let answers: serde_json::Value = serde_json::from_slice(&text.pieces().concat()).unwrap();
+        let ids: Vec<_> = answers.as_array().unwrap().iter().map(|one| &one["id"]).collect();
+        assert_eq!(ids, [&serde_json::json!(1), &serde_json::json!("two")]);
+        assert_eq!(answers[1]["error"]["data"]["retryable"], true);
+        assert!(matches!(refused(Refusal::SessionGone, &asked), Err(Refusal::SessionGone)));
+        assert!(matches!(refused(away, &[]), Err(Refusal::NoChild { .. })));
     }
 }

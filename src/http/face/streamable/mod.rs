@@ -59,8 +59,10 @@ impl<'a> Visit<'a> {
         let frame = match frame::Body::read(text).map_err(Refusal::Malformed)? {
             frame::Body::One(frame) => frame,
             frame::Body::Many(parts) => {
-                let answer = Box::pin(self.many(parts)).await;
-                return answer.map(Answered::from).map_err(Refused::from);
+                return Box::pin(self.batch(parts))
+                    .await
+                    .map(Answered::from)
+                    .map_err(Refused::from);
             }
         };
         if let Some(modern) = self.as_modern(&frame) {
