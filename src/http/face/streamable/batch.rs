@@ -35,7 +35,10 @@ impl Visit<'_> {
         asked: &[RawId],
     ) -> Result<Response<Body>, Refusal> {
         let accepts = self.forms()?;
-        let session = self.session().await?;
+        let session = match self.session().await {
+            Err(_) if self.house.is_stopping() => return Err(Refusal::Interrupted),
+            session => session?,
+        };
         let said = self.said_version()?;
         // What was agreed on counts more than what a header says later.
         let agreed = session.as_ref().map(|session| session.who.card.version);
@@ -64,6 +67,9 @@ impl Visit<'_> {
         }
         if twice {
             return Err(Refusal::DuplicateId);
+        }
+        if self.house.is_stopping() {
+            return Err(Refusal::Interrupted);
         }
         let (post, mut replies) = replies::channel(EVENTS_MAX + asked.len());
         let (link, caller) = self.caller(session.clone())?;
